@@ -1,0 +1,1 @@
+//! The single owner of a database file.

@@ -1,0 +1,232 @@
+//! What a backend implements. Everything here blocks: the broker calls it on threads of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+
+use crate::{EngineError, InsertShape, StatementKind};
+
+/// How a file is, or shall be, attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The file is made where there is none.
+    ReadWrite,
+    /// Beside foreign readers.
+    ReadOnly,
+}
+
+/// A file that is attached now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// As attached.
+    pub access: Access,
+    /// Device number of the file.
+    pub device: u64,
+    /// Inode number of the file.
+    pub inode: u64,
+}
+
+/// One database file of one engine. Released when it is made.
+///
+/// The file is opened by [`Engine::attach`] and by nothing else; every other call leaves it alone.
+pub trait Engine: Send + Sync + 'static {
+    /// `duckdb`, `sqlite`, `lance`.
+    fn name(&self) -> &'static str;
+
+    /// The engine's own version.
+    fn version(&self) -> String;
+
+    /// The database file, canonical.
+    fn path(&self) -> &Path;
+
+    /// The name of the database in SQL, whether attached or not.
+    fn catalog(&self) -> &str;
+
+    /// What a person should be told once: an unusual catalog name, for example.
+    fn notices(&self) -> Vec<String>;
+
+    /// Opens the file for all sessions.
+    ///
+    /// # Errors
+    /// [`EngineError::Locked`] when another process has it; it may be tried again.
+    fn attach(&self, access: Access) -> Result<Attachment, EngineError>;
+
+    /// Checkpoints where that is cheap, closes the file, and gives freed memory back to the system. Sessions live on.
+    /// The caller sees to it that no session has a transaction open or a result unread.
+    ///
+    /// # Errors
+    /// When the engine cannot let go; the file is then still attached.
+    fn release(&self) -> Result<(), EngineError>;
+
+    /// The present attachment.
+    fn attachment(&self) -> Option<Attachment>;
+
+    /// Whether the path still names the attached file (one `stat`), and, with `thorough`, whether the kernel still shows
+    /// our lock on it.
+    ///
+    /// # Errors
+    /// [`EngineError::FileLost`] with what was found instead.
+    fn verify(&self, thorough: bool) -> Result<(), EngineError>;
+
+    /// Opens a session. Possible while released.
+    ///
+    /// # Errors
+    /// When the engine has no room for one more.
+    fn open_session(&self, options: &SessionOptions) -> Result<Box<dyn EngineSession>, EngineError>;
+
+    /// The shape of a statement that may be committed together with others, as far as its text tells: a single-row
+    /// `INSERT … VALUES` of constants or parameters and nothing else. `None` whenever in doubt.
+    fn insert_shape(&self, sql: &str) -> Option<InsertShape>;
+
+    /// Global settings that differ from what the engine started with.
+    fn changed_settings(&self) -> Vec<(String, String)>;
+}
+
+/// Who opens a session, and how.
+#[derive(Debug, Clone, Default)]
+pub struct SessionOptions {
+    /// Where the client is: the meaning of relative paths. `None`: relative paths are refused.
+    pub working_directory: Option<PathBuf>,
+    /// Refuses whatever writes.
+    pub read_only: bool,
+    /// A process of the same user on this machine: it may change global settings.
+    pub local: bool,
+}
+
+/// What a session has that would be lost with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionState {
+    /// A transaction is open.
+    pub in_transaction: bool,
+    /// The open transaction was broken by an error, and can only be rolled back.
+    pub transaction_failed: bool,
+    /// There are temporary objects, variables, or local settings that differ from the default.
+    pub has_state: bool,
+}
+
+/// Names a prepared statement of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PreparedId(pub u64);
+
+/// What becomes known of a statement when it is prepared.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Its name in the session.
+    pub id: PreparedId,
+    /// What it may do.
+    pub kind: StatementKind,
+    /// What it answers.
+    pub shape: ResultShape,
+    /// The columns it answers with; for [`ResultShape::RowsChanged`] one `BIGINT`; for [`ResultShape::Nothing`] none.
+    pub schema: SchemaRef,
+    /// Its parameters, by name or number (`1`, `2`, …), with `Null` as the type of one that is not known.
+    pub parameters: Schema,
+    /// `BEGIN`, `COMMIT`, `ROLLBACK`: passes every queue.
+    pub transaction_control: bool,
+}
+
+/// What a statement answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultShape {
+    /// Rows.
+    Rows,
+    /// The number of rows changed, as one row with one `BIGINT`.
+    RowsChanged,
+    /// Nothing but its success.
+    Nothing,
+}
+
+/// Values for a statement's parameters: a batch of one row, matched by position when its columns are called `1`, `2`, …
+/// or `$1`, … or are unnamed, else by name.
+pub type Parameters = RecordBatch;
+
+/// One conversation with the engine. One statement runs at a time.
+pub trait EngineSession: Send {
+    /// Splits text into statements, by the engine's own grammar.
+    ///
+    /// # Errors
+    /// [`EngineError::Sql`] when it cannot be parsed.
+    fn split(&mut self, sql: &str) -> Result<Vec<String>, EngineError>;
+
+    /// Prepares one statement, and refuses by name whatever would harm the file or the shared instance.
+    ///
+    /// The file must be attached, unless the statement is one of `transaction_control`.
+    ///
+    /// # Errors
+    /// [`EngineError::Sql`], [`EngineError::Refused`], …
+    fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError>;
+
+    /// Runs a prepared statement. `read_only` refuses whatever writes, whatever the session allows.
+    ///
+    /// Rows arrive as they are made; nothing is held back but one batch. For anything but rows the statement has ended,
+    /// and is synced where it committed, when this returns.
+    ///
+    /// # Errors
+    /// Whatever the statement's execution ends with.
+    fn execute<'a>(
+        &'a mut self,
+        prepared: PreparedId,
+        parameters: Option<&Parameters>,
+        read_only: bool,
+    ) -> Result<Box<dyn Rows + 'a>, EngineError>;
+
+    /// Runs many single-row inserts of one shape as one statement in one transaction. `rows` are their statements'
+    /// texts with their parameters. All succeed and are synced, or none has happened and the error is the first one's.
+    ///
+    /// # Errors
+    /// Whatever the batch ends with; nothing of it has happened.
+    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError>;
+
+    /// Drops a prepared statement. Unknown ones are ignored.
+    fn forget(&mut self, prepared: PreparedId);
+
+    /// What would be lost with the session.
+    fn state(&self) -> SessionState;
+
+    /// Ends the open transaction, if there is one, by rolling it back.
+    ///
+    /// # Errors
+    /// When the engine cannot.
+    fn roll_back(&mut self) -> Result<(), EngineError>;
+
+    /// A handle that interrupts the running statement from another thread.
+    fn interrupter(&self) -> Arc<dyn Interrupter>;
+}
+
+/// A statement's rows.
+pub trait Rows: Send {
+    /// Their columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next batch; `None` at the end, by when the statement has ended and its autocommit transaction is closed.
+    ///
+    /// # Errors
+    /// Whatever the execution ends with; the result is over then.
+    fn next(&mut self) -> Result<Option<RecordBatch>, EngineError>;
+}
+
+/// How far a running statement is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Progress {
+    /// 0 to 100; negative: unknown.
+    pub percent: f64,
+    /// Rows worked through.
+    pub rows_done: u64,
+    /// Rows to work through, estimated.
+    pub rows_total: u64,
+}
+
+/// Reaches a session's running statement from any thread.
+pub trait Interrupter: Send + Sync {
+    /// Interrupts it; without one, does nothing.
+    fn interrupt(&self);
+
+    /// How far it is.
+    fn progress(&self) -> Progress;
+}

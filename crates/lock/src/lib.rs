@@ -1,0 +1,1 @@
+//! A fair, crash-safe lock between processes: readers and writers, priorities, deadlines, fencing tokens.

@@ -1,0 +1,1 @@
+//! Wire protocols in front of a dbmux broker.

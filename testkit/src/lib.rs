@@ -1,0 +1,1 @@
+//! Starts dbmux's processes, kills them at chosen points, checks their histories.
