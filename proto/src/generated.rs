@@ -52,6 +52,24 @@ pub struct HelloReply {
     #[prost(string, repeated, tag = "9")]
     pub notices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// The one message that a starting broker writes to its standard output, which is then closed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ready {
+    #[prost(oneof = "ready::Outcome", tags = "1, 2")]
+    pub outcome: ::core::option::Option<ready::Outcome>,
+}
+/// Nested message and enum types in `Ready`.
+pub mod ready {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Outcome {
+        /// The socket on which it listens.
+        #[prost(string, tag = "1")]
+        Socket(::prost::alloc::string::String),
+        /// Why there is none.
+        #[prost(message, tag = "2")]
+        Error(super::ErrorDetail),
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseSessionRequest {
     #[prost(bytes = "vec", tag = "1")]
