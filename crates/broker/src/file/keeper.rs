@@ -1,0 +1,238 @@
+//! The one who attaches and releases the file.
+//!
+//! It acts on what it finds in [`State`], one step at a time: attach when somebody waits, make room for a writer when a
+//! foreign reader has left, release when nobody has used the file for a while. It takes the database's *file* lock before
+//! it attaches, and drops it after it has released.
+
+use std::{sync::Arc, time::Duration};
+
+use dbmux_engine::{Access, Engine, EngineError, Holder};
+use dbmux_lock::{Guard, Lock};
+use tokio_util::sync::CancellationToken;
+
+use super::{File, Need, foreign};
+
+/// How often the lock of an attached file is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// The shortest and the longest pause between two attempts to attach a file that somebody else has.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
+
+/// How a file is kept.
+pub(crate) struct KeeperOptions {
+    pub(crate) file_lock: Arc<Lock>,
+    pub(crate) release_after: Duration,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Attach(Need),
+    /// Attached read-only, and a writer waits.
+    Upgrade,
+    Release,
+    WaitFor(Duration),
+    Wait,
+}
+
+struct Keeper {
+    file: Arc<File>,
+    options: KeeperOptions,
+    guard: Option<Guard>,
+    pause: Duration,
+}
+
+/// Keeps the file until `shutdown`, and releases it then.
+pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
+    let mut keeper = Keeper { file, options, guard: None, pause: BACK_OFF.0 };
+    let shutdown = keeper.options.shutdown.clone();
+    while !shutdown.is_cancelled() {
+        match keeper.next() {
+            Step::Attach(need) => keeper.attach(need).await,
+            Step::Upgrade => keeper.upgrade().await,
+            Step::Release => keeper.release().await,
+            Step::WaitFor(time) => {
+                tokio::select! {
+                    () = keeper.file.kick.notified() => {}
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(time) => keeper.watch().await,
+                }
+            }
+            Step::Wait => {
+                tokio::select! {
+                    () = keeper.file.kick.notified() => {}
+                    () = shutdown.cancelled() => {}
+                }
+            }
+        }
+    }
+    keeper.file.state.lock().closed = true;
+    if keeper.file.attached().is_some() {
+        keeper.release().await;
+    }
+}
+
+impl Keeper {
+    fn next(&self) -> Step {
+        let state = self.file.state.lock();
+        let wanted = state.wanted_to_read + state.wanted_to_write;
+        match state.attached {
+            None if state.wanted_to_write > 0 => Step::Attach(Need::Write),
+            None if state.wanted_to_read > 0 => Step::Attach(Need::Read),
+            None => Step::Wait,
+            Some(_) if state.users == 0 && state.must_go() => Step::Release,
+            Some(Access::ReadOnly) if state.wanted_to_write > 0 && !state.closed => Step::Upgrade,
+            Some(_) if state.users > 0 || wanted > 0 => Step::WaitFor(WATCH_INTERVAL),
+            Some(_) => match self.options.release_after.checked_sub(state.last_used.elapsed()) {
+                Some(left) if !left.is_zero() => Step::WaitFor(left.min(WATCH_INTERVAL)),
+                _ => Step::Release,
+            },
+        }
+    }
+
+    async fn attach(&mut self, need: Need) {
+        if self.guard.is_none() {
+            match self.take_file_lock().await {
+                Ok(Some(guard)) => self.guard = Some(guard),
+                Ok(None) => return,
+                Err(error) => return self.file.tell(|view| view.failure = Some((view.turn, error))),
+            }
+        }
+        match self.try_attach(need).await {
+            Ok(access) => self.attached(access),
+            Err(EngineError::Locked { .. }) => {
+                let foreign = foreign::find(&self.file.path).await;
+                self.let_file_lock_go();
+                self.wait_for(foreign).await;
+            }
+            Err(error) => {
+                self.let_file_lock_go();
+                self.file.tell(|view| {
+                    view.holder = None;
+                    view.failure = Some((view.turn, error));
+                });
+            }
+        }
+    }
+
+    /// Attaches read-write; beside foreign readers, and for readers only, read-only.
+    async fn try_attach(&self, need: Need) -> Result<Access, EngineError> {
+        match self.engine(|engine| engine.attach(Access::ReadWrite)).await {
+            Ok(attachment) => Ok(attachment.access),
+            Err(locked @ EngineError::Locked { .. }) => {
+                let anyone_reads = need == Need::Read || self.file.state.lock().wanted_to_read > 0;
+                if !anyone_reads {
+                    return Err(locked);
+                }
+                // Whoever has it for writing refuses this as well.
+                let attachment = self.engine(|engine| engine.attach(Access::ReadOnly)).await.map_err(|_| locked)?;
+                Ok(attachment.access)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn attached(&mut self, access: Access) {
+        self.pause = BACK_OFF.0;
+        self.file.attaches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut state = self.file.state.lock();
+        state.attached = Some(access);
+        state.closed = false;
+        state.last_used = std::time::Instant::now();
+        drop(state);
+        tracing::debug!(?access, "attached");
+        self.file.tell(|view| view.holder = None);
+    }
+
+    /// A writer waits beside a read-only attachment. While a foreign reader is there, readers go on; when it has left,
+    /// nobody enters until the last reader of ours is out, and the file is attached anew.
+    async fn upgrade(&mut self) {
+        let foreign = foreign::find(&self.file.path).await;
+        if foreign.holder.is_some() {
+            self.wait_for(foreign).await;
+            return;
+        }
+        let mut state = self.file.state.lock();
+        state.closed = true;
+        let users = state.users;
+        drop(state);
+        if users == 0 {
+            self.release().await;
+        }
+    }
+
+    async fn release(&mut self) {
+        {
+            let mut state = self.file.state.lock();
+            if state.users > 0 {
+                return;
+            }
+            state.closed = true;
+        }
+        let released = self.engine(|engine| engine.release()).await;
+        let mut state = self.file.state.lock();
+        match released {
+            Ok(()) => {
+                state.attached = None;
+                state.lost = None;
+                self.file.releases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tracing::debug!("released");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the file could not be released; trying again later");
+                state.last_used = std::time::Instant::now();
+            }
+        }
+        state.closed = false;
+        let gone = state.attached.is_none();
+        drop(state);
+        if gone {
+            self.let_file_lock_go();
+        }
+        self.file.tell(|_| {});
+    }
+
+    async fn watch(&self) {
+        let attached = self.file.attached().is_some();
+        if attached {
+            let file = Arc::clone(&self.file);
+            let _ = tokio::task::spawn_blocking(move || file.verify(true)).await;
+        }
+    }
+
+    /// Tells everybody who waits for whom they wait, and sleeps until that process has ended or let go, or a short pause
+    /// has passed: letting go without ending is nothing that the kernel tells.
+    async fn wait_for(&mut self, foreign: foreign::Foreign) {
+        let foreign::Foreign { holder, process } = foreign;
+        self.file.tell(|view| view.holder.clone_from(&holder));
+        let pause = foreign::jittered(self.pause);
+        self.pause = (self.pause * 2).min(BACK_OFF.1);
+        tokio::select! {
+            () = foreign::gone(process, pause) => {}
+            () = self.options.shutdown.cancelled() => {}
+        }
+    }
+
+    /// `None`: nobody wants it any more.
+    async fn take_file_lock(&self) -> Result<Option<Guard>, EngineError> {
+        foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>| {
+            self.file.tell(|view| view.holder = holder);
+        })
+        .await
+    }
+
+    fn let_file_lock_go(&mut self) {
+        self.guard = None;
+    }
+
+    async fn engine<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Engine) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let engine = Arc::clone(&self.file.engine);
+        match tokio::task::spawn_blocking(move || call(engine.as_ref())).await {
+            Ok(answer) => answer,
+            Err(error) => Err(EngineError::Internal { message: error.to_string() }),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Whether the database file is attached, who uses it, and who waits for it.
+//!
+//! A statement *enters* the file and gets a [`FileUse`]; while one exists the file stays attached. An open transaction
+//! keeps its own. The keeper (in `keeper.rs`) is the only one that attaches and releases: it acts when somebody waits to
+//! enter, and when nobody has used the file for a while. Between the two stands [`State`], under one short lock.
+//!
+//! What always holds: `users > 0` only while attached; a transition begins only with `users == 0`; an error of an attach
+//! reaches exactly those who were waiting when it happened.
+
+mod foreign;
+mod keeper;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+pub(crate) use self::{
+    foreign::lock_error,
+    keeper::{KeeperOptions, keep},
+};
+use crate::{
+    deadline::Deadline,
+    errors::{self, Waited},
+    track::{Phase, Track},
+};
+
+/// What a statement needs of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    Read,
+    Write,
+}
+
+/// The file, as statements see it.
+pub(crate) struct File {
+    path: PathBuf,
+    engine: Arc<dyn Engine>,
+    state: Mutex<State>,
+    view: watch::Sender<View>,
+    /// Wakes the keeper: somebody waits to enter, or the last one has left.
+    kick: Notify,
+    attaches: AtomicU64,
+    releases: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    attached: Option<Access>,
+    /// An attach or a release is under way, or wanted: nobody enters.
+    closed: bool,
+    users: usize,
+    last_used: Instant,
+    wanted_to_read: usize,
+    wanted_to_write: usize,
+    /// Somebody outside waits for the file: nobody enters, and the file is released when the last one is out.
+    giving_way: bool,
+    /// The lock or the path is gone: nobody enters until the file was released.
+    lost: Option<EngineError>,
+}
+
+/// What the keeper tells those who wait.
+#[derive(Debug, Clone, Default)]
+struct View {
+    /// Raised by each change of whatever they wait for.
+    turn: u64,
+    holder: Option<Holder>,
+    failure: Option<(u64, EngineError)>,
+}
+
+/// The right to use the attached file; it stays attached until this is dropped.
+pub(crate) struct FileUse {
+    file: Arc<File>,
+    /// As attached: read-only when a foreign reader has the file.
+    pub(crate) access: Access,
+}
+
+struct Demand<'a> {
+    file: &'a File,
+    need: Need,
+}
+
+impl File {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
+        Arc::new(Self {
+            path: engine.path().to_owned(),
+            engine,
+            state: Mutex::new(State {
+                attached: None,
+                closed: false,
+                users: 0,
+                last_used: Instant::now(),
+                wanted_to_read: 0,
+                wanted_to_write: 0,
+                giving_way: false,
+                lost: None,
+            }),
+            view: watch::Sender::new(View::default()),
+            kick: Notify::new(),
+            attaches: AtomicU64::new(0),
+            releases: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the file is attached now.
+    pub(crate) fn attached(&self) -> Option<Access> {
+        self.state.lock().attached
+    }
+
+    pub(crate) fn attaches(&self) -> u64 {
+        self.attaches.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn releases(&self) -> u64 {
+        self.releases.load(Ordering::Relaxed)
+    }
+
+    /// The foreign process that those who wait, wait for.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.view.borrow().holder.clone()
+    }
+
+    /// Waits until the file is attached as needed, and keeps it so.
+    ///
+    /// # Errors
+    /// The attach's own error; `DATABASE_LOCKED` with the holder at the deadline.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        need: Need,
+        deadline: Deadline,
+        track: &Track,
+    ) -> Result<FileUse, ServiceError> {
+        if let Some(entered) = self.try_enter(need)? {
+            return Ok(entered);
+        }
+        let mut view = self.view.subscribe();
+        let since = view.borrow_and_update().turn;
+        let _demand = Demand::new(self, need);
+        loop {
+            if let Some(entered) = self.try_enter(need)? {
+                return Ok(entered);
+            }
+            self.kick.notify_one();
+            tokio::select! {
+                _ = view.changed() => {}
+                () = deadline.reached() => return Err(self.gave_up(deadline)),
+                () = track.cancel.cancelled() => return Err(errors::cancelled()),
+            }
+            let seen = view.borrow_and_update().clone();
+            match seen.failure {
+                Some((turn, error)) if turn > since => return Err(errors::engine(error, &self.path)),
+                _ => track.enter(Phase::WaitingForFile { holder: seen.holder }),
+            }
+        }
+    }
+
+    fn gave_up(&self, deadline: Deadline) -> ServiceError {
+        Waited { database: &self.path, deadline }.locked(self.holder())
+    }
+
+    fn try_enter(self: &Arc<Self>, need: Need) -> Result<Option<FileUse>, ServiceError> {
+        let mut state = self.state.lock();
+        if let Some(lost) = &state.lost {
+            return Err(errors::engine(lost.clone(), &self.path));
+        }
+        let Some(access) = state.attached else { return Ok(None) };
+        if state.closed || state.giving_way || (need == Need::Write && access == Access::ReadOnly) {
+            return Ok(None);
+        }
+        state.users += 1;
+        drop(state);
+        Ok(Some(FileUse { file: Arc::clone(self), access }))
+    }
+
+    /// Lets nobody enter while somebody outside waits for the file.
+    pub(crate) fn give_way(&self, wanted: bool) {
+        let mut state = self.state.lock();
+        if state.giving_way != wanted {
+            state.giving_way = wanted;
+            drop(state);
+            self.kick.notify_one();
+            self.tell(|_| {});
+        }
+    }
+
+    /// Somebody here waits for the file to be attached, or attached anew.
+    pub(crate) fn is_wanted(&self) -> bool {
+        let state = self.state.lock();
+        state.wanted_to_read + state.wanted_to_write > 0
+    }
+
+    /// The foreign processes that have the file now.
+    pub(crate) async fn foreign_holders(&self) -> Vec<Holder> {
+        foreign::find(&self.path).await.all
+    }
+
+    /// Whether the path still names the attached file; with `thorough`, whether our lock is still there. When not, nobody
+    /// enters until the file was released.
+    pub(crate) fn verify(&self, thorough: bool) -> Result<(), EngineError> {
+        let found = self.engine.verify(thorough);
+        if let Err(error @ EngineError::FileLost { .. }) = &found {
+            tracing::error!(%error, "the file is lost; nothing more is written to it");
+            self.state.lock().lost = Some(error.clone());
+            self.kick.notify_one();
+        }
+        found
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut View)) {
+        self.view.send_modify(|view| {
+            view.turn += 1;
+            change(view);
+        });
+    }
+}
+
+impl State {
+    fn must_go(&self) -> bool {
+        self.closed || self.giving_way || self.lost.is_some()
+    }
+}
+
+impl<'a> Demand<'a> {
+    fn new(file: &'a File, need: Need) -> Self {
+        let demand = Self { file, need };
+        *demand.count(&mut file.state.lock()) += 1;
+        demand
+    }
+
+    fn count<'s>(&self, state: &'s mut State) -> &'s mut usize {
+        match self.need {
+            Need::Read => &mut state.wanted_to_read,
+            Need::Write => &mut state.wanted_to_write,
+        }
+    }
+}
+
+impl Drop for Demand<'_> {
+    fn drop(&mut self) {
+        *self.count(&mut self.file.state.lock()) -= 1;
+        self.file.kick.notify_one();
+    }
+}
+
+impl Drop for FileUse {
+    fn drop(&mut self) {
+        let mut state = self.file.state.lock();
+        state.users -= 1;
+        if state.users == 0 {
+            state.last_used = Instant::now();
+            if state.must_go() || state.wanted_to_write > 0 {
+                self.file.kick.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The write lane: single-row inserts of one shape that wait at the same time are committed together.
+//!
+//! Merged only where that cannot be seen: plain `INSERT … VALUES` of constants or parameters (the engine says which), in
+//! autocommit, from sessions without state of their own. Each is acknowledged by itself, after the sync; a batch that
+//! fails is halved until only the guilty statement fails, in the words that it would have failed with alone.
+//!
+//! A lane is a task for one shape. While it commits one batch, the next one gathers.
+
+mod batch;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use arrow::{
+    array::{Int64Array, RecordBatch},
+    datatypes::{DataType, Field, Schema},
+};
+use dbmux_engine::{
+    Answer, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind, StatementRequest,
+};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedRwLockReadGuard, mpsc, oneshot};
+
+use crate::{
+    core::Core,
+    deadline::Deadline,
+    errors::{self, Waited},
+    file::{FileUse, Need},
+    session::{BrokerSession, Registered},
+    track::{Phase, Track},
+};
+
+/// Rows in one batch, at most.
+const LARGEST_BATCH: usize = 256;
+/// How long a lane stays without work.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// A statement that waits in a lane.
+pub(crate) struct Item {
+    pub(crate) sql: Arc<str>,
+    pub(crate) parameters: Option<Parameters>,
+    pub(crate) deadline: Deadline,
+    pub(crate) done: oneshot::Sender<Result<(), ServiceError>>,
+    pub(crate) track: Arc<Track>,
+    claim: Arc<Claim>,
+    /// Both are held until the statement is acknowledged.
+    _file: FileUse,
+    _beside: OwnedRwLockReadGuard<()>,
+}
+
+/// Who decides about an item: its lane, or the client that gives up.
+struct Claim(AtomicU8);
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const LEFT: u8 = 2;
+
+impl Claim {
+    fn become_if_waiting(&self, next: u8) -> bool {
+        self.0.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// All lanes of a broker.
+pub(crate) struct Lanes {
+    lanes: Mutex<HashMap<InsertShape, mpsc::UnboundedSender<Item>>>,
+}
+
+impl Lanes {
+    pub(crate) fn new() -> Self {
+        Self { lanes: Mutex::default() }
+    }
+
+    /// The shape of a statement that may go into a lane.
+    pub(crate) fn accepts(
+        &self,
+        core: &Core,
+        session: &BrokerSession,
+        request: &StatementRequest,
+    ) -> Option<InsertShape> {
+        if core.options.serial || request.read_only || session.identity.read_only || !session.is_plain() {
+            return None;
+        }
+        match request.prepared {
+            Some(id) => session.prepared_insert(id).map(|(shape, _)| shape),
+            None => core.engine.insert_shape(&request.sql),
+        }
+    }
+
+    /// Commits a single-row insert, together with whoever else waits.
+    pub(crate) async fn insert(
+        &self,
+        core: &Arc<Core>,
+        shape: InsertShape,
+        request: StatementRequest,
+        registered: Registered,
+        deadline: Deadline,
+    ) -> Result<Answer, ServiceError> {
+        let track = Arc::clone(&registered.track);
+        let beside = tokio::select! {
+            guard = Arc::clone(&core.exclusive).read_owned() => guard,
+            () = deadline.reached() => {
+                return Err(Waited { database: &core.options.database, deadline }.out_of_time(0, core.longest_running()));
+            }
+            () = track.cancel.cancelled() => return Err(errors::cancelled()),
+        };
+        let file = core.file.enter(Need::Write, deadline, &track).await?;
+        let sql = match request.prepared.and_then(|id| registered.session.prepared_insert(id)) {
+            Some((_, text)) => text,
+            None => request.sql.into(),
+        };
+        let (done, outcome) = oneshot::channel();
+        let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
+        let item = Item {
+            sql,
+            parameters: request.parameters,
+            deadline,
+            done,
+            track: Arc::clone(&track),
+            claim: Arc::clone(&claim),
+            _file: file,
+            _beside: beside,
+        };
+        track.is(StatementKind::Write);
+        self.put(core, shape, item);
+        wait(core, outcome, &claim, deadline, &track).await?;
+        Ok(one_row_changed())
+    }
+
+    fn put(&self, core: &Arc<Core>, shape: InsertShape, item: Item) {
+        let mut lanes = self.lanes.lock();
+        let item = match lanes.get(&shape) {
+            Some(lane) => match lane.send(item) {
+                Ok(()) => return,
+                Err(refused) => refused.0,
+            },
+            None => item,
+        };
+        let (lane, items) = mpsc::unbounded_channel();
+        // The receiver is alive here, so this cannot fail.
+        let _ = lane.send(item);
+        lanes.insert(shape.clone(), lane);
+        drop(lanes);
+        tokio::spawn(work(Arc::clone(core), shape, items));
+    }
+
+    /// Closes a lane, unless something has just come.
+    fn close_if_empty(&self, shape: &InsertShape, items: &mpsc::UnboundedReceiver<Item>) -> bool {
+        let mut lanes = self.lanes.lock();
+        let empty = items.is_empty();
+        if empty {
+            lanes.remove(shape);
+        }
+        empty
+    }
+}
+
+async fn wait(
+    core: &Core,
+    mut outcome: oneshot::Receiver<Result<(), ServiceError>>,
+    claim: &Claim,
+    deadline: Deadline,
+    track: &Track,
+) -> Result<(), ServiceError> {
+    let lost = |_| Err(errors::internal("the lane ended without an answer"));
+    let gave_up = tokio::select! {
+        outcome = &mut outcome => return outcome.unwrap_or_else(lost),
+        () = deadline.reached() => {
+            Waited { database: &core.options.database, deadline }.out_of_time(0, core.longest_running())
+        }
+        () = track.cancel.cancelled() => errors::cancelled(),
+    };
+    if claim.become_if_waiting(LEFT) {
+        return Err(gave_up);
+    }
+    // Its batch runs already: only its end tells what has happened.
+    outcome.await.unwrap_or_else(lost)
+}
+
+async fn work(core: Arc<Core>, shape: InsertShape, mut items: mpsc::UnboundedReceiver<Item>) {
+    let options = SessionOptions::default();
+    let engine = Arc::clone(&core.engine);
+    let opened = tokio::task::spawn_blocking(move || engine.open_session(&options)).await;
+    let mut session = match opened {
+        Ok(Ok(session)) => Some(session),
+        Ok(Err(error)) => return refuse(&core, &shape, &mut items, errors::engine(error, &core.options.database)),
+        Err(error) => return refuse(&core, &shape, &mut items, errors::internal(error.to_string())),
+    };
+    while let Some(mine) = session.take() {
+        let Ok(first) = tokio::time::timeout(IDLE, items.recv()).await else {
+            if core.lanes.close_if_empty(&shape, &items) {
+                return;
+            }
+            session = Some(mine);
+            continue;
+        };
+        let Some(first) = first else { return };
+        let batch = gather(first, &mut items);
+        if batch.is_empty() {
+            session = Some(mine);
+            continue;
+        }
+        core.counters.merged(batch.len());
+        let (core, shape) = (Arc::clone(&core), shape.clone());
+        session = tokio::task::spawn_blocking(move || batch::commit(&core, &shape, mine, batch)).await.ok();
+    }
+    // The engine panicked: its session cannot be trusted any more.
+    refuse(&core, &shape, &mut items, errors::internal("the engine failed in a batch"));
+}
+
+/// Takes whatever waits, up to a limit.
+fn gather(first: Item, items: &mut mpsc::UnboundedReceiver<Item>) -> Vec<Item> {
+    let mut batch = Vec::new();
+    let mut next = Some(first);
+    while let Some(item) = next {
+        if item.claim.become_if_waiting(TAKEN) {
+            item.track.enter(Phase::Running);
+            batch.push(item);
+        }
+        next = if batch.len() < LARGEST_BATCH { items.try_recv().ok() } else { None };
+    }
+    batch
+}
+
+fn refuse(core: &Core, shape: &InsertShape, items: &mut mpsc::UnboundedReceiver<Item>, error: ServiceError) {
+    core.lanes.lanes.lock().remove(shape);
+    items.close();
+    while let Ok(item) = items.try_recv() {
+        let _ = item.done.send(Err(error.clone()));
+    }
+}
+
+fn one_row_changed() -> Answer {
+    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![1]))]);
+    let batch = batch.map_err(|error| errors::internal(error.to_string()));
+    Answer {
+        kind: StatementKind::Write,
+        shape: ResultShape::RowsChanged,
+        schema,
+        batches: Box::pin(futures::stream::iter([batch])),
+        as_of: None,
+        notices: Vec::new(),
+    }
+}

@@ -1,0 +1,396 @@
+//! A statement in the engine, on a blocking thread, and its rows on their way out.
+//!
+//! The thread owns the engine session, the file and the place in the pool for as long as the statement lives, and gives
+//! them back in that order's reverse before the client can know that it has ended. Rows go through a channel of two
+//! batches: a client that does not read holds up its own statement and nobody's memory.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use dbmux_engine::{
+    Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind,
+    StatementRequest,
+};
+use futures::Stream;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    BrokerSession, Registered,
+    run::{Beside, Lacks, Rights, Turn, lacks},
+};
+use crate::{core::Core, deadline::Deadline, errors, track::Phase};
+
+/// Batches that wait between the engine and the wire.
+const BATCHES_AHEAD: usize = 2;
+/// A first batch with fewer rows than this is likely the whole answer, which then goes out in one piece.
+const SMALL: usize = 2048;
+/// The longest pause between two tries of a statement that met a conflict.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A statement and how far it is.
+pub(crate) struct Job {
+    registered: Registered,
+    request: StatementRequest,
+    deadline: Deadline,
+    /// The texts, once they are known, and how many of them are done.
+    texts: Option<Vec<String>>,
+    done: usize,
+}
+
+/// What became of a start.
+pub(crate) enum Started {
+    Answered(Answer),
+    /// It did nothing yet, and needs more.
+    Lacks { what: Lacks, job: Box<Job>, turn: Turn, rights: Rights },
+}
+
+type Reply = oneshot::Sender<Result<Started, ServiceError>>;
+
+/// Interrupts a statement whose client has gone away.
+pub(crate) struct InterruptOnDrop {
+    session: Arc<BrokerSession>,
+    id: u64,
+    armed: bool,
+}
+
+impl InterruptOnDrop {
+    pub(crate) fn new(session: &Arc<BrokerSession>, id: u64) -> Self {
+        Self { session: Arc::clone(session), id, armed: true }
+    }
+
+    pub(crate) fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for InterruptOnDrop {
+    fn drop(&mut self) {
+        if self.armed {
+            if let Some(track) = self.session.tracks.lock().get(&self.id) {
+                track.cancel.cancel();
+            }
+            self.session.running.interrupt(self.id);
+        }
+    }
+}
+
+impl Job {
+    pub(crate) fn new(registered: Registered, request: StatementRequest, deadline: Deadline) -> Self {
+        Self { registered, request, deadline, texts: None, done: 0 }
+    }
+}
+
+/// Runs the job on a blocking thread until its answer begins.
+pub(crate) async fn start(core: &Arc<Core>, job: Job, turn: Turn, rights: Rights) -> Result<Started, ServiceError> {
+    let (reply, answer) = oneshot::channel();
+    let core = Arc::clone(core);
+    tokio::task::spawn_blocking(move || Thread { core, job, turn, rights, reply: Some(reply) }.run());
+    answer.await.unwrap_or_else(|_| Err(errors::internal("the statement's thread ended without an answer")))
+}
+
+struct Thread {
+    core: Arc<Core>,
+    job: Job,
+    turn: Turn,
+    rights: Rights,
+    reply: Option<Reply>,
+}
+
+/// How a thread's work ends.
+enum End {
+    Lacks(Lacks),
+    /// The whole answer, in one piece.
+    Whole(Head, Vec<RecordBatch>),
+    /// The answer has begun, and its rows are all sent, or it failed on the way.
+    Streamed(mpsc::Sender<RecordBatch>, Failure, Result<(), ServiceError>),
+}
+
+/// What is known of an answer before its rows.
+#[derive(Clone)]
+struct Head {
+    kind: StatementKind,
+    shape: ResultShape,
+    schema: SchemaRef,
+}
+
+type Failure = Arc<Mutex<Option<ServiceError>>>;
+
+impl Thread {
+    fn run(mut self) {
+        let track = Arc::clone(&self.job.registered.track);
+        let running = self.job.registered.session.running.clone();
+        track.enter(Phase::Running);
+        running.begin(track.id);
+        let outcome = if track.cancel.is_cancelled() { Err(errors::cancelled()) } else { self.advance() };
+        running.end();
+        if let Ok(End::Lacks(what)) = outcome {
+            let Self { job, turn, rights, reply, .. } = self;
+            send(reply, Ok(Started::Lacks { what, job: Box::new(job), turn, rights }));
+            return;
+        }
+        let session = Arc::clone(&self.job.registered.session);
+        let reply = self.settle();
+        match outcome {
+            Err(error) => send(reply, Err(error)),
+            Ok(End::Whole(head, batches)) => send(reply, Ok(Started::Answered(whole(head, batches)))),
+            Ok(End::Streamed(rows, failure, outcome)) => {
+                *failure.lock() = outcome.err().map(|error| session.kept.lock().ended_by_us.take().unwrap_or(error));
+                drop(rows);
+            }
+            Ok(End::Lacks(_)) => {}
+        }
+    }
+
+    /// Gives everything back, before the client can know that the statement has ended.
+    fn settle(self) -> Option<Reply> {
+        let Self { job, turn, mut rights, reply, .. } = self;
+        {
+            let mut kept = job.registered.session.kept.lock();
+            kept.state = turn.state();
+            match (kept.state.in_transaction, &kept.file) {
+                (true, None) => kept.file = rights.file.take(),
+                (true, Some(_)) => {}
+                (false, _) => kept.file = None,
+            }
+        }
+        drop((turn, rights, job));
+        reply
+    }
+
+    /// Runs the statements up to the last, whose answer it gives.
+    fn advance(&mut self) -> Result<End, ServiceError> {
+        let texts = self.texts()?;
+        while self.job.done + 1 < texts.len() {
+            if let Some(end) = self.next(&texts[self.job.done], false)? {
+                return Ok(end);
+            }
+            self.job.done += 1;
+        }
+        let last = texts.last().map(String::as_str).unwrap_or_default();
+        match self.next(last, true)? {
+            Some(end) => Ok(end),
+            None => Err(errors::internal("the last statement gave no answer")),
+        }
+    }
+
+    fn texts(&mut self) -> Result<Vec<String>, ServiceError> {
+        if let Some(texts) = &self.job.texts {
+            return Ok(texts.clone());
+        }
+        let texts = match self.job.request.prepared {
+            Some(_) => vec![String::new()],
+            None => self.turn.split(&self.job.request.sql).map_err(|error| self.error(error))?,
+        };
+        if texts.is_empty() {
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, "there is no statement in this text"));
+        }
+        if texts.len() > 1 && self.job.request.parameters.is_some() {
+            let text = "parameters belong to one statement, and this text has several";
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, text));
+        }
+        self.job.texts = Some(texts.clone());
+        Ok(texts)
+    }
+
+    /// Runs one statement; `None`: it is done, and was not the last.
+    fn next(&mut self, text: &str, last: bool) -> Result<Option<End>, ServiceError> {
+        loop {
+            let tried = self.once(text, last);
+            match tried {
+                Ok(end) => return Ok(end),
+                Err(EngineError::Conflict { .. }) if self.may_retry() => {
+                    self.core.counters.conflict_retried();
+                    std::thread::sleep(CONFLICT_PAUSE.mul_f64(rand::random::<f64>()));
+                }
+                Err(error) => return Err(self.error(error)),
+            }
+        }
+    }
+
+    /// A conflict of an autocommit statement is the broker's to redo, as long as its client waits.
+    fn may_retry(&self) -> bool {
+        let track = &self.job.registered.track;
+        !self.turn.state().in_transaction && !self.job.deadline.passed() && !track.cancel.is_cancelled()
+    }
+
+    fn once(&mut self, text: &str, last: bool) -> Result<Option<End>, EngineError> {
+        let kept = match self.job.request.prepared {
+            Some(id) => Some(self.job.registered.session.prepared(id).ok_or_else(|| EngineError::Sql {
+                message: "there is no such prepared statement".to_owned(),
+                sqlstate: "26000",
+            })?),
+            None => None,
+        };
+        let (prepared, forget) = match kept {
+            Some(prepared) => (prepared, false),
+            None => (self.turn.prepare(text)?, true),
+        };
+        let id = prepared.id;
+        let outcome = self.execute(prepared, last);
+        if forget {
+            self.turn.forget(id);
+        }
+        outcome
+    }
+
+    fn execute(&mut self, prepared: Prepared, last: bool) -> Result<Option<End>, EngineError> {
+        self.job.registered.track.is(prepared.kind);
+        let read_only = self.job.request.read_only;
+        if self.turn.state().in_transaction && !matches!(self.rights.beside, Beside::Transaction) {
+            // BEGIN stood in the same text.
+        } else if let Some(what) = lacks(&prepared, &self.rights, read_only)? {
+            return Ok(Some(End::Lacks(what)));
+        }
+        let head = Head { kind: prepared.kind, shape: prepared.shape, schema: prepared.schema };
+        let Self { core, job, turn, reply, .. } = self;
+        let mut rows = turn.execute(prepared.id, job.request.parameters.as_ref(), read_only)?;
+        let mut first = Vec::new();
+        let streams = last && head.shape == ResultShape::Rows;
+        while let Some(batch) = rows.next()? {
+            let small = first.is_empty() && batch.num_rows() < SMALL;
+            if last {
+                first.push(batch);
+            }
+            if streams && !small {
+                let (sender, failure) = begin_stream(job, reply, head.clone());
+                let sent = send_rows(job, &sender, first, rows.as_mut());
+                drop(rows);
+                let sent = sent.and_then(|()| acknowledge(core, head.kind)).map_err(|error| translate(core, job, error));
+                return Ok(Some(End::Streamed(sender, failure, sent)));
+            }
+        }
+        drop(rows);
+        acknowledge(core, head.kind)?;
+        Ok(last.then_some(End::Whole(head, first)))
+    }
+
+    fn error(&self, error: EngineError) -> ServiceError {
+        let began_reading = matches!(error, EngineError::ReadOnly { .. })
+            && !self.job.request.read_only
+            && !self.job.registered.session.identity.read_only
+            && self.turn.state().in_transaction
+            && self.core.file.attached() == Some(dbmux_engine::Access::ReadOnly);
+        if began_reading { errors::read_only_transaction() } else { translate(&self.core, &self.job, error) }
+    }
+}
+
+/// A write counts as done only while the path still names the attached file.
+fn acknowledge(core: &Core, kind: StatementKind) -> Result<(), EngineError> {
+    if kind == StatementKind::Read { Ok(()) } else { core.file.verify(false) }
+}
+
+fn translate(core: &Core, job: &Job, error: EngineError) -> ServiceError {
+    if matches!(error, EngineError::Interrupted) && job.registered.track.cancel.is_cancelled() {
+        return errors::cancelled();
+    }
+    if let EngineError::Fatal { message } = &error {
+        tracing::error!(%message, "the engine cannot be trusted any more; the broker leaves");
+        core.leave();
+    }
+    errors::engine(error, &core.options.database)
+}
+
+fn begin_stream(job: &Job, reply: &mut Option<Reply>, head: Head) -> (mpsc::Sender<RecordBatch>, Failure) {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    let failure = Failure::default();
+    let Registered { session, track } = &job.registered;
+    track.was_read();
+    track.enter(Phase::Sending);
+    let rows = RowStream {
+        receiver,
+        failure: Arc::clone(&failure),
+        track: Arc::clone(track),
+        running: session.running.clone(),
+        over: false,
+    };
+    send(reply.take(), Ok(Started::Answered(answer(head, Box::pin(rows)))));
+    (sender, failure)
+}
+
+fn send_rows(
+    job: &Job,
+    sender: &mpsc::Sender<RecordBatch>,
+    first: Vec<RecordBatch>,
+    rows: &mut dyn dbmux_engine::Rows,
+) -> Result<(), EngineError> {
+    for batch in first {
+        send_batch(job, sender, batch)?;
+    }
+    while let Some(batch) = rows.next()? {
+        send_batch(job, sender, batch)?;
+    }
+    Ok(())
+}
+
+/// Waits for the client to take a batch; a cancel ends the wait.
+fn send_batch(job: &Job, sender: &mpsc::Sender<RecordBatch>, batch: RecordBatch) -> Result<(), EngineError> {
+    let Err(mpsc::error::TrySendError::Full(batch)) = sender.try_send(batch) else {
+        return if sender.is_closed() { Err(EngineError::Interrupted) } else { Ok(()) };
+    };
+    let cancel = &job.registered.track.cancel;
+    tokio::runtime::Handle::current().block_on(async {
+        tokio::select! {
+            sent = sender.send(batch) => sent.map_err(|_| EngineError::Interrupted),
+            () = cancel.cancelled() => Err(EngineError::Interrupted),
+        }
+    })
+}
+
+fn send(reply: Option<Reply>, answer: Result<Started, ServiceError>) {
+    if let Some(reply) = reply {
+        // Whoever asked may be gone; then everything comes back by its own drop.
+        let _ = reply.send(answer);
+    }
+}
+
+fn whole(head: Head, batches: Vec<RecordBatch>) -> Answer {
+    answer(head, Box::pin(futures::stream::iter(batches.into_iter().map(Ok))))
+}
+
+fn answer(head: Head, batches: dbmux_engine::BatchStream) -> Answer {
+    let Head { kind, shape, schema } = head;
+    Answer { kind, shape, schema, batches, as_of: None, notices: Vec::new() }
+}
+
+/// The rows, as the wire takes them. Dropped before the end, it interrupts the statement.
+struct RowStream {
+    receiver: mpsc::Receiver<RecordBatch>,
+    failure: Failure,
+    track: Arc<crate::track::Track>,
+    running: super::Running,
+    over: bool,
+}
+
+impl Stream for RowStream {
+    type Item = Result<RecordBatch, ServiceError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let next = std::task::ready!(self.receiver.poll_recv(context));
+        self.track.was_read();
+        Poll::Ready(match next {
+            Some(batch) => Some(Ok(batch)),
+            None => {
+                self.over = true;
+                self.failure.lock().take().map(Err)
+            }
+        })
+    }
+}
+
+impl Drop for RowStream {
+    fn drop(&mut self) {
+        if !self.over {
+            self.track.cancel.cancel();
+            self.running.interrupt(self.track.id);
+        }
+    }
+}

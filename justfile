@@ -1,0 +1,36 @@
+# Every task that a person needs. `just` lists them.
+
+export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "dbmux/target")
+
+_default:
+    @just --list
+
+# Build the `dbmux` binary.
+build:
+    cargo build --release -p dbmux
+
+# Build, and run the demo.
+demo: build
+    "$CARGO_TARGET_DIR/release/dbmux" demo
+
+# Everything that CI checks.
+test:
+    bash test.sh
+
+# Format, lint, licences.
+lint:
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    cargo deny check
+
+# The API's documentation.
+docs:
+    cargo doc --release --workspace --no-deps
+
+# Measure against the rivals, and print the README's table.
+bench *ARGS:
+    bash benches/run.sh {{ARGS}}
+
+# Kill, stop and starve real processes for a long time.
+soak MINUTES="10":
+    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release -p dbmux-testkit --run-ignored only
