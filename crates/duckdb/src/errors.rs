@@ -1,0 +1,120 @@
+//! From DuckDB's errors to the engine's.
+
+use std::path::Path;
+
+use dbmux_engine::EngineError;
+
+use crate::ffi::{Code, Failure};
+
+/// A failure of a client's statement.
+pub(crate) fn statement(failure: &Failure) -> EngineError {
+    let message = failure.message.clone();
+    let has = |text: &str| message.contains(text);
+    if has("No space left on device") {
+        return EngineError::DiskFull { message };
+    }
+    match failure.code {
+        Code::DUCKDB_V2_ERROR_RUNTIME_INTERRUPT => EngineError::Interrupted,
+        Code::DUCKDB_V2_ERROR_RUNTIME_FATAL | Code::DUCKDB_V2_ERROR_RUNTIME_INTERNAL => EngineError::Fatal { message },
+        Code::DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY => EngineError::OutOfMemory { message },
+        _ if has("read-only mode") || has("read-only transaction") => EngineError::ReadOnly { message },
+        Code::DUCKDB_V2_ERROR_DATABASE_TRANSACTION if has("onflict") => EngineError::Conflict { message },
+        code => EngineError::Sql { sqlstate: sqlstate(code, &message), message },
+    }
+}
+
+/// A failure to turn a client's parameter into a value.
+pub(crate) fn parameter(failure: &Failure) -> EngineError {
+    match failure.code {
+        Code::DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED => {
+            EngineError::Unsupported { what: "a parameter of this type".to_owned(), why: failure.message.clone() }
+        }
+        _ => statement(failure),
+    }
+}
+
+/// A failure to attach the file.
+pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
+    let (path, message) = (path.to_owned(), failure.message.clone());
+    let has = |text: &str| message.contains(text);
+    if has("Could not set lock on file") {
+        EngineError::Locked { path, message }
+    } else if has("Permission denied") || has("Read-only file system") {
+        EngineError::PermissionDenied { path, message }
+    } else if has("No space left on device") {
+        EngineError::DiskFull { message }
+    } else if has("not a valid DuckDB database file") {
+        EngineError::NotADatabase { path, engine: "DuckDB", message }
+    } else if has("does not exist") {
+        EngineError::NotFound { path }
+    } else if failure.code == Code::DUCKDB_V2_ERROR_RUNTIME_FATAL {
+        EngineError::Fatal { message }
+    } else {
+        EngineError::Io { path, message }
+    }
+}
+
+/// A failure of a call that no client asked for.
+pub(crate) fn internal(failure: &Failure) -> EngineError {
+    match statement(failure) {
+        EngineError::Sql { message, .. } => EngineError::Internal { message },
+        other => other,
+    }
+}
+
+/// Five characters for a failure that is the statement's fault.
+fn sqlstate(code: Code, message: &str) -> &'static str {
+    let first = |choices: &[(&str, &'static str)], otherwise: &'static str| {
+        choices.iter().find(|(text, _)| message.contains(text)).map_or(otherwise, |(_, state)| *state)
+    };
+    match code {
+        Code::DUCKDB_V2_ERROR_QUERY_PARSER | Code::DUCKDB_V2_ERROR_QUERY_SYNTAX => "42601",
+        Code::DUCKDB_V2_ERROR_QUERY_BINDER => first(
+            &[
+                ("Referenced column", "42703"),
+                ("Referenced table", "42P01"),
+                ("mbiguous", "42702"),
+                ("No function matches", "42883"),
+            ],
+            "42000",
+        ),
+        Code::DUCKDB_V2_ERROR_DATABASE_CATALOG => first(
+            &[
+                ("already exists", "42P07"),
+                ("Table with name", "42P01"),
+                ("Function with name", "42883"),
+                ("Schema with name", "3F000"),
+            ],
+            "42704",
+        ),
+        Code::DUCKDB_V2_ERROR_DATABASE_CONSTRAINT => first(
+            &[("NOT NULL", "23502"), ("uplicate key", "23505"), ("oreign key", "23503"), ("CHECK", "23514")],
+            "23000",
+        ),
+        Code::DUCKDB_V2_ERROR_DATABASE_TRANSACTION => first(
+            &[
+                ("within a transaction", "25001"),
+                ("no transaction is active", "25P01"),
+                ("aborted", "25P02"),
+                ("uplicate key", "23505"),
+            ],
+            "25000",
+        ),
+        Code::DUCKDB_V2_ERROR_TYPE_CONVERSION => "22P02",
+        Code::DUCKDB_V2_ERROR_INPUT_OUT_OF_RANGE | Code::DUCKDB_V2_ERROR_TYPE_DECIMAL => "22003",
+        Code::DUCKDB_V2_ERROR_TYPE_DIVIDE_BY_ZERO => "22012",
+        Code::DUCKDB_V2_ERROR_TYPE_MISMATCH | Code::DUCKDB_V2_ERROR_TYPE_INVALID => "42804",
+        Code::DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED => "0A000",
+        Code::DUCKDB_V2_ERROR_IO_FILE_NOT_FOUND => "58P01",
+        Code::DUCKDB_V2_ERROR_IO_GENERAL
+        | Code::DUCKDB_V2_ERROR_IO_READ_FAILURE
+        | Code::DUCKDB_V2_ERROR_IO_EOF
+        | Code::DUCKDB_V2_ERROR_IO_NETWORK
+        | Code::DUCKDB_V2_ERROR_IO_HTTP => "58030",
+        Code::DUCKDB_V2_ERROR_QUERY_PARAMETER_NOT_RESOLVED | Code::DUCKDB_V2_ERROR_QUERY_PARAMETER_NOT_ALLOWED => {
+            "07001"
+        }
+        Code::DUCKDB_V2_ERROR_CONFIGURATION_PERMISSION => "42501",
+        _ => "XX000",
+    }
+}

@@ -1,0 +1,40 @@
+//! How the instance is set up.
+
+use std::path::Path;
+
+/// What the owner of a database may choose; the default fits a machine that others use too.
+#[derive(Debug, Clone, Default)]
+pub struct DuckDbOptions {
+    /// The storage version of a file that is made: `v1.2.0`, `latest`. `None`: DuckDB's own default.
+    pub storage_version: Option<String>,
+    /// Worker threads. `None`: one less than the machine has, and at least one.
+    pub threads: Option<usize>,
+    /// As DuckDB writes it: `4GB`, `60%`. `None`: half of the machine's memory.
+    pub memory_limit: Option<String>,
+    /// Lets DuckDB download missing extensions. Off: a missing one is told by name at once.
+    pub install_extensions: bool,
+}
+
+impl DuckDbOptions {
+    /// The settings that the instance of this file starts with.
+    pub(crate) fn settings(&self, path: &Path) -> Vec<(String, String)> {
+        let threads = self.threads.unwrap_or_else(default_threads);
+        let mut spill = path.as_os_str().to_owned();
+        spill.push(".tmp");
+        let pairs = [
+            ("threads", threads.to_string()),
+            ("memory_limit", self.memory_limit.clone().unwrap_or_else(|| "50%".to_owned())),
+            ("temp_directory", spill.to_string_lossy().into_owned()),
+            ("autoinstall_known_extensions", self.install_extensions.to_string()),
+            ("autoload_known_extensions", "true".to_owned()),
+            // UUID, HUGEINT, BIT and TIMETZ keep every bit, as Arrow extension types.
+            ("arrow_lossless_conversion", "true".to_owned()),
+        ];
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// Leaves a core to readers, and to everybody else.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
