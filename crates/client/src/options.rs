@@ -1,0 +1,64 @@
+//! How a client behaves.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+/// Who goes first among those who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// Overtakes a bounded number of the others.
+    High,
+    /// The usual one.
+    #[default]
+    Normal,
+    /// Is overtaken by the others, a bounded number of times.
+    Low,
+}
+
+impl From<Priority> for dbmux_proto::Priority {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::High => Self::High,
+            Priority::Normal => Self::Normal,
+            Priority::Low => Self::Low,
+        }
+    }
+}
+
+/// How a client behaves. The defaults are those of the command line.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// How long to wait: for the broker to start, for others, for the file. Zero never waits.
+    pub wait: Duration,
+    /// Who goes first among those who wait.
+    pub priority: Priority,
+    /// Refuses whatever writes, and makes no file.
+    pub read_only: bool,
+    /// Whether a database may be made where there is none.
+    pub create: bool,
+    /// Whether a broker may be started where none runs.
+    pub start: bool,
+    /// The `dbmux` binary. `None`: this program, if it is called `dbmux`; else `dbmux` beside it; else the one in `PATH`.
+    pub broker_program: Option<PathBuf>,
+    /// More arguments for a broker that this client starts.
+    pub broker_arguments: Vec<OsString>,
+    /// What others see this client as. `None`: its command line.
+    pub command: Option<String>,
+    /// The meaning of relative paths in statements. `None`: this process's.
+    pub working_directory: Option<PathBuf>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(30),
+            priority: Priority::Normal,
+            read_only: false,
+            create: true,
+            start: true,
+            broker_program: None,
+            broker_arguments: Vec::new(),
+            command: None,
+            working_directory: None,
+        }
+    }
+}
