@@ -1,6 +1,7 @@
 //! One file, and the instance of DuckDB that it is attached to.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::{
     errors,
-    ffi::{self, Instance},
+    ffi::{self, Instance, Protection},
     name::catalog_name,
     options::DuckDbOptions,
     session::DuckDbSession,
@@ -30,6 +31,10 @@ pub(crate) struct Shared {
     pub(crate) path: PathBuf,
     pub(crate) catalog: String,
     notice: Option<String>,
+    /// Keeps clients' statements from the file, its logs and its sidecar.
+    protection: Protection,
+    /// Global settings that clients changed.
+    pub(crate) settings: Mutex<BTreeMap<String, String>>,
     /// Also held while attaching and releasing, which thereby exclude each other.
     attachment: Mutex<Option<Attachment>>,
 }
@@ -43,7 +48,16 @@ impl DuckDbEngine {
         let path = path.into();
         let (catalog, notice) = catalog_name(&path);
         let instance = Instance::start(&options.settings(&path)).map_err(|failure| errors::internal(&failure))?;
-        let shared = Shared { instance: Arc::new(instance), path, catalog, notice, attachment: Mutex::new(None) };
+        let protection = Protection::of(&path);
+        let shared = Shared {
+            protection,
+            instance: Arc::new(instance),
+            path,
+            catalog,
+            notice,
+            settings: Mutex::default(),
+            attachment: Mutex::new(None),
+        };
         Ok(Self { shared: Arc::new(shared), options })
     }
 
@@ -114,6 +128,7 @@ impl Engine for DuckDbEngine {
             return Err(EngineError::FileLost { path: path.clone(), message });
         };
         let attached = Attachment { access, device: metadata.dev(), inode: metadata.ino() };
+        self.shared.protection.attached(Some((attached.device, attached.inode)));
         *attachment = Some(attached.clone());
         Ok(attached)
     }
@@ -125,6 +140,7 @@ impl Engine for DuckDbEngine {
         }
         let path = &self.shared.path;
         self.shared.instance.detach(&self.shared.catalog).map_err(|failure| errors::attach(&failure, path))?;
+        self.shared.protection.attached(None);
         *attachment = None;
         drop(attachment);
         ffi::trim_memory();
@@ -158,6 +174,6 @@ impl Engine for DuckDbEngine {
     }
 
     fn changed_settings(&self) -> Vec<(String, String)> {
-        Vec::new()
+        self.shared.settings.lock().clone().into_iter().collect()
     }
 }

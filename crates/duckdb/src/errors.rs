@@ -13,6 +13,13 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
     if has("No space left on device") {
         return EngineError::DiskFull { message };
     }
+    if let Some(refused) = refusal(&message) {
+        return refused;
+    }
+    if has("Unique file handle conflict") {
+        let what = "attaching the same file once more".to_owned();
+        return EngineError::Refused { what, why: "it is attached already: use its tables".to_owned() };
+    }
     match failure.code {
         Code::DUCKDB_V2_ERROR_RUNTIME_INTERRUPT => EngineError::Interrupted,
         Code::DUCKDB_V2_ERROR_RUNTIME_FATAL | Code::DUCKDB_V2_ERROR_RUNTIME_INTERNAL => EngineError::Fatal { message },
@@ -21,6 +28,14 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
         Code::DUCKDB_V2_ERROR_DATABASE_TRANSACTION if has("onflict") => EngineError::Conflict { message },
         code => EngineError::Sql { sqlstate: sqlstate(code, &message), message },
     }
+}
+
+/// What `shim/guard.cpp` refused.
+fn refusal(message: &str) -> Option<EngineError> {
+    let (_, text) = message.split_once("[dbmux refuses] ")?;
+    let (what, why) = text.split_once(" :: ")?;
+    let why = why.lines().next().unwrap_or_default();
+    Some(EngineError::Refused { what: what.to_owned(), why: why.to_owned() })
 }
 
 /// A failure to turn a client's parameter into a value.

@@ -8,13 +8,16 @@
 mod classify;
 mod engine;
 mod errors;
+mod facts;
 mod ffi;
 mod interrupt;
 mod name;
 mod options;
 mod parameters;
+mod policy;
 mod rows;
 mod session;
+mod state;
 
 pub use engine::DuckDbEngine;
 pub use options::DuckDbOptions;

@@ -8,7 +8,11 @@ use arrow::{
 };
 use dbmux_engine::{EngineError, Rows};
 
-use crate::{errors, ffi::ArrowResult, session::Closing};
+use crate::{
+    errors,
+    ffi::{ArrowResult, FirstBatch},
+    session::Closing,
+};
 
 /// The one column of a statement that answers with a count.
 pub(crate) fn count_schema() -> SchemaRef {
@@ -19,13 +23,20 @@ pub(crate) fn count_schema() -> SchemaRef {
 pub(crate) struct StreamedRows {
     result: Option<ArrowResult>,
     schema: SchemaRef,
+    /// What had to be fetched to learn the columns.
+    first: Option<FirstBatch>,
     /// Ends the transaction that was begun around it, if one was.
     closing: Option<Closing>,
 }
 
 impl StreamedRows {
-    pub(crate) fn new(result: ArrowResult, schema: SchemaRef, closing: Option<Closing>) -> Self {
-        Self { result: Some(result), schema, closing }
+    pub(crate) fn new(
+        result: ArrowResult,
+        schema: SchemaRef,
+        first: Option<FirstBatch>,
+        closing: Option<Closing>,
+    ) -> Self {
+        Self { result: Some(result), schema, first, closing }
     }
 }
 
@@ -38,7 +49,11 @@ impl Rows for StreamedRows {
         let Some(result) = self.result.as_mut() else {
             return Ok(None);
         };
-        let batch = result.next(&self.schema).map_err(|failure| errors::statement(&failure));
+        let batch = match self.first.take() {
+            Some(first) => first.import(&self.schema).map(Some),
+            None => result.next(&self.schema),
+        };
+        let batch = batch.map_err(|failure| errors::statement(&failure));
         if let Ok(Some(batch)) = batch {
             return Ok(Some(batch));
         }

@@ -12,47 +12,58 @@ use crate::{
     classify,
     engine::Shared,
     errors,
+    facts::{self, Fact, Known, Scope},
     ffi::{Connection, Failure, ResultKind, Signature, Statement, Value},
     interrupt::ConnectionInterrupter,
-    parameters,
+    parameters, policy,
     rows::{MadeRows, StreamedRows, count_schema},
+    state::Traces,
 };
 
-/// Rows of a batch of results at most; narrow rows make batches of about a mebibyte.
+/// Rows of a batch of results at most.
 const BATCH_ROWS: u64 = 32_768;
 
 /// A session: a connection, and the statements that it has prepared.
 pub(crate) struct DuckDbSession {
     connection: Arc<Connection>,
-    _shared: Arc<Shared>,
+    shared: Arc<Shared>,
     read_only: bool,
+    local: bool,
     prepared: HashMap<PreparedId, Ready>,
     next: u64,
-    has_state: bool,
+    traces: Traces,
 }
 
 /// A statement that has been looked at.
 struct Ready {
     statement: Statement,
+    facts: Vec<Fact>,
     kind: StatementKind,
-    shape: ResultShape,
     parameters: Vec<String>,
     control: bool,
-    read: bool,
 }
 
 impl DuckDbSession {
     pub(crate) fn open(shared: &Arc<Shared>, options: &SessionOptions) -> Result<Self, EngineError> {
         let internal = |failure: Failure| errors::internal(&failure);
+        let directory = match &options.working_directory {
+            Some(directory) => Some(directory.to_str().ok_or_else(|| EngineError::Unsupported {
+                what: format!("the working directory {}", directory.display()),
+                why: "DuckDB takes UTF-8 only".to_owned(),
+            })?),
+            None => None,
+        };
         let connection = shared.instance.connect().map_err(internal)?;
+        connection.mark_client(directory).map_err(internal)?;
         connection.set_default(&shared.catalog).map_err(internal)?;
         Ok(Self {
             connection: Arc::new(connection),
-            _shared: Arc::clone(shared),
+            shared: Arc::clone(shared),
             read_only: options.read_only,
+            local: options.local,
             prepared: HashMap::new(),
             next: 1,
-            has_state: false,
+            traces: Traces::default(),
         })
     }
 
@@ -69,22 +80,19 @@ impl DuckDbSession {
         }
     }
 
-    /// What binding tells; transaction control needs none.
-    fn signature(&self, statement: &Statement, control: bool) -> Result<Signature, EngineError> {
-        if control {
-            return Ok(Signature {
-                returns: Some(ResultKind::Nothing),
-                columns: Schema::empty(),
-                parameters: Schema::empty(),
-                modifies: false,
-            });
-        }
-        self.connection.signature(statement).map_err(|failure| errors::statement(&failure))
-    }
-
-    /// Runs a statement of our own.
-    fn run(&self, sql: &str) -> Result<(), EngineError> {
-        self.connection.run(sql).map_err(|failure| errors::statement(&failure))
+    /// Refuses what would harm the others; what a setting means to this session alone is left to it alone.
+    fn check(&self, statement: &Statement) -> Result<Vec<Fact>, EngineError> {
+        let failed = |failure: Failure| errors::statement(&failure);
+        let facts = facts::of(&self.connection, statement).map_err(failed)?;
+        let client = policy::Client { catalog: &self.shared.catalog, local: self.local, attached: &[] };
+        let is_global = |name: &str, scope: Scope| match scope {
+            Scope::Global => true,
+            Scope::Automatic => self.connection.is_global_setting(name),
+            Scope::Session | Scope::Variable => false,
+        };
+        policy::check(&facts, &client, is_global)?;
+        self.connection.prefer_session_scope(statement).map_err(failed)?;
+        Ok(facts)
     }
 
     /// Refuses what writes, and begins a transaction around what does not.
@@ -92,7 +100,7 @@ impl DuckDbSession {
         if ready.control {
             return Ok(None);
         }
-        if ready.kind != StatementKind::Read || !ready.read {
+        if ready.kind != StatementKind::Read {
             return Err(EngineError::ReadOnly {
                 message: "the statement writes, and only reading is allowed here".to_owned(),
             });
@@ -100,7 +108,7 @@ impl DuckDbSession {
         if self.state().in_transaction {
             return Ok(None);
         }
-        self.run("BEGIN TRANSACTION READ ONLY")?;
+        self.connection.run("BEGIN TRANSACTION READ ONLY").map_err(|failure| errors::statement(&failure))?;
         Ok(Some(Closing { connection: Some(Arc::clone(&self.connection)) }))
     }
 }
@@ -134,9 +142,15 @@ impl EngineSession for DuckDbSession {
 
     fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError> {
         let statement = self.parse_one(sql)?;
+        let facts = self.check(&statement)?;
         let control = classify::controls_transaction(statement.kind());
-        let signature = self.signature(&statement, control)?;
-        let kind = classify::kind(statement.kind(), &signature);
+        let signature = if control {
+            Signature::of_control(statement.kind())
+        } else {
+            self.connection.signature(&statement).map_err(|failure| errors::statement(&failure))?
+        };
+        policy::check_calls(signature.calls())?;
+        let kind = classify::kind(&facts, &signature);
         let (shape, schema): (_, SchemaRef) = match signature.returns {
             Some(ResultKind::Changed) => (ResultShape::RowsChanged, count_schema()),
             Some(ResultKind::Nothing) => (ResultShape::Nothing, Arc::new(Schema::empty())),
@@ -144,15 +158,8 @@ impl EngineSession for DuckDbSession {
         };
         let id = PreparedId(self.next);
         self.next += 1;
-        let ready = Ready {
-            kind,
-            shape,
-            parameters: statement.parameter_names(),
-            control,
-            read: classify::reads_only(statement.kind()),
-            statement,
-        };
-        self.prepared.insert(id, ready);
+        let parameters = statement.parameter_names();
+        self.prepared.insert(id, Ready { statement, facts, kind, parameters, control });
         Ok(Prepared { id, kind, shape, schema, parameters: signature.parameters, transaction_control: control })
     }
 
@@ -167,22 +174,30 @@ impl EngineSession for DuckDbSession {
             let message = "there is no such prepared statement in this session".to_owned();
             return Err(EngineError::Sql { message, sqlstate: "26000" });
         };
-        self.has_state |= !ready.read && !ready.control && ready.shape == ResultShape::Nothing;
         let closing = if read_only || self.read_only { self.begin_read_only(ready)? } else { None };
         let values = parameters::bind(&self.connection, &ready.parameters, parameters)?;
         let arguments: Vec<(&str, &Value)> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let result = ready.statement.execute(&self.connection, &arguments, BATCH_ROWS).map_err(failed)?;
-        match result.kind().map_err(failed)? {
-            Some(ResultKind::Changed) => Ok(Box::new(MadeRows::changed(result.drain().map_err(failed)?)?)),
+        let mut result = ready.statement.execute(&self.connection, &arguments, BATCH_ROWS).map_err(failed)?;
+        let answer: Box<dyn Rows + 'a> = match result.kind().map_err(failed)? {
+            Some(ResultKind::Changed) => Box::new(MadeRows::changed(result.drain().map_err(failed)?)?),
             Some(ResultKind::Nothing) => {
                 result.drain().map_err(failed)?;
-                Ok(Box::new(MadeRows::nothing()))
+                Box::new(MadeRows::nothing())
             }
-            Some(ResultKind::Rows) | None => {
+            Some(ResultKind::Rows) => {
                 let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
-                Ok(Box::new(StreamedRows::new(result, schema, closing)))
+                Box::new(StreamedRows::new(result, schema, None, closing))
             }
-        }
+            None => {
+                // It expands into several, and tells its columns only when it has run as far as its first rows.
+                let first = result.first().map_err(failed)?;
+                let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
+                Box::new(StreamedRows::new(result, schema, first, closing))
+            }
+        };
+        self.traces.learn(&ready.facts, ready.kind);
+        self.shared.note_settings(&ready.facts);
+        Ok(answer)
     }
 
     fn insert_many(&mut self, _shape: &InsertShape, _rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
@@ -198,15 +213,36 @@ impl EngineSession for DuckDbSession {
         SessionState {
             in_transaction: facts.in_transaction,
             transaction_failed: facts.transaction_failed,
-            has_state: self.has_state,
+            has_state: self.traces.any(),
         }
     }
 
     fn roll_back(&mut self) -> Result<(), EngineError> {
-        if self.state().in_transaction { self.run("ROLLBACK") } else { Ok(()) }
+        if !self.state().in_transaction {
+            return Ok(());
+        }
+        self.connection.run("ROLLBACK").map_err(|failure| errors::statement(&failure))
     }
 
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         Arc::new(ConnectionInterrupter(Arc::clone(&self.connection)))
+    }
+}
+
+impl Shared {
+    /// Notes the global settings that a statement changed.
+    fn note_settings(&self, facts: &[Fact]) {
+        for fact in facts {
+            match fact {
+                Fact::Set { name, scope: Scope::Global | Scope::Automatic, value } => {
+                    let (Known::Text(value) | Known::Expression(value)) = value;
+                    self.settings.lock().insert(name.clone(), value.clone());
+                }
+                Fact::Reset { name, scope: Scope::Global | Scope::Automatic } => {
+                    self.settings.lock().remove(name);
+                }
+                _ => {}
+            }
+        }
     }
 }

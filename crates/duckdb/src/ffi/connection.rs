@@ -102,6 +102,27 @@ impl Connection {
         parsed.map(|()| statements)
     }
 
+    /// Whether `SET` of this setting, with no word on its scope, is everybody's.
+    pub(crate) fn is_global_setting(&self, name: &str) -> bool {
+        use v2::DUCKDB_V2_SETTING_SCOPE::DUCKDB_V2_SETTING_SCOPE_SESSION as SESSION;
+        let name = v2::duckdb_v2_str::from(name);
+        let mut config: v2::duckdb_v2_config_handle = std::ptr::null_mut();
+        let mut option: v2::duckdb_v2_option_handle = std::ptr::null_mut();
+        // SAFETY: the handle and the slots are alive; the config is borrowed from the connection; a name that DuckDB
+        // does not know (yet: an extension's) leaves the option null.
+        unsafe {
+            v2::duckdb_v2_connection_get_config(self.handle, &raw mut config, std::ptr::null_mut());
+            let null = std::ptr::null_mut();
+            v2::duckdb_v2_config_get_option_by_name(config, &raw const name, &raw mut option, null);
+            let mut session = true;
+            if !option.is_null() {
+                v2::duckdb_v2_option_supports_scope(option, SESSION, &raw mut session, null);
+                v2::duckdb_v2_option_destroy(&raw mut option);
+            }
+            !session
+        }
+    }
+
     /// Runs statements of our own, which answer nothing, to their end.
     pub(crate) fn run(&self, sql: &str) -> Result<(), Failure> {
         for statement in self.parse(sql)? {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use libduckdb_sys::v2;
 
-use super::{Connection, Failure, call};
+use super::{Attaching, Connection, Failure, call};
 
 /// An instance and the environment that it lives in.
 pub(crate) struct Instance {
@@ -36,12 +36,14 @@ impl Instance {
                 error,
             )
         })?;
+        instance.guard()?;
         Ok(instance)
     }
 
     /// Attaches a file under a name, which becomes the default of connections opened afterwards.
     pub(crate) fn attach(&self, name: &str, path: &str, options: &[(&str, String)]) -> Result<(), Failure> {
         let mut handle: v2::duckdb_v2_attach_options_handle = std::ptr::null_mut();
+        let _attaching = Attaching::begin();
         // SAFETY: the instance is alive, and the slot receives an owned handle, destroyed below.
         call(|error| unsafe { v2::duckdb_v2_attach_options_create(self.handle, &raw mut handle, error) })?;
         let attached = options

@@ -1,4 +1,4 @@
-//! The only room of this crate with `unsafe`: DuckDB's C API (v2), our own `shim.cpp`, and the C library's calls that we
+//! The only room of this crate with `unsafe`: DuckDB's C API (v2), our own `shim/`, and the C library's calls that we
 //! stand in for, each behind a safe face.
 //!
 //! A handle owns what it names and keeps alive what it depends on. DuckDB takes its own lock in every call on a
@@ -7,16 +7,20 @@
 #![expect(unsafe_code, reason = "this is where the foreign functions are")]
 
 mod connection;
+mod guard;
 mod instance;
 mod result;
 mod shim;
 mod statement;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod syscalls;
 mod value;
 
 pub(crate) use connection::{Connection, Token, TokenKind};
+pub(crate) use guard::{Attaching, Door, Protection};
 pub(crate) use instance::Instance;
 use libduckdb_sys::v2;
-pub(crate) use result::{ArrowResult, ResultKind};
+pub(crate) use result::{ArrowResult, FirstBatch, ResultKind};
 pub(crate) use shim::{SessionFacts, Signature};
 pub(crate) use statement::{Prepared, Statement, StatementType};
 pub(crate) use v2::DUCKDB_V2_ERROR as Code;

@@ -69,22 +69,15 @@ impl ArrowResult {
 
     /// The next rows; `None` at the end.
     pub(crate) fn next(&mut self, schema: &SchemaRef) -> Result<Option<RecordBatch>, Failure> {
+        self.first()?.map(|rows| rows.import(schema)).transpose()
+    }
+
+    /// The next rows of a result whose columns need not be known yet.
+    pub(crate) fn first(&mut self) -> Result<Option<FirstBatch>, Failure> {
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: both types are the Arrow C data interface's struct; what the slot receives is ours.
         call(|error| unsafe { v2::duckdb_v2_arrow_result_fetch_array(self.handle, (&raw mut array).cast(), error) })?;
-        if array.is_released() {
-            return Ok(None);
-        }
-        let data_type = DataType::Struct(schema.fields().clone());
-        // SAFETY: DuckDB made the array after the schema that it gave for this result.
-        let data = unsafe { from_ffi_and_data_type(array, data_type) };
-        let batch = data.and_then(|mut data| {
-            data.align_buffers();
-            let rows = StructArray::from(data);
-            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options)
-        });
-        batch.map(Some).map_err(|error| unsupported(&error.to_string()))
+        Ok(if array.is_released() { None } else { Some(FirstBatch(array)) })
     }
 
     /// Runs it to its end, and gives the number of rows changed.
@@ -100,6 +93,25 @@ impl Drop for ArrowResult {
     fn drop(&mut self) {
         // SAFETY: owned by us, and not used again.
         unsafe { v2::duckdb_v2_arrow_result_destroy(&raw mut self.handle) };
+    }
+}
+
+/// Rows as DuckDB made them.
+pub(crate) struct FirstBatch(FFI_ArrowArray);
+
+impl FirstBatch {
+    /// The rows, with the columns of their own result.
+    pub(crate) fn import(self, schema: &SchemaRef) -> Result<RecordBatch, Failure> {
+        let data_type = DataType::Struct(schema.fields().clone());
+        // SAFETY: DuckDB made the array after the schema that it gave for this result.
+        let data = unsafe { from_ffi_and_data_type(self.0, data_type) };
+        let batch = data.and_then(|mut data| {
+            data.align_buffers();
+            let rows = StructArray::from(data);
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options)
+        });
+        batch.map_err(|error| unsupported(&error.to_string()))
     }
 }
 

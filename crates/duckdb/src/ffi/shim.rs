@@ -1,4 +1,6 @@
-//! The calls of `shim.cpp`.
+//! The calls of `shim/`.
+
+use std::ffi::c_void;
 
 use arrow::{
     datatypes::Schema,
@@ -6,7 +8,7 @@ use arrow::{
 };
 use libduckdb_sys::v2;
 
-use super::{Code, Connection, Failure, ResultKind, Statement, call, result::import_schema};
+use super::{Code, Connection, Failure, Instance, ResultKind, Statement, StatementType, call, result::import_schema};
 
 unsafe extern "C" {
     fn dbmux_statement_signature(
@@ -15,11 +17,34 @@ unsafe extern "C" {
         columns: *mut FFI_ArrowSchema,
         parameters: *mut FFI_ArrowSchema,
         out: *mut RawSignature,
+        calls: TextSink,
+        user: *mut c_void,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_statement_describe(
+        connection: v2::duckdb_v2_connection_handle,
+        statement: v2::duckdb_v2_sql_statement_handle,
+        sink: TextSink,
+        user: *mut c_void,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
     fn dbmux_session_facts_get(
         connection: v2::duckdb_v2_connection_handle,
         out: *mut SessionFacts,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_instance_guard(
+        instance: v2::duckdb_v2_instance_handle,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_session_mark(
+        connection: v2::duckdb_v2_connection_handle,
+        directory: *const v2::duckdb_v2_str,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_statement_prefer_session(
+        connection: v2::duckdb_v2_connection_handle,
+        statement: v2::duckdb_v2_sql_statement_handle,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
     fn dbmux_session_set_default(
@@ -39,6 +64,7 @@ unsafe extern "C" {
 #[repr(C)]
 #[derive(Default)]
 struct RawSignature {
+    kind: u8,
     returns: u8,
     deferred: bool,
     modifies: bool,
@@ -47,6 +73,10 @@ struct RawSignature {
 /// What binding tells of a statement.
 #[derive(Debug)]
 pub(crate) struct Signature {
+    /// Its type, once PRAGMAs are written out as what they run.
+    pub(crate) statement_type: u32,
+    /// What it calls, a line each.
+    calls: String,
     /// What it answers; `None`: it expands into several, and tells when it runs.
     pub(crate) returns: Option<ResultKind>,
     /// The columns of its rows; empty where it answers none.
@@ -55,6 +85,38 @@ pub(crate) struct Signature {
     pub(crate) parameters: Schema,
     /// It changes a database: data, catalog or sequences.
     pub(crate) modifies: bool,
+}
+
+impl Signature {
+    /// What it answers and does where nothing needs binding: `COMMIT` and its like.
+    pub(crate) fn of_control(kind: StatementType) -> Self {
+        Self {
+            statement_type: kind as u32,
+            calls: String::new(),
+            returns: Some(ResultKind::Nothing),
+            columns: Schema::empty(),
+            parameters: Schema::empty(),
+            modifies: false,
+        }
+    }
+
+    /// The table functions that it calls, and the scalar ones that do more than answer; views and macros written out.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &str> {
+        self.calls.lines()
+    }
+}
+
+/// Receives a text from `shim/`, once.
+type TextSink = unsafe extern "C" fn(*const u8, usize, *mut c_void);
+
+/// Copies a text to the `String` that `user` points to.
+unsafe extern "C" fn receive(text: *const u8, length: usize, user: *mut c_void) {
+    if length == 0 {
+        return;
+    }
+    // SAFETY: the caller gives a text of this length, and passes on the `String` that it was given.
+    let (bytes, target) = unsafe { (std::slice::from_raw_parts(text, length), &mut *user.cast::<String>()) };
+    *target = String::from_utf8_lossy(bytes).into_owned();
 }
 
 /// What a session holds.
@@ -67,11 +129,22 @@ pub(crate) struct SessionFacts {
     pub(crate) transaction_failed: bool,
 }
 
+impl Instance {
+    /// Puts the guard before its local files.
+    pub(super) fn guard(&self) -> Result<(), Failure> {
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        std::hint::black_box(super::syscalls::installed());
+        // SAFETY: the handle is alive.
+        call(|error| unsafe { dbmux_instance_guard(self.handle, error) })
+    }
+}
+
 impl Connection {
     /// Binds a statement without running it.
     pub(crate) fn signature(&self, statement: &Statement) -> Result<Signature, Failure> {
         let (mut columns, mut parameters) = (FFI_ArrowSchema::empty(), FFI_ArrowSchema::empty());
         let mut raw = RawSignature::default();
+        let mut calls = String::new();
         // SAFETY: all handles and slots are alive; the schemas are released by their drop.
         call(|error| unsafe {
             dbmux_statement_signature(
@@ -80,6 +153,8 @@ impl Connection {
                 &raw mut columns,
                 &raw mut parameters,
                 &raw mut raw,
+                receive,
+                (&raw mut calls).cast(),
                 error,
             )
         })?;
@@ -89,7 +164,25 @@ impl Connection {
             (false, 1) => Some(ResultKind::Changed),
             (false, _) => Some(ResultKind::Nothing),
         };
-        Ok(Signature { returns, columns: schema(&columns)?, parameters: schema(&parameters)?, modifies: raw.modifies })
+        Ok(Signature {
+            statement_type: raw.kind.into(),
+            calls,
+            returns,
+            columns: schema(&columns)?,
+            parameters: schema(&parameters)?,
+            modifies: raw.modifies,
+        })
+    }
+
+    /// What a statement says of files, databases and settings: records of fields.
+    pub(crate) fn describe(&self, statement: &Statement) -> Result<Vec<Vec<String>>, Failure> {
+        let mut text = String::new();
+        // SAFETY: both handles are alive, and so is the text that the sink writes to.
+        call(|error| unsafe {
+            dbmux_statement_describe(self.handle, statement.handle, receive, (&raw mut text).cast(), error)
+        })?;
+        let records = text.split_terminator('\u{1e}');
+        Ok(records.map(|record| record.split_terminator('\u{1f}').map(str::to_owned).collect()).collect())
     }
 
     /// What the session holds now.
@@ -98,6 +191,19 @@ impl Connection {
         // SAFETY: the handle and the slot are alive.
         call(|error| unsafe { dbmux_session_facts_get(self.handle, &raw mut facts, error) })?;
         Ok(facts)
+    }
+
+    /// Marks it as a client's, who is in this directory; `None`: it did not tell, and relative paths are refused.
+    pub(crate) fn mark_client(&self, directory: Option<&str>) -> Result<(), Failure> {
+        let directory = v2::duckdb_v2_str::from(directory.unwrap_or_default());
+        // SAFETY: the handle and the view are alive; the text is copied.
+        call(|error| unsafe { dbmux_session_mark(self.handle, &raw const directory, error) })
+    }
+
+    /// Makes a `SET` that says nothing of its scope this session's own, where the setting can be.
+    pub(crate) fn prefer_session_scope(&self, statement: &Statement) -> Result<(), Failure> {
+        // SAFETY: both handles are alive.
+        call(|error| unsafe { dbmux_statement_prefer_session(self.handle, statement.handle, error) })
     }
 
     /// Makes `name` what unqualified names mean, whether it is attached now or not.

@@ -1,0 +1,134 @@
+// What a session holds, and the parameters that it is given.
+
+#include "session.hpp"
+
+#include "duckdb/catalog/catalog_search_path.hpp"
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/client_data.hpp"
+#include "duckdb/main/valid_checker.hpp"
+#include "duckdb/parser/statement/set_statement.hpp"
+
+using namespace duckdb;
+using namespace duckdb::capiv2;
+
+namespace {
+
+//! One row of Arrow as a data chunk.
+struct ImportedRow {
+	ImportedRow(CV2Context &context, ArrowSchema *schema, ArrowArray *array) {
+		duckdb_v2_error_info_handle err = nullptr;
+		Check(duckdb_v2_arrow_importer_create(Convert(&context), schema, 0, &importer, &err), err);
+		Check(duckdb_v2_arrow_importer_append(importer, array, true, true, &err), err);
+		Check(duckdb_v2_arrow_importer_next_chunk(importer, &handle, &err), err);
+		if (!handle) {
+			Destroy();
+			throw InvalidInputException("the parameters have no row");
+		}
+		chunk = Convert(handle);
+	}
+	~ImportedRow() {
+		Destroy();
+	}
+
+	duckdb_v2_arrow_importer_handle importer = nullptr;
+	duckdb_v2_data_chunk_handle handle = nullptr;
+	DataChunk *chunk = nullptr;
+
+private:
+	void Destroy() {
+		duckdb_v2_data_chunk_destroy(&handle);
+		duckdb_v2_arrow_importer_destroy(&importer);
+	}
+	void Check(DUCKDB_V2_ERROR code, duckdb_v2_error_info_handle err) {
+		if (code == DUCKDB_V2_ERROR_NONE) {
+			return;
+		}
+		auto info = err ? *Convert(err) : CV2ErrorInfo();
+		duckdb_v2_error_info_destroy(&err);
+		Destroy();
+		info.code = code;
+		info.ThrowAsException();
+	}
+};
+
+} // namespace
+
+extern "C" {
+
+//! What a session holds now.
+struct dbmux_session_facts {
+	bool in_transaction;
+	bool transaction_failed;
+};
+
+DUCKDB_V2_ERROR dbmux_session_facts_get(duckdb_v2_connection_handle conn, dbmux_session_facts *out,
+                                        duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		out->in_transaction = !context.transaction.IsAutoCommit() && context.transaction.HasActiveTransaction();
+		out->transaction_failed =
+		    out->in_transaction && ValidChecker::IsInvalidated(context.transaction.ActiveTransaction());
+	});
+}
+
+//! Marks a connection as a client's, who is in `directory` (empty: it did not tell).
+DUCKDB_V2_ERROR dbmux_session_mark(duckdb_v2_connection_handle conn, const duckdb_v2_str *directory,
+                                   duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto state = duckdb::make_shared_ptr<dbmux::SessionState>();
+		state->directory = string(Convert(directory));
+		Convert(conn)->context->registered_state->Insert(dbmux::SessionState::KEY, std::move(state));
+	});
+}
+
+//! Makes a `SET` that says nothing of its scope this session's own, where the setting can be: what a process would do to
+//! itself is not done to everybody.
+DUCKDB_V2_ERROR dbmux_statement_prefer_session(duckdb_v2_connection_handle conn,
+                                               duckdb_v2_sql_statement_handle statement,
+                                               duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &written = *Convert(statement);
+		if (written.type != StatementType::SET_STATEMENT) {
+			return;
+		}
+		auto &set = static_cast<SetStatement &>(written);
+		if (set.scope != SetScope::AUTOMATIC) {
+			return;
+		}
+		try {
+			CV2OptionSource source(*Convert(conn)->context);
+			if (CV2Option::FromName(source, set.name.GetIdentifierName())->supports_session) {
+				set.scope = SetScope::SESSION;
+			}
+		} catch (const std::exception &) {
+			// An extension's setting, not known yet: DuckDB decides.
+		}
+	});
+}
+
+//! Makes `name` what unqualified names of this connection mean, whether it is attached now or not.
+DUCKDB_V2_ERROR dbmux_session_set_default(duckdb_v2_connection_handle conn, const duckdb_v2_str *name,
+                                          duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		ClientData::Get(context).default_database = Identifier(string(Convert(name)));
+	});
+}
+
+//! Imports a one-row Arrow struct: one value a column, by DuckDB's own rules for Arrow types.
+DUCKDB_V2_ERROR dbmux_parameter_values(duckdb_v2_connection_handle conn, ArrowSchema *schema, ArrowArray *array,
+                                       duckdb_v2_value_handle *values, duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &connection = *Convert(conn);
+		connection.context->RunFunctionInTransaction(
+		    [&]() {
+			    ImportedRow row(connection.context_handle, schema, array);
+			    for (idx_t i = 0; i < row.chunk->ColumnCount(); i++) {
+				    values[i] = Convert(new Value(row.chunk->GetValue(i, 0)));
+			    }
+		    },
+		    false);
+	});
+}
+
+} // extern "C"
