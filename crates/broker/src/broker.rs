@@ -59,10 +59,9 @@ impl Broker {
 }
 
 fn take_locks(database: &PathBuf, wait: Duration) -> Result<Locks, ServiceError> {
-    let sidecar = dbmux_lock::sidecar_path(database);
     let lock_error = |error| lock_error(error, database);
-    let owner = Arc::new(Lock::open(&sidecar, LockName::Owner).map_err(lock_error)?);
-    let file = Arc::new(Lock::open(&sidecar, LockName::File).map_err(lock_error)?);
+    let owner = Arc::new(Lock::open_for_database(database, LockName::Owner).map_err(lock_error)?);
+    let file = Arc::new(Lock::open_for_database(database, LockName::File).map_err(lock_error)?);
     let request = Request::new(Mode::Exclusive).wait(Wait::For(wait));
     let owned = owner.acquire(&request).map_err(lock_error)?;
     Ok(Locks { owner, owned, file })

@@ -28,9 +28,3 @@ pub fn trim_heap() {
         libc::malloc_trim(0);
     }
 }
-
-/// Sets the mode of files that this process makes: nothing for others.
-pub fn private_files() {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-}
-

@@ -1,49 +1,47 @@
-//! What the kernel refused, with the thing it refused it for.
+//! What the kernel refused.
 
 use std::{io, path::PathBuf};
 
-/// What can go wrong when the operating system is asked.
+/// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
 pub enum OsError {
-    /// A call about a path failed.
+    /// A call on a path failed.
     #[error("{operation} {}: {source}", path.display())]
     Path {
-        /// What was tried, as a verb.
+        /// What was done.
         operation: &'static str,
-        /// The path that it was tried on.
+        /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The kernel's answer.
         source: io::Error,
     },
-    /// A call about a process failed.
-    #[error("{operation} process {pid}: {source}")]
-    Process {
-        /// What was tried, as a verb.
+    /// A call failed.
+    #[error("{operation}: {source}")]
+    Call {
+        /// What was done.
         operation: &'static str,
-        /// The process's number.
-        pid: u32,
-        /// What the system said.
+        /// The kernel's answer.
         source: io::Error,
-    },
-    /// The process has ended, or its number belongs to another one by now.
-    #[error("find process {pid}: it has ended")]
-    Gone {
-        /// The number that the process had.
-        pid: u32,
     },
     /// A directory that must be ours alone is not.
-    #[error("use {} as a private directory: {reason}", path.display())]
+    #[error("{} is not a directory of ours with mode 0700: {found}", path.display())]
     NotPrivate {
         /// The directory.
         path: PathBuf,
-        /// Why not.
-        reason: String,
+        /// What it is instead.
+        found: String,
     },
-    /// This operating system has no way to do it, or dbmux does not know it yet.
-    #[error("{operation}: not supported on {}", std::env::consts::OS)]
+    /// The process is not there, or its number belongs to another one by now.
+    #[error("process {pid} has ended")]
+    NoSuchProcess {
+        /// Its number.
+        pid: u32,
+    },
+    /// This system has no way to tell.
+    #[error("{what} is not supported on this system")]
     Unsupported {
-        /// What was tried.
-        operation: &'static str,
+        /// What was asked.
+        what: &'static str,
     },
 }
 
@@ -52,14 +50,7 @@ impl OsError {
         Self::Path { operation, path: path.into(), source: source.into() }
     }
 
-    /// What the system said, where it said something.
-    #[must_use]
-    pub fn io_kind(&self) -> Option<io::ErrorKind> {
-        match self {
-            Self::Path { source, .. } | Self::Process { source, .. } => Some(source.kind()),
-            Self::Gone { .. } => Some(io::ErrorKind::NotFound),
-            Self::NotPrivate { .. } => Some(io::ErrorKind::PermissionDenied),
-            Self::Unsupported { .. } => Some(io::ErrorKind::Unsupported),
-        }
+    pub(crate) fn call(operation: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::Call { operation, source: source.into() }
     }
 }

@@ -1,28 +1,15 @@
-//! Processes, holders of a file, byte-range locks, private directories: what dbmux asks of the kernel.
+//! What dbmux asks of the kernel: processes, who holds a file, byte-range locks, places at run time.
 //!
-//! The only room with `unsafe` and with a `cfg` for an operating system. Each difference between systems is a whole file
-//! behind one interface (`sys`); what a system does not offer is [`OsError::Unsupported`], never a silent success.
-//!
-//! Nothing here ever opens a database file in the calling process: opening and closing it once would drop the locks that
-//! an embedded database holds there.
+//! The only room with a platform in it. Linux is served in full; elsewhere the same interface answers
+//! [`OsError::Unsupported`] by name where nothing true can be said.
 
+pub mod daemon;
 mod error;
-pub mod file;
 pub mod fork;
+pub mod fs_kind;
 pub mod holders;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
-pub mod spawn;
-
-#[cfg(target_os = "linux")]
-#[path = "linux/mod.rs"]
-mod sys;
-#[cfg(all(unix, not(target_os = "linux")))]
-#[path = "unix_other.rs"]
-mod sys;
-#[cfg(windows)]
-#[path = "windows.rs"]
-mod sys;
 
 pub use error::OsError;

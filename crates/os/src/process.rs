@@ -1,131 +1,108 @@
-//! Who a process is: its number *and* when it started, for numbers are used again.
+//! Processes: who they are, whether they still are, and when they end.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
 
 use std::{
     path::PathBuf,
     time::{Duration, SystemTime},
 };
 
-use crate::{OsError, sys};
+#[cfg(target_os = "linux")]
+use self::linux as system;
+#[cfg(not(target_os = "linux"))]
+use self::other as system;
+pub use self::system::ExitWatch;
+use crate::OsError;
 
-pub use crate::sys::ExitWatch;
-
-/// A process, told apart from a later one with the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Names a process: its number and when it started, for numbers are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcessId {
-    /// The process's number, as this PID namespace sees it.
+    /// In our PID namespace.
     pub pid: u32,
-    /// When it started, in the kernel's own ticks since boot.
+    /// In clock ticks since the machine's start.
     pub start_time: u64,
 }
 
-impl std::fmt::Display for ProcessId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.pid)
-    }
-}
-
-impl ProcessId {
-    /// Finds the process that has this number now.
-    ///
-    /// # Errors
-    /// [`OsError::Gone`] when there is none.
-    pub fn of(pid: u32) -> Result<Self, OsError> {
-        sys::process_id(pid)
-    }
-
-    /// Says whether the process still runs (a zombie does not).
-    #[must_use]
-    pub fn is_alive(self) -> bool {
-        sys::is_alive(self)
-    }
-}
-
-/// What can be seen of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is to be seen of a process.
+#[derive(Debug, Clone)]
 pub struct ProcessInfo {
-    /// Which process.
+    /// Its name.
     pub id: ProcessId,
-    /// Its arguments, joined by blanks; its short name in brackets where it has none.
+    /// Its arguments, joined by blanks; its short name in brackets where they are hidden.
     pub command: String,
-    /// The program's file, where we may see it.
-    pub executable: Option<PathBuf>,
-    /// The name of its user; the number where it has no name.
-    pub user: String,
-    /// The number of its user.
+    /// Its user's number.
     pub uid: u32,
-    /// Its working directory, where we may see it.
+    /// Its user's name, or number where there is no name.
+    pub user: String,
+    /// Where it is; `None`: hidden.
     pub working_directory: Option<PathBuf>,
     /// When it started.
     pub started: SystemTime,
-    /// It was stopped by a signal or a debugger, and does not go on by itself.
+    /// It is stopped, by Ctrl-Z or a debugger: it keeps its locks and does nothing.
     pub stopped: bool,
-    /// The number of its PID namespace, where we may see it.
-    pub pid_namespace: Option<u64>,
 }
 
-/// Looks a process up.
+/// This process.
 ///
 /// # Errors
-/// [`OsError::Gone`] when there is none with this number.
-pub fn info(pid: u32) -> Result<ProcessInfo, OsError> {
-    sys::process_info(pid)
-}
-
-/// Looks the calling process up.
-///
-/// # Errors
-/// [`OsError::Process`] when the system does not say.
+/// Where the system does not tell.
 pub fn current() -> Result<ProcessInfo, OsError> {
     info(std::process::id())
 }
 
-/// The calling process's identity, read once (and once more in a forked child).
+/// A process by its number.
 ///
 /// # Errors
-/// [`OsError::Process`] when the system does not say.
-pub fn current_id() -> Result<ProcessId, OsError> {
-    sys::current_id()
+/// [`OsError::NoSuchProcess`] when there is none.
+pub fn info(pid: u32) -> Result<ProcessInfo, OsError> {
+    system::info(pid)
 }
 
-/// The number of the calling process's PID namespace; 0 where there is no such thing.
-#[must_use]
-pub fn current_pid_namespace() -> u64 {
-    sys::pid_namespace_of_self()
-}
-
-/// The memory of a process that is in RAM now, in bytes.
+/// A process's name by its number; cheaper than [`info`].
 ///
 /// # Errors
-/// [`OsError::Gone`] when there is no such process.
-pub fn resident_memory(pid: u32) -> Result<u64, OsError> {
-    sys::resident_memory(pid)
+/// [`OsError::NoSuchProcess`] when there is none.
+pub fn id(pid: u32) -> Result<ProcessId, OsError> {
+    system::id(pid)
 }
 
-/// The name of a user; the number as text where the system has no name for it.
-#[must_use]
+/// Whether this very process still runs.
+pub fn is_alive(process: ProcessId) -> bool {
+    id(process.pid).is_ok_and(|found| found == process)
+}
+
+/// Resident memory, in bytes.
+pub fn resident_memory(pid: u32) -> Option<u64> {
+    system::resident_memory(pid)
+}
+
+/// Identifies the machine's present run; the same until the next start.
+pub fn boot_id() -> Option<u128> {
+    system::boot_id()
+}
+
+/// The number of our PID namespace; 0 where there are none.
+pub fn pid_namespace() -> u64 {
+    system::pid_namespace()
+}
+
+/// A user's name, or number where there is no name.
 pub fn user_name(uid: u32) -> String {
-    sys::user_name(uid).unwrap_or_else(|| uid.to_string())
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse::<u32>().ok()? == uid).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| uid.to_string())
 }
 
-/// An identity of this boot of the machine.
-///
-/// # Errors
-/// [`OsError::Path`] when the system does not say.
-pub fn boot_id() -> Result<u128, OsError> {
-    sys::boot_id()
-}
-
-impl ExitWatch {
-    /// Waits until a process has ended, for at most `limit`; says whether it has. A process that ended before is one
-    /// that has ended.
-    ///
-    /// # Errors
-    /// [`OsError::Process`] when it cannot be watched.
-    pub fn until_gone(process: ProcessId, limit: Option<Duration>) -> Result<bool, OsError> {
-        match Self::open(process) {
-            Ok(watch) => watch.wait(limit),
-            Err(OsError::Gone { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
+impl ProcessInfo {
+    /// How long it has been running.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed().unwrap_or_default()
     }
 }

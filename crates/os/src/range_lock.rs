@@ -98,6 +98,21 @@ pub fn unlock(file: &File, byte: u64) -> Result<(), OsError> {
     call(file, SET, libc::F_UNLCK as libc::c_short, byte).map_err(|error| OsError::call("unlock a byte range", error))
 }
 
+/// Gives back every byte from this one on.
+///
+/// # Errors
+/// When the file is not open any more.
+pub fn unlock_from(file: &File, byte: u64) -> Result<(), OsError> {
+    let mut range = range(libc::F_UNLCK as libc::c_short, byte);
+    // To the end, however long the file grows.
+    range.l_len = 0;
+    // SAFETY: as in `call`.
+    match unsafe { libc::fcntl(file.as_raw_fd(), SET, &raw const range) } {
+        -1 => Err(OsError::call("unlock a byte range", io::Error::last_os_error())),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a lock of this kind on one byte would be granted now, to a description of its own. Takes nothing.
 ///
 /// # Errors

@@ -1,90 +1,93 @@
-//! Where sockets, logs and start locks live: one private directory a user.
-//!
-//! The directory is 0700 and ours: whoever may enter it may talk to our brokers. Names in it come from the database's
-//! canonical path, so that every spelling of a path leads to the same broker.
+//! Where things are at run time: the private directory for sockets, logs and named locks, and the names in it.
 
 use std::{
-    ffi::OsStr,
+    env, fs, io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use xxhash_rust::xxh3::xxh3_128;
+use crate::OsError;
 
-use crate::{OsError, sys};
+/// The longest path that a Unix socket can have on Linux, without its terminator, in bytes.
+const LONGEST_SOCKET_PATH: usize = 107;
 
-/// Where the runtime directory is: `$DBMUX_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/dbmux`, else `/tmp/dbmux-<uid>`.
-/// Makes nothing.
-#[must_use]
-pub fn runtime_path() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("DBMUX_RUNTIME_DIR").or_else(|| set("XDG_RUNTIME_DIR").map(|base| base.join("dbmux"))).unwrap_or_else(|| {
-        if cfg!(unix) {
-            PathBuf::from(format!("/tmp/dbmux-{}", sys::user_id()))
-        } else {
-            std::env::temp_dir().join("dbmux")
-        }
-    })
-}
-
-/// Answers with the runtime directory, made (0700) where it was missing.
+/// The directory for sockets, logs and named locks: `$DBMUX_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/dbmux`, else
+/// `/tmp/dbmux-UID`. Made where it is missing; refused unless it is ours alone.
 ///
 /// # Errors
-/// [`OsError::NotPrivate`] when it is a symbolic link, somebody else's, or open to others and cannot be closed;
-/// [`OsError::Path`] when it cannot be made.
+/// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
 pub fn runtime_dir() -> Result<PathBuf, OsError> {
     let path = runtime_path();
-    sys::private_directory(&path)?;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
+    made.map_err(|error| OsError::path("make", &path, error))?;
+    check_private(&path)?;
     Ok(path)
 }
 
-/// Where the broker of a database listens: `<runtime directory>/<32 hex digits of the canonical path's xxh3-128>.sock`.
-/// Makes nothing.
+/// The same, without making or checking it.
+pub fn runtime_path() -> PathBuf {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    named("DBMUX_RUNTIME_DIR")
+        .or_else(|| named("XDG_RUNTIME_DIR").map(|path| path.join("dbmux")))
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/dbmux-{}", rustix::process::getuid().as_raw())))
+}
+
+fn check_private(path: &Path) -> Result<(), OsError> {
+    let found = fs::symlink_metadata(path).map_err(|error| OsError::path("look at", path, error))?;
+    let mode = found.permissions().mode() & 0o777;
+    let ours = found.uid() == rustix::process::getuid().as_raw();
+    if found.is_dir() && ours && mode == 0o700 {
+        return Ok(());
+    }
+    let kind = if found.is_dir() { "a directory" } else { "no directory" };
+    let found = format!("{kind}, mode {mode:04o}, owner {}", found.uid());
+    Err(OsError::NotPrivate { path: path.to_owned(), found })
+}
+
+/// The socket on which a database's broker listens.
 ///
 /// # Errors
-/// See [`canonical_database_path`].
+/// When the path is too long for a socket.
 pub fn socket_path(database: &Path) -> Result<PathBuf, OsError> {
-    beside(database, "sock")
+    let name = xxhash_rust::xxh3::xxh3_128(database.as_os_str().as_encoded_bytes());
+    let path = runtime_path().join(format!("{name:032x}.sock"));
+    if path.as_os_str().len() > LONGEST_SOCKET_PATH {
+        let error = io::Error::new(io::ErrorKind::InvalidFilename, "too long for a socket; set DBMUX_RUNTIME_DIR");
+        return Err(OsError::path("listen on", path, error));
+    }
+    Ok(path)
 }
 
-/// Where the broker of a database writes its log: like [`socket_path`], with `.log`. Makes nothing.
+/// The one path of a database file: absolute, without symbolic links. The file need not exist, its directory must.
 ///
 /// # Errors
-/// See [`canonical_database_path`].
-pub fn log_path(database: &Path) -> Result<PathBuf, OsError> {
-    beside(database, "log")
-}
-
-/// The one spelling of a database's path: absolute, symbolic links resolved. The file need not exist, its directory must.
-///
-/// # Errors
-/// [`OsError::Path`] when the directory does not exist or cannot be read, or the path names no file.
+/// When its directory does not exist, or it is a directory itself.
 pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
-    let failed = |source| OsError::path("find", path, source);
-    match std::fs::canonicalize(path) {
-        Ok(canonical) => return Ok(canonical),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    // A symbolic link to a file that does not exist yet: whoever makes it makes it there.
-    if let Ok(target) = std::fs::read_link(path) {
-        let base = path.parent().unwrap_or(Path::new(""));
-        return canonical_database_path(&base.join(target));
-    }
-    let Some(name) = path.file_name() else {
-        return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it names no file")));
+    let canonical = match fs::canonicalize(path) {
+        Ok(canonical) => canonical,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => canonical_missing(path)?,
+        Err(error) => return Err(OsError::path("find", path, error)),
     };
-    let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    Ok(std::fs::canonicalize(parent).map_err(|source| OsError::path("find", parent, source))?.join(name))
+    if canonical.is_dir() {
+        return Err(OsError::path("open", path, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    Ok(canonical)
 }
 
-fn beside(database: &Path, extension: &str) -> Result<PathBuf, OsError> {
-    let canonical = canonical_database_path(database)?;
-    let hash = xxh3_128(bytes(canonical.as_os_str()));
-    Ok(runtime_path().join(format!("{hash:032x}.{extension}")))
-}
-
-fn bytes(text: &OsStr) -> &[u8] {
-    text.as_encoded_bytes()
+fn canonical_missing(path: &Path) -> Result<PathBuf, OsError> {
+    // A link that leads nowhere names the place where the file will be made.
+    if let Ok(target) = fs::read_link(path) {
+        let target = path.parent().unwrap_or(Path::new("")).join(target);
+        return canonical_database_path(&target);
+    }
+    let missing = || OsError::path("find", path, io::Error::from(io::ErrorKind::NotFound));
+    let name = path.file_name().ok_or_else(missing)?;
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let directory = fs::canonicalize(directory).map_err(|error| OsError::path("find the directory of", path, error))?;
+    Ok(directory.join(name))
 }
 
 #[cfg(test)]
@@ -92,29 +95,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_leads_to_the_same_socket() {
-        let directory = tempfile::tempdir().unwrap();
-        let plain = directory.path().join("sales.duckdb");
-        let odd = directory.path().join(".").join("sub").join("..").join("sales.duckdb");
-        std::fs::create_dir(directory.path().join("sub")).unwrap();
-        let before = socket_path(&plain).unwrap();
-        assert_eq!(before, socket_path(&odd).unwrap());
-        std::fs::write(&plain, b"").unwrap();
-        assert_eq!(before, socket_path(&plain).unwrap());
-        assert_ne!(before, socket_path(&directory.path().join("other.duckdb")).unwrap());
-    }
-
-    #[test]
-    fn a_dangling_link_means_its_target() {
-        let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("real.duckdb", directory.path().join("link.duckdb")).unwrap();
-        let real = canonical_database_path(&directory.path().join("real.duckdb")).unwrap();
-        assert_eq!(real, canonical_database_path(&directory.path().join("link.duckdb")).unwrap());
-    }
-
-    #[test]
-    fn a_missing_directory_is_named() {
-        let error = canonical_database_path(Path::new("/no/such/place/x.duckdb")).unwrap_err();
-        assert!(error.to_string().contains("/no/such/place"), "{error}");
+    fn gives_one_path_however_it_is_spelt() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().canonicalize().expect("its path");
+        fs::create_dir(place.join("sub")).expect("a directory");
+        std::os::unix::fs::symlink(place.join("a.duckdb"), place.join("sub/link")).expect("a link");
+        let straight = canonical_database_path(&place.join("a.duckdb")).expect("a path");
+        assert_eq!(canonical_database_path(&place.join("sub/../a.duckdb")).expect("a path"), straight);
+        assert_eq!(canonical_database_path(&place.join("sub/link")).expect("a dangling link"), straight);
+        fs::write(&straight, "").expect("the file");
+        assert_eq!(canonical_database_path(&place.join("sub/link")).expect("a link"), straight);
+        assert!(canonical_database_path(&place.join("nowhere/a.duckdb")).is_err());
+        assert!(canonical_database_path(&place.join("sub")).is_err(), "a directory is no database");
     }
 }

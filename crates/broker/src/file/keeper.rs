@@ -134,12 +134,7 @@ impl Keeper {
 
     fn attached(&mut self, access: Access) {
         self.pause = BACK_OFF.0;
-        self.file.attaches.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let mut state = self.file.state.lock();
-        state.attached = Some(access);
-        state.closed = false;
-        state.last_used = std::time::Instant::now();
-        drop(state);
+        self.file.attached_as(access);
         tracing::debug!(?access, "attached");
         self.file.tell(|view| view.holder = None);
     }
@@ -152,42 +147,25 @@ impl Keeper {
             self.wait_for(foreign).await;
             return;
         }
-        let mut state = self.file.state.lock();
-        state.closed = true;
-        let users = state.users;
-        drop(state);
-        if users == 0 {
+        if self.file.close() == 0 {
             self.release().await;
         }
     }
 
     async fn release(&mut self) {
-        {
-            let mut state = self.file.state.lock();
-            if state.users > 0 {
-                return;
-            }
-            state.closed = true;
+        if self.file.close() > 0 {
+            return;
         }
-        let released = self.engine(|engine| engine.release()).await;
-        let mut state = self.file.state.lock();
-        match released {
+        match self.engine(|engine| engine.release()).await {
             Ok(()) => {
-                state.attached = None;
-                state.lost = None;
-                self.file.releases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.file.released();
+                self.let_file_lock_go();
                 tracing::debug!("released");
             }
             Err(error) => {
                 tracing::warn!(%error, "the file could not be released; trying again later");
-                state.last_used = std::time::Instant::now();
+                self.file.reopened();
             }
-        }
-        state.closed = false;
-        let gone = state.attached.is_none();
-        drop(state);
-        if gone {
-            self.let_file_lock_go();
         }
         self.file.tell(|_| {});
     }
@@ -203,7 +181,7 @@ impl Keeper {
     /// Tells everybody who waits for whom they wait, and sleeps until that process has ended or let go, or a short pause
     /// has passed: letting go without ending is nothing that the kernel tells.
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
-        let foreign::Foreign { holder, process } = foreign;
+        let foreign::Foreign { holder, process, .. } = foreign;
         self.file.tell(|view| view.holder.clone_from(&holder));
         let pause = foreign::jittered(self.pause);
         self.pause = (self.pause * 2).min(BACK_OFF.1);

@@ -218,6 +218,34 @@ impl File {
         found
     }
 
+    /// Lets nobody enter. Answers with how many are inside.
+    fn close(&self) -> usize {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.users
+    }
+
+    fn attached_as(&self, access: Access) {
+        self.attaches.fetch_add(1, Ordering::Relaxed);
+        self.state.lock().attached = Some(access);
+        self.reopened();
+    }
+
+    fn released(&self) {
+        self.releases.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.attached = None;
+        state.lost = None;
+        state.closed = false;
+    }
+
+    /// Lets those enter who wait, and counts the idle time anew.
+    fn reopened(&self) {
+        let mut state = self.state.lock();
+        state.closed = false;
+        state.last_used = Instant::now();
+    }
+
     fn tell(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             view.turn += 1;

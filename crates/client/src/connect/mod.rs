@@ -84,6 +84,8 @@ impl Target {
     }
 
     async fn start_lock(&self, deadline: Deadline) -> Result<dbmux_lock::Guard, ClientError> {
+        let made = dbmux_os::runtime::runtime_dir();
+        made.map_err(|error| place("make the runtime directory for", &self.database, &error))?;
         let path = self.socket.with_extension("start");
         let wait = deadline.left();
         let taken = tokio::task::spawn_blocking(move || {

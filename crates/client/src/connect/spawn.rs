@@ -52,8 +52,6 @@ pub(super) async fn start(target: &Target, deadline: Deadline) -> Result<PathBuf
 }
 
 fn launch(target: &Target) -> Result<std::process::Child, ClientError> {
-    let directory = dbmux_os::runtime::runtime_dir();
-    directory.map_err(|error| place("make the runtime directory for", &target.database, &error))?;
     let log = open_log(&target.log()).map_err(|error| place("open", &target.log(), &error))?;
     let program = program(target)?;
     let wait = target.options.wait.as_millis();

@@ -1,0 +1,105 @@
+//! Why a lock could not be had.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use dbmux_os::OsError;
+
+use crate::TicketInfo;
+
+/// Why a lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The deadline has passed. Nothing was taken.
+    #[error("{} is locked{}; gave up after {waited:.1?} with {ahead} ahead", path.display(), by(holder.as_deref()))]
+    TimedOut {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who has it.
+        holder: Option<Box<TicketInfo>>,
+        /// Tickets that were to be granted before ours.
+        ahead: usize,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// Somebody cancelled the wait. Nothing was taken.
+    #[error("the wait for {} was cancelled", path.display())]
+    Cancelled {
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// A process is stopped inside the gate, which is held for microseconds otherwise.
+    #[error("the gate of {} is held by a process that does not go on; see who has the file open", path.display())]
+    GateHeld {
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// As many tickets as the table holds are waiting.
+    #[error("{} has {limit} waiting already", path.display())]
+    Full {
+        /// The lock's file.
+        path: PathBuf,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Locks on this file system cannot be trusted between machines.
+    #[error("{} is on a {file_system} file system, where locks cannot be trusted", path.display())]
+    NetworkFileSystem {
+        /// The lock's file.
+        path: PathBuf,
+        /// Its kind.
+        file_system: &'static str,
+    },
+    /// Somebody deleted or replaced the lock's file while it was held.
+    #[error("{} was deleted or replaced while it was in use", path.display())]
+    Replaced {
+        /// The lock's file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{} is not a lock's file", path.display())]
+    NotALock {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was made by another version.
+    #[error("{} has format {found}, and this program knows format {known}", path.display())]
+    Format {
+        /// The lock's file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A name that cannot be a file's.
+    #[error("`{name}` cannot be a lock's name: use letters, digits, `-`, `_` and `.`")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The file cannot be opened or made.
+    #[error("open {}: {source}", path.display())]
+    Open {
+        /// The lock's file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The table cannot be read or written.
+    #[error("{operation} {}: {source}", path.display())]
+    Table {
+        /// What was done.
+        operation: &'static str,
+        /// The lock's file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The kernel refuses.
+    #[error(transparent)]
+    System(#[from] OsError),
+}
+
+fn by(holder: Option<&TicketInfo>) -> String {
+    holder.map(|holder| format!(" by {} (pid {})", holder.command, holder.process.pid)).unwrap_or_default()
+}

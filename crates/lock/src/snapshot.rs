@@ -1,0 +1,95 @@
+//! What is to be seen of a lock: who has it, who waits, what it has been through.
+
+use std::time::{Duration, SystemTime};
+
+use dbmux_os::process::{self, ProcessId};
+
+use crate::{
+    FenceToken, Mode, Priority, Statistics,
+    book::Book,
+    grant::State,
+    table::Entry,
+};
+
+/// A ticket, as others see it.
+#[derive(Debug, Clone)]
+pub struct TicketInfo {
+    /// Whose it is, in that process's own PID namespace.
+    pub process: ProcessId,
+    /// That namespace is ours, so the number means something here.
+    pub same_namespace: bool,
+    /// What a person would recognise it by.
+    pub command: String,
+    /// Its user, where that can be seen.
+    pub user: Option<String>,
+    /// Beside others, or alone.
+    pub mode: Mode,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Granted, or waiting.
+    pub state: State,
+    /// When it asked; when it was granted, for one that has the lock.
+    pub since: SystemTime,
+    /// The process is stopped: it keeps its place and does nothing.
+    pub stopped: bool,
+}
+
+impl TicketInfo {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        let same_namespace = entry.namespace == process::pid_namespace();
+        let seen = same_namespace.then(|| process::info(entry.process.pid).ok()).flatten();
+        let seen = seen.filter(|seen| seen.id == entry.process);
+        Self {
+            process: entry.process,
+            same_namespace,
+            command: entry.command.clone(),
+            user: seen.as_ref().map(|seen| seen.user.clone()),
+            mode: entry.ticket.mode,
+            priority: entry.priority,
+            state: entry.ticket.state,
+            since: entry.since,
+            stopped: seen.is_some_and(|seen| seen.stopped),
+        }
+    }
+
+    /// For how long.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed().unwrap_or_default()
+    }
+}
+
+/// A lock at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Who has it.
+    pub holders: Vec<TicketInfo>,
+    /// Who waits, the next one first.
+    pub waiters: Vec<TicketInfo>,
+    /// The last writer's token.
+    pub fence: FenceToken,
+    /// What it has been through.
+    pub statistics: Statistics,
+}
+
+impl Snapshot {
+    /// A lock that was never used.
+    pub(crate) fn empty() -> Self {
+        let (fence, statistics) = (FenceToken::default(), Statistics::default());
+        Self { holders: Vec::new(), waiters: Vec::new(), fence, statistics }
+    }
+
+    pub(crate) fn of(book: &Book, is_dead: impl Fn(u64) -> bool) -> Self {
+        let mut alive: Vec<_> = book.entries().filter(|entry| !is_dead(entry.ticket.number)).collect();
+        alive.sort_by_key(|entry| (entry.ticket.key, entry.ticket.number));
+        let with = |state| {
+            let those = alive.iter().filter(move |entry| entry.ticket.state == state);
+            those.map(|entry| TicketInfo::of(entry)).collect()
+        };
+        Self {
+            holders: with(State::Granted),
+            waiters: with(State::Waiting),
+            fence: FenceToken::of(&book.header),
+            statistics: book.header.statistics.clone(),
+        }
+    }
+}
