@@ -21,7 +21,6 @@ pub fn close_standard_output() -> Result<(), OsError> {
 }
 
 /// Gives freed memory back to the system, where the allocator keeps it otherwise.
-#[expect(unsafe_code, reason = "the only room that talks to the kernel itself")]
 pub fn trim_heap() {
     // SAFETY: no arguments that could be wrong; the call is thread-safe.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

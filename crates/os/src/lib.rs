@@ -4,8 +4,6 @@
 //! [`OsError::Unsupported`] by name where nothing true can be said.
 
 pub mod daemon;
-#[cfg(unix)]
-pub mod daemon;
 mod error;
 pub mod fork;
 pub mod fs_kind;

@@ -1,0 +1,198 @@
+//! Wakes threads that sleep in a lock call, when their time is over or somebody cancels.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::Outcome;
+use crate::OsError;
+
+/// How often a sleeper that has not answered is signalled again.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// Cancels waits, from any thread and for good.
+#[derive(Debug, Clone, Default)]
+pub struct CancelFlag {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl CancelFlag {
+    /// A flag that is not set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends the waits that know this flag, those of now and those to come.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        if let Some(waker) = WAKER.get() {
+            let _sleepers = waker.sleepers();
+            waker.changed.notify_all();
+        }
+    }
+
+    /// Whether it is set.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+}
+
+/// A thread that sleeps in a lock call.
+struct Sleeper {
+    thread: i32,
+    deadline: Option<Instant>,
+    cancel: Option<CancelFlag>,
+}
+
+impl Sleeper {
+    fn rang(&self) -> Option<Outcome> {
+        if self.cancel.as_ref().is_some_and(CancelFlag::is_cancelled) {
+            return Some(Outcome::Cancelled);
+        }
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now()).then_some(Outcome::TimedOut)
+    }
+}
+
+#[derive(Default)]
+struct Sleepers {
+    next: u64,
+    all: HashMap<u64, Sleeper>,
+    /// The process whose thread wakes them: a forked child has none, and starts its own.
+    woken_by: Option<u32>,
+}
+
+#[derive(Default)]
+struct Waker {
+    sleepers: Mutex<Sleepers>,
+    changed: Condvar,
+}
+
+static WAKER: OnceLock<Waker> = OnceLock::new();
+
+impl Waker {
+    fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
+        // Nothing panics while it is held; were it so, the table would still be whole.
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Signals whoever is due, under the lock: nobody leaves the table, and so nobody's thread ends, meanwhile.
+    fn run(&self) {
+        let mut sleepers = self.sleepers();
+        loop {
+            let mut due = false;
+            let mut next: Option<Instant> = None;
+            for sleeper in sleepers.all.values() {
+                if sleeper.rang().is_some() {
+                    due = true;
+                    signal(sleeper.thread);
+                } else if let Some(deadline) = sleeper.deadline {
+                    next = Some(next.map_or(deadline, |next| next.min(deadline)));
+                }
+            }
+            let pause = match (due, next) {
+                (true, _) => Some(AGAIN),
+                (false, Some(next)) => Some(next.saturating_duration_since(Instant::now())),
+                (false, None) => None,
+            };
+            sleepers = match pause {
+                Some(pause) => self.changed.wait_timeout(sleepers, pause).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(sleepers).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+/// An entry for the calling thread; gone when it is dropped.
+pub(super) struct Alarm {
+    number: u64,
+    deadline: Option<Instant>,
+    cancel: Option<CancelFlag>,
+}
+
+impl Alarm {
+    pub(super) fn set(deadline: Option<Instant>, cancel: Option<&CancelFlag>) -> Result<Self, OsError> {
+        let waker = WAKER.get_or_init(Waker::default);
+        let mut sleepers = waker.sleepers();
+        if sleepers.woken_by != Some(std::process::id()) {
+            install_handler();
+            let builder = std::thread::Builder::new().name("dbmux-lock-waker".to_owned());
+            builder.spawn(|| WAKER.get_or_init(Waker::default).run()).map_err(|error| OsError::call("start a thread", error))?;
+            sleepers.woken_by = Some(std::process::id());
+            // Entries of a parent process are not ours to wake.
+            sleepers.all.clear();
+        }
+        sleepers.next += 1;
+        let number = sleepers.next;
+        let sleeper = Sleeper { thread: own_thread(), deadline, cancel: cancel.cloned() };
+        sleepers.all.insert(number, sleeper);
+        waker.changed.notify_all();
+        Ok(Self { number, deadline, cancel: cancel.cloned() })
+    }
+
+    pub(super) fn rang(&self) -> Option<Outcome> {
+        Sleeper { thread: 0, deadline: self.deadline, cancel: self.cancel.clone() }.rang()
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(waker) = WAKER.get() {
+            waker.sleepers().all.remove(&self.number);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn number() -> libc::c_int {
+    // The first real-time signals belong to the C library; debuggers and profilers take the next ones.
+    libc::SIGRTMIN() + 11
+}
+
+#[cfg(not(target_os = "linux"))]
+fn number() -> libc::c_int {
+    libc::SIGURG
+}
+
+fn install_handler() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: the action is whole, its handler does nothing and is therefore safe at any moment, and without SA_RESTART a
+    // sleeping lock call answers EINTR, which is all that is wanted.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(number(), &raw const action, std::ptr::null_mut());
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn own_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+#[cfg(target_os = "linux")]
+fn signal(thread: i32) {
+    // SAFETY: plain integers; the thread is one of this process, and lives while its entry does.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, number());
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_thread() -> i32 {
+    0
+}
+
+/// Signals the whole process: whichever thread takes it, the sleeper is signalled again until it has answered.
+#[cfg(not(target_os = "linux"))]
+fn signal(_thread: i32) {
+    // SAFETY: plain integers.
+    unsafe {
+        libc::kill(libc::getpid(), number());
+    }
+}
