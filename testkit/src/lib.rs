@@ -1,1 +1,49 @@
-//! Starts dbmux's processes, kills them at chosen points, checks their histories.
+//! Starts dbmux's processes in a place of their own, kills them at chosen points, and leaves nothing behind.
+//!
+//! A test's code: it panics where something is not as it must be.
+
+mod foreign;
+mod place;
+
+use std::time::{Duration, Instant};
+
+pub use foreign::{Foreign, python};
+pub use place::Place;
+
+/// The longest that anything that must come may take. Nothing waits for it when it has come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for what must come.
+pub fn until(what: &str, mut come: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !come() {
+        assert!(Instant::now() < deadline, "it never came: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A seed for a test's random choices: from `DBMUX_TEST_SEED`, else a new one; printed, so that a failure can be had again.
+pub fn seed() -> u64 {
+    let given = std::env::var("DBMUX_TEST_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) ^ now.as_secs()
+    });
+    println!("seed {seed} (again: DBMUX_TEST_SEED={seed})");
+    seed
+}
+
+/// A small random sequence (splitmix64): the same for the same seed.
+#[derive(Debug, Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// The next number below `below`.
+    pub fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below.max(1)
+    }
+}

@@ -1,0 +1,122 @@
+//! A directory of its own, with a runtime directory of its own: tests run beside each other and beside the user's brokers.
+
+use std::{
+    fs,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use dbmux_client::{Client, ClientOptions};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A place for one test. Its brokers end with it.
+pub struct Place {
+    directory: tempfile::TempDir,
+    binary: PathBuf,
+}
+
+impl Place {
+    /// A place whose processes run this `dbmux`.
+    pub fn new(binary: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("dbmux-").tempdir_in("/tmp").expect("a directory");
+        fs::create_dir(directory.path().join("run")).expect("a runtime directory");
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(directory.path().join("run"), private).expect("a private one");
+        Self { directory, binary: PathBuf::from(binary) }
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The binary.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// `dbmux`, in this place.
+    pub fn dbmux<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(&self.binary);
+        self.set_up(&mut command);
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Makes a command run in this place.
+    pub fn set_up(&self, command: &mut Command) {
+        command.current_dir(self.directory.path());
+        command.env("DBMUX_RUNTIME_DIR", self.path("run")).env("HOME", self.directory.path());
+        for name in ["DBMUX_WAIT", "DBMUX_PRIORITY", "DBMUX_LOG", "DBMUX_IDLE_TRANSACTION"] {
+            command.env_remove(name);
+        }
+    }
+
+    /// Runs `dbmux` to its end.
+    pub fn run<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Output {
+        self.dbmux(arguments).output().expect("dbmux runs")
+    }
+
+    /// Runs SQL that must succeed, and answers with its output as CSV without the header.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let output = self.run(["sql", database, sql, "--format", "csv"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{sql}: {error}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().skip(1).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A client in this process. Its brokers live here too, by their arguments, for the environment is everybody's.
+    pub fn client(&self, database: &str, options: ClientOptions) -> Client {
+        // SAFETY is not needed: the variable is set once a process, by nextest's one test a process, before any thread.
+        Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
+            .expect("a client")
+    }
+
+    /// The process ids of the brokers that run here.
+    pub fn brokers(&self) -> Vec<Pid> {
+        let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
+        let sockets = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock"));
+        sockets.filter_map(|socket| broker_behind(&socket)).collect()
+    }
+
+    /// Kills the brokers that run here, and waits until they are gone.
+    pub fn kill_brokers(&self) -> usize {
+        let brokers = self.brokers();
+        for pid in &brokers {
+            // It may have ended by itself in between.
+            let _ = kill_process(*pid, Signal::KILL);
+        }
+        for pid in &brokers {
+            crate::until("the broker's end", || !is_running(*pid));
+        }
+        brokers.len()
+    }
+}
+
+/// Who listens on a socket.
+fn broker_behind(socket: &Path) -> Option<Pid> {
+    let stream = UnixStream::connect(socket).ok()?;
+    Some(rustix::net::sockopt::socket_peercred(&stream).ok()?.pid)
+}
+
+fn is_running(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for entry in fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok) {
+                if entry.path().extension().is_some_and(|extension| extension == "log") {
+                    eprintln!("{}:\n{}", entry.path().display(), fs::read_to_string(entry.path()).unwrap_or_default());
+                }
+            }
+        }
+        for pid in self.brokers() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
