@@ -5,6 +5,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -18,6 +19,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use bytes::Bytes;
 use dbmux_engine::{Peer, Service};
 use dbmux_proto::control_server::ControlServer;
+use futures::FutureExt;
 use hyper::{
     Request, Response,
     body::{Frame, Incoming, SizeHint},
@@ -31,7 +33,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body, codegen::Service as _, server::NamedService};
 
-use crate::{WireError, connection::Connection, control::Control, flight::Flight, socket::Prefaced};
+use crate::{
+    WireError,
+    connection::Connection,
+    control::Control,
+    flight::Flight,
+    socket::Prefaced,
+    status::{internal, unsupported},
+};
 
 /// HTTP/2 windows, in bytes: an ingest is never held up by acknowledgements.
 const WINDOW: u32 = 16 << 20;
@@ -126,7 +135,7 @@ struct Server {
 
 impl Server {
     fn new(service: Arc<dyn Service>) -> Self {
-        let flight = FlightServiceServer::new(Flight::new(Arc::clone(&service)))
+        let flight = FlightServiceServer::new(Flight)
             .max_decoding_message_size(LARGEST_MESSAGE)
             .max_encoding_message_size(usize::MAX);
         let control = ControlServer::new(Control::new(Arc::clone(&service)));
@@ -170,17 +179,26 @@ impl Server {
         connection.close().await;
     }
 
-    async fn call(mut self, request: Request<Incoming>, call: Call) -> Result<Response<Counted>, Infallible> {
-        let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
-        let response = if service == FlightServiceServer::<Flight>::NAME {
-            self.flight.call(request).await?
-        } else if service == ControlServer::<Control>::NAME {
-            self.control.call(request).await?
-        } else {
-            let what = format!("this socket has no service {service:?}");
-            Status::unimplemented(what).into_http()
-        };
+    async fn call(self, request: Request<Incoming>, call: Call) -> Result<Response<Counted>, Infallible> {
+        // A panic is a defect, of ours or of what decodes a peer's bytes; it ends this call and nothing else.
+        let response = AssertUnwindSafe(self.route(request)).catch_unwind().await;
+        let response = response.unwrap_or_else(|_| internal("the call failed unexpectedly; see the log").into_http());
         Ok(response.map(|body| Counted { body, _call: call }))
+    }
+
+    async fn route(mut self, request: Request<Incoming>) -> Response<Body> {
+        let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
+        let answered = if service == FlightServiceServer::<Flight>::NAME {
+            self.flight.call(request).await
+        } else if service == ControlServer::<Control>::NAME {
+            self.control.call(request).await
+        } else {
+            Ok(unsupported(format!("this socket has no service {service:?}")).into_http())
+        };
+        match answered {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
     }
 }
 
@@ -244,7 +262,11 @@ impl hyper::body::Body for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(cx)));
+        frame.unwrap_or_else(|_| {
+            self.body = Body::empty();
+            Poll::Ready(Some(Err(internal("the answer failed unexpectedly; see the log"))))
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,40 +5,116 @@ use std::time::Duration;
 use arrow::{array::RecordBatch, ipc::reader::StreamReader};
 use arrow_flight::sql::{Any, Command};
 use bytes::Bytes;
-use dbmux_engine::{Priority, StatementRequest};
+use dbmux_engine::{Answer, BatchStream, ErrorCode, Priority, ServiceError, Session, StatementRequest};
 use dbmux_proto::{STATEMENT_TYPE_URL, Statement};
+use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use tonic::Status;
 
-use super::encode::{self, FlightStream};
+use super::{
+    catalog,
+    encode::{self, FlightStream},
+    prepared, transaction,
+};
 use crate::{
     connection::Caller,
     status::{invalid, status, unsupported},
 };
 
+/// What a ticket that we gave out says.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Handle {
+    #[prost(string, tag = "1")]
+    pub(super) sql: String,
+    /// A prepared statement; then there is no text.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) prepared: Bytes,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub(super) transaction: Option<Bytes>,
+    /// The statement's number, by which it can be cancelled.
+    #[prost(uint64, tag = "4")]
+    pub(super) number: u64,
+    /// It runs at most once.
+    #[prost(bool, tag = "5")]
+    pub(super) once: bool,
+}
+
 /// Answers a ticket.
-pub(crate) async fn ticket(caller: &Caller, ticket: Bytes) -> Result<FlightStream, Status> {
-    let any = Any::decode(ticket).map_err(|error| invalid(format!("the ticket cannot be decoded: {error}")))?;
+pub(super) async fn ticket(caller: &Caller, ticket: Bytes) -> Result<FlightStream, Status> {
+    let any = any(&ticket, "the ticket")?;
     if any.type_url == STATEMENT_TYPE_URL {
-        return run(caller, statement(any.value)?).await;
+        return run(caller, vec![statement(any.value)?]).await;
     }
     match command(any)? {
-        Command::CommandStatementQuery(query) => {
-            run(caller, StatementRequest { sql: query.query, ..StatementRequest::default() }).await
+        Command::TicketStatementQuery(ticket) => {
+            let handle = Handle::decode(ticket.statement_handle)
+                .map_err(|error| invalid(format!("the ticket's handle cannot be decoded: {error}")))?;
+            redeem(caller, handle).await
         }
-        other => Err(unsupported(format!("a ticket of type {}", other.type_url()))),
+        Command::CommandStatementQuery(query) => {
+            transaction::enter(caller, query.transaction_id.as_ref()).await?;
+            run(caller, vec![StatementRequest { sql: query.query, ..StatementRequest::default() }]).await
+        }
+        Command::CommandPreparedStatementQuery(query) => {
+            transaction::join(caller).await?;
+            run(caller, prepared::requests(caller, &query.prepared_statement_handle, 0)?).await
+        }
+        other => encode::batch(catalog::answer(caller, other).await?),
     }
 }
 
-/// Runs a statement.
-pub(crate) async fn run(caller: &Caller, request: StatementRequest) -> Result<FlightStream, Status> {
-    encode::answer(caller.session.run(request).await.map_err(status)?)
+async fn redeem(caller: &Caller, handle: Handle) -> Result<FlightStream, Status> {
+    if handle.once {
+        caller.memory.redeem(handle.number)?;
+    }
+    if handle.prepared.is_empty() {
+        transaction::enter(caller, handle.transaction.as_ref()).await?;
+        let request = StatementRequest { sql: handle.sql, statement_id: handle.number, ..StatementRequest::default() };
+        return run(caller, vec![request]).await;
+    }
+    transaction::join(caller).await?;
+    run(caller, prepared::requests(caller, &handle.prepared, handle.number)?).await
+}
+
+/// Runs statements of one kind, one after the other, and strings their answers together.
+async fn run(caller: &Caller, requests: Vec<StatementRequest>) -> Result<FlightStream, Status> {
+    let mut requests = requests.into_iter();
+    let first = requests.next().ok_or_else(|| invalid("there is nothing to run: no parameters were bound"))?;
+    let mut answer = caller.session.run(first).await.map_err(status)?;
+    if requests.len() > 0 {
+        let (session, schema) = (caller.session.clone(), answer.schema.clone());
+        let others =
+            futures::stream::iter(requests).then(move |request| next(session.clone(), schema.clone(), request));
+        answer.batches = Box::pin(answer.batches.chain(others.try_flatten()));
+    }
+    encode::answer(answer)
+}
+
+async fn next(
+    session: std::sync::Arc<dyn Session>,
+    schema: arrow::datatypes::SchemaRef,
+    request: StatementRequest,
+) -> Result<BatchStream, ServiceError> {
+    let Answer { batches, schema: its, .. } = session.run(request).await?;
+    if its != schema {
+        return Err(ServiceError::new(ErrorCode::Unsupported, "rows of parameters give answers of different types"));
+    }
+    Ok(batches)
+}
+
+/// Reads what Flight SQL packs its messages in.
+pub(super) fn any(bytes: &Bytes, what: &str) -> Result<Any, Status> {
+    Any::decode(bytes.clone()).map_err(|error| invalid(format!("{what} cannot be decoded: {error}")))
 }
 
 /// Reads a Flight SQL message.
-pub(crate) fn command(any: Any) -> Result<Command, Status> {
+pub(super) fn command(any: Any) -> Result<Command, Status> {
     let url = any.type_url.clone();
-    Command::try_from(any).map_err(|error| invalid(format!("{url} cannot be decoded: {error}")))
+    match Command::try_from(any) {
+        Ok(Command::Unknown(any)) => Err(unsupported(format!("a message of type {:?} is not supported", any.type_url))),
+        Ok(command) => Ok(command),
+        Err(error) => Err(invalid(format!("{url} cannot be decoded: {error}"))),
+    }
 }
 
 /// Reads our own statement.
@@ -68,6 +144,12 @@ fn parameters(stream: &[u8]) -> Result<Option<RecordBatch>, Status> {
     if stream.is_empty() {
         return Ok(None);
     }
+    // The reader checks what it reads, and yet panics on some streams that were tampered with.
+    let row = std::panic::catch_unwind(|| row(stream));
+    row.unwrap_or_else(|_| Err(invalid("the parameters are no Arrow IPC stream"))).map(Some)
+}
+
+fn row(stream: &[u8]) -> Result<RecordBatch, Status> {
     let bad = |error| invalid(format!("the parameters are no Arrow IPC stream: {error}"));
     let mut row = None;
     for batch in StreamReader::try_new(stream, None).map_err(bad)? {
@@ -78,5 +160,5 @@ fn parameters(stream: &[u8]) -> Result<Option<RecordBatch>, Status> {
             _ => return Err(invalid("the parameters have more than one row")),
         }
     }
-    row.map(Some).ok_or_else(|| invalid("the parameters have no row"))
+    row.ok_or_else(|| invalid("the parameters have no row"))
 }

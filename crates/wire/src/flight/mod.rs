@@ -4,18 +4,24 @@
 //! The generated service is implemented as it is: every message from outside is decoded here, and what cannot be decoded
 //! is refused by name.
 
+mod action;
 mod ask;
+mod catalog;
 mod encode;
+mod info;
+mod ingest;
 mod memory;
-
-use std::sync::Arc;
+mod options;
+mod prepared;
+mod put;
+mod sql_type;
+mod transaction;
 
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
     PollInfo, PutResult, SchemaResult, Ticket, flight_service_server::FlightService,
 };
-use dbmux_engine::Service;
-use futures::stream::BoxStream;
+use futures::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use memory::Memory;
@@ -23,15 +29,7 @@ pub(crate) use memory::Memory;
 use crate::{connection::Connection, status::unsupported};
 
 /// Answers `arrow.flight.protocol.FlightService`.
-pub(crate) struct Flight {
-    service: Arc<dyn Service>,
-}
-
-impl Flight {
-    pub(crate) fn new(service: Arc<dyn Service>) -> Self {
-        Self { service }
-    }
-}
+pub(crate) struct Flight;
 
 type Messages<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -47,25 +45,31 @@ impl FlightService for Flight {
 
     async fn handshake(
         &self,
-        _: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        Err(unsupported("handshake"))
+        // The socket has told who it is: whatever is said here is fine, and is said back.
+        let replies = request.into_inner().map(|request| {
+            request.map(|said| HandshakeResponse { protocol_version: said.protocol_version, payload: said.payload })
+        });
+        Ok(Response::new(replies.boxed()))
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
         Err(unsupported("ListFlights: ask for tables with GetTables"))
     }
 
-    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        Err(unsupported("GetFlightInfo"))
+    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
+        let caller = Connection::caller(&request).await?;
+        Ok(Response::new(info::info(&caller, request.into_inner()).await?))
     }
 
     async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
         Err(unsupported("PollFlightInfo: answers are not kept"))
     }
 
-    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        Err(unsupported("GetSchema"))
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
+        let caller = Connection::caller(&request).await?;
+        Ok(Response::new(info::schema(&caller, request.into_inner()).await?))
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
@@ -74,19 +78,22 @@ impl FlightService for Flight {
         Ok(Response::new(answer))
     }
 
-    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        Err(unsupported("DoPut"))
+    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
+        let caller = Connection::caller(&request).await?;
+        let result = put::put(&caller, request.into_inner()).await?;
+        Ok(Response::new(futures::stream::iter([Ok(result)]).boxed()))
     }
 
     async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Result<Response<Self::DoExchangeStream>, Status> {
         Err(unsupported("DoExchange"))
     }
 
-    async fn do_action(&self, _: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        Err(unsupported("DoAction"))
+    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
+        let result = action::act(request).await?.map(|body| Ok(arrow_flight::Result { body }));
+        Ok(Response::new(futures::stream::iter(result).boxed()))
     }
 
     async fn list_actions(&self, _: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
-        Err(unsupported("ListActions"))
+        Ok(Response::new(futures::stream::iter(action::list().map(Ok)).boxed()))
     }
 }

@@ -1,0 +1,126 @@
+//! `DoPut`: updates, parameters, and tables full of rows.
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
+use arrow_flight::{
+    FlightData, PutResult,
+    decode::FlightRecordBatchStream,
+    error::FlightError,
+    sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
+};
+use bytes::Bytes;
+use dbmux_engine::{ResultShape, StatementKind, StatementRequest};
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use tonic::{Status, Streaming};
+
+use super::{info::asked, ingest, prepared, transaction};
+use crate::{
+    connection::Caller,
+    status::{invalid, status, unsupported},
+};
+
+/// Takes what a client sends, and gives the one message that answers it.
+pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> Result<PutResult, Status> {
+    let first = stream.next().await.ok_or_else(|| invalid("DoPut without a message"))??;
+    let descriptor = first.flight_descriptor.clone();
+    let command = asked(&descriptor.ok_or_else(|| invalid("DoPut without a descriptor in its first message"))?)?;
+    let batches = batches(first, stream);
+    match command {
+        Command::CommandStatementUpdate(update) => {
+            transaction::enter(caller, update.transaction_id.as_ref()).await?;
+            let request = StatementRequest { sql: update.query, ..StatementRequest::default() };
+            changed(change(caller, request).await?)
+        }
+        Command::CommandPreparedStatementUpdate(update) => {
+            transaction::join(caller).await?;
+            changed(update_each(caller, &update.prepared_statement_handle, batches).await?)
+        }
+        Command::CommandPreparedStatementQuery(query) => {
+            bind(caller, &query.prepared_statement_handle, batches).await?;
+            let result =
+                DoPutPreparedStatementResult { prepared_statement_handle: Some(query.prepared_statement_handle) };
+            Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+        }
+        Command::CommandStatementIngest(command) => changed(ingest::ingest(caller, command, batches).await?),
+        other => Err(unsupported(format!("DoPut of {} is not supported", other.type_url()))),
+    }
+}
+
+fn changed(record_count: i64) -> Result<PutResult, Status> {
+    Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
+}
+
+/// The batches of a client's messages; the first one may carry nothing but the descriptor.
+fn batches(first: FlightData, rest: Streaming<FlightData>) -> FlightRecordBatchStream {
+    let messages = futures::stream::iter([Ok(first)]).chain(rest);
+    let messages = messages.try_filter(|message| {
+        let has_header = !message.data_header.is_empty();
+        async move { has_header }
+    });
+    FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from))
+}
+
+/// The next batch that a client sends.
+pub(super) async fn next(batches: &mut FlightRecordBatchStream) -> Result<Option<RecordBatch>, Status> {
+    batches.next().await.transpose().map_err(|error| match error {
+        FlightError::Tonic(status) => *status,
+        other => invalid(format!("what was sent is no Arrow data: {other}")),
+    })
+}
+
+/// Runs a statement to its end, and tells how many rows it changed; -1: it is not known.
+pub(super) async fn change(caller: &Caller, request: StatementRequest) -> Result<i64, Status> {
+    let mut answer = caller.session.run(request).await.map_err(status)?;
+    let mut count = 0;
+    while let Some(batch) = answer.batches.next().await {
+        let batch = batch.map_err(status)?;
+        count += match answer.shape {
+            ResultShape::RowsChanged => total(&batch),
+            ResultShape::Rows => i64::try_from(batch.num_rows()).unwrap_or(i64::MAX),
+            ResultShape::Nothing => 0,
+        };
+    }
+    Ok(if answer.shape == ResultShape::Rows && answer.kind == StatementKind::Read { -1 } else { count })
+}
+
+fn total(batch: &RecordBatch) -> i64 {
+    let counts = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
+    counts.map(|counts| counts.iter().flatten().sum()).unwrap_or_default()
+}
+
+/// Binds the rows that a client sends; none: what was bound before stays.
+async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStream) -> Result<(), Status> {
+    let prepared = caller.memory.prepared(handle)?;
+    let mut rows = Vec::new();
+    while let Some(batch) = next(&mut batches).await? {
+        rows.push(prepared::named(&prepared, &batch)?);
+    }
+    if batches.schema().is_some() {
+        caller.memory.bind(handle, rows);
+    }
+    Ok(())
+}
+
+/// Runs a prepared statement for each row of parameters, those that come along or those bound before: for all of them,
+/// or for none.
+async fn update_each(caller: &Caller, handle: &Bytes, batches: FlightRecordBatchStream) -> Result<i64, Status> {
+    bind(caller, handle, batches).await?;
+    let requests = prepared::requests(caller, handle, caller.memory.number())?;
+    if requests.len() == 1 {
+        return each(caller, requests).await;
+    }
+    let own = caller.clone();
+    transaction::together(caller, async move { each(&own, requests).await }).await
+}
+
+async fn each(caller: &Caller, requests: Vec<StatementRequest>) -> Result<i64, Status> {
+    let mut count = 0;
+    for request in requests {
+        let changed = change(caller, request).await?;
+        count = if changed < 0 { changed } else { count + changed };
+    }
+    Ok(count)
+}

@@ -1,0 +1,109 @@
+//! Connections and what ends with them.
+
+use std::time::Duration;
+
+use dbmux_engine::ErrorCode;
+use dbmux_proto::{PROTOCOL_MAJOR, Statement, StatusRequest};
+use tonic::Code;
+
+use crate::{
+    sql::{fetch, status_of},
+    support::{Served, detail, read},
+};
+
+/// Waits until something that happens elsewhere is so; fails after ten seconds.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), waiting).await.is_ok(), "{what}");
+}
+
+#[tokio::test]
+async fn a_call_without_a_session_gets_the_connections_own() {
+    let served = Served::start();
+    let mut client = served.standard().await;
+    assert_eq!(served.service.open_sessions(), 0, "opened at the first call that needs one");
+    for _ in 0..2 {
+        let info = client.execute("SELECT 42".to_owned(), None).await.unwrap();
+        fetch(&mut client, &info).await.unwrap();
+    }
+    let (hello, peer) = served.service.opened.lock()[0].clone();
+    assert_eq!((served.service.opened.lock().len(), peer.pid), (1, std::process::id()));
+    assert_eq!(hello.protocol.unwrap().major, PROTOCOL_MAJOR);
+    assert!(hello.default_wait_ms > 0);
+    let mut other = served.standard().await;
+    other.execute("SELECT 42".to_owned(), None).await.unwrap();
+    assert_eq!(served.service.open_sessions(), 2);
+    drop(client);
+    until("its session ends with the connection", || served.service.open_sessions() == 1).await;
+    drop(other);
+    until("and the other's too", || served.service.open_sessions() == 0).await;
+}
+
+#[tokio::test]
+async fn a_lost_session_is_told_once() {
+    let served = Served::start();
+    let mut client = served.standard().await;
+    client.execute("SELECT 42".to_owned(), None).await.unwrap();
+    served.service.lose_sessions();
+    let lost = status_of(client.execute("SELECT 42".to_owned(), None).await.unwrap_err());
+    assert_eq!((lost.code(), detail(&lost).code()), (Code::NotFound, ErrorCode::SessionLost));
+    client.execute("SELECT 42".to_owned(), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_statement() {
+    let served = Served::start();
+    let session = served.session().await;
+    let mut stream = session.open(Statement { sql: "endless".to_owned(), ..Statement::default() }).await.unwrap();
+    for _ in 0..5 {
+        stream.message().await.unwrap().unwrap();
+    }
+    assert_eq!(served.service.running.load(std::sync::atomic::Ordering::SeqCst), 1);
+    drop(stream);
+    let idle = || served.service.running.load(std::sync::atomic::Ordering::SeqCst) == 0;
+    until("the stream is dropped", idle).await;
+    let stream = session.open(Statement { sql: "wait".to_owned(), ..Statement::default() });
+    let begun = until("it runs", || !idle());
+    tokio::select! {
+        _ = stream => panic!("nobody let it go on"),
+        () = begun => {}
+    }
+    until("a statement that waits is dropped too", idle).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_running_calls_end() {
+    let served = Served::start();
+    let service = served.service.clone();
+    let session = served.session().await;
+    let idle = served.session().await;
+    let waiting = session.open(Statement { sql: "wait".to_owned(), ..Statement::default() });
+    let socket = served.socket.clone();
+    let stopping = async {
+        until("it runs", || service.running.load(std::sync::atomic::Ordering::SeqCst) == 1).await;
+        let ended = served.stop();
+        until("no new connection is taken", || std::os::unix::net::UnixStream::connect(&socket).is_err()).await;
+        assert!(!ended.is_finished());
+        service.go.cancel();
+        ended
+    };
+    let (stream, ended) = tokio::join!(waiting, stopping);
+    assert_eq!(read(stream.unwrap()).await.unwrap()[0].num_rows(), 1);
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap().unwrap();
+    assert!(idle.control().status(StatusRequest {}).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_silent_peers() {
+    let served = Served::start();
+    let silent = tokio::net::UnixStream::connect(&served.socket).await.unwrap();
+    let mut half = tokio::net::UnixStream::connect(&served.socket).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut half, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    served.session().await;
+    tokio::time::timeout(Duration::from_secs(5), served.stop()).await.unwrap().unwrap().unwrap();
+    drop((silent, half));
+}
