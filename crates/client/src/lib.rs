@@ -22,6 +22,7 @@
 
 mod answer;
 pub mod blocking;
+mod brokers;
 mod client;
 mod connect;
 mod error;
@@ -32,6 +33,7 @@ mod transaction;
 mod value;
 
 pub use answer::Answer;
+pub use brokers::brokers;
 pub use client::Client;
 pub use dbmux_proto::{
     ErrorCode, ErrorDetail, HelloReply, Holder, HolderKind, StatementEvent, StatementKind, StatementState, StatsReply,

@@ -1,0 +1,362 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const EXAMPLES: &str = "Examples:
+  dbmux sql sales.duckdb \"select * from orders limit 5\"
+  dbmux sql sales.duckdb              a prompt
+  dbmux who sales.duckdb              who has the file, and who waits
+  dbmux lock nightly -- ./report.sh   run a command under a lock
+  dbmux demo                          see what it is good for
+
+Environment:
+  DBMUX_WAIT, DBMUX_PRIORITY, DBMUX_LOG, DBMUX_RUNTIME_DIR, NO_COLOR, and more: see `dbmux environment`
+
+Exit codes:
+  0   done
+  1   the SQL or the child failed (a child's own code is passed on)
+  2   usage
+  69  no broker could be started
+  75  locked, queue full or out of time: try again later
+  76  outcome unknown: look before you repeat it
+  77  conflict: redo the transaction
+  130 interrupted";
+
+const SQL_EXAMPLES: &str = "Examples:
+  dbmux sql sales.duckdb \"select count(*) from orders\"
+  dbmux sql sales.duckdb --format json \"from orders where id = \\$1\" --param 7
+  dbmux sql sales.duckdb -f schema.sql
+  generate | dbmux sql sales.duckdb      each statement runs when its `;` has come
+
+The first command starts the database's broker; nothing has to be set up. Several statements run one after the other in
+one session; the first error ends them.
+
+Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and jsonl write numbers with all
+their digits, NaN and the infinities as strings, BLOBs as hexadecimal strings. arrow is an Arrow IPC stream a result.";
+
+const LOCK_EXAMPLES: &str = "Examples:
+  dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
+  dbmux lock deploy --scope project -- make      one at a time in this project
+  dbmux lock sales.duckdb --shared -- ./read.sh  beside others that share it
+  dbmux lock nightly --wait 0 -- ./report.sh     now or never: exits 75 when somebody has it
+
+The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there, 126 when it cannot be run.
+It finds a number that grows with every exclusive grant in DBMUX_FENCE.";
+
+/// Many processes, one database file.
+///
+/// DuckDB wants one process to own a file. dbmux gives it one that starts itself, and lets everybody else read and write
+/// through it at once.
+#[derive(Debug, Parser)]
+#[command(name = "dbmux", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Whether errors are for a program to read.
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Sql(args) => args.json,
+            Command::Who(args) | Command::Stats(args) => args.json,
+            Command::Status(args) => args.json,
+            Command::Stop(args) => args.json,
+            Command::Lock(args) => args.json,
+            Command::Demo(args) => args.json,
+            _ => false,
+        }
+    }
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// When to use colours.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run SQL; without SQL, an interactive prompt, or the statements of standard input as they arrive.
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(SqlArgs),
+    /// Show who has the file, who waits for it, and what to do. Starts nothing, opens nothing.
+    Who(ReportArgs),
+    /// Show what the broker is doing: owner, sessions, statements, queue. Starts nothing.
+    Status(StatusArgs),
+    /// Show what the broker and the file's locks have done. Starts nothing.
+    Stats(ReportArgs),
+    /// Ask the broker to finish what runs, and to end.
+    Stop(StopArgs),
+    /// Serve a database in the foreground, for a service manager.
+    #[cfg(feature = "duckdb")]
+    Serve(BrokerArgs),
+    /// Run a command under a fair lock that other dbmux processes see. Starts no broker.
+    #[command(after_help = LOCK_EXAMPLES)]
+    Lock(LockArgs),
+    /// See what it is good for: eight processes on one file, without dbmux and with it.
+    Demo(DemoArgs),
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+    /// Show every environment variable that dbmux reads.
+    Environment,
+    /// The daemon. Started by clients.
+    #[cfg(feature = "duckdb")]
+    #[command(hide = true)]
+    Broker(BrokerArgs),
+    /// One of the demo's processes.
+    #[command(hide = true)]
+    DemoWorker(DemoWorkerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// The database file; it is made where there is none.
+    pub(crate) database: PathBuf,
+    /// The statements.
+    #[arg(conflicts_with = "file")]
+    pub(crate) sql: Option<String>,
+    /// Reads the statements from a file.
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+    /// A parameter: VALUE for the next of $1, $2, …, or NAME=VALUE for $NAME. Numbers, true, false and null are taken as
+    /// such; anything else, and whatever stands in '…', is text.
+    #[arg(short, long = "param", value_name = "[NAME=]VALUE")]
+    pub(crate) params: Vec<String>,
+    /// How results are shown. Default: table on a terminal, csv elsewhere.
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Refuses whatever writes.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Rows that a table shows; 0: all. Default: 1000 on a terminal, all elsewhere.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) max_rows: Option<usize>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// The storage version of a file that is made, as DuckDB names it: v1.0.0, latest, …
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) storage_version: Option<String>,
+    /// Errors as one JSON object on standard error, results as --format json.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One array of objects.
+    Json,
+    /// One object a line.
+    Jsonl,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PriorityArg {
+    High,
+    Normal,
+    Low,
+}
+
+/// How long, and how urgently.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// How long to wait for others: 500ms, 30s, 2m; 0 never waits.
+    #[arg(long, env = "DBMUX_WAIT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) wait: Duration,
+    /// Who goes first among those who wait; overtaking is bounded.
+    #[arg(long, env = "DBMUX_PRIORITY", default_value = "normal")]
+    pub(crate) priority: PriorityArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The database file.
+    pub(crate) database: PathBuf,
+    /// One JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The database file; without it, every broker of yours.
+    pub(crate) database: Option<PathBuf>,
+    /// One JSON object; without a database, an array of them.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// The database file.
+    pub(crate) database: PathBuf,
+    /// How long running statements may take.
+    #[arg(long, env = "DBMUX_WAIT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) wait: Duration,
+    /// One JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeArg {
+    /// The sidecar of a database file.
+    Database,
+    /// The nearest project above this directory: one with a .dbmux, .git or dbt_project.yml.
+    Project,
+    /// This user, on this machine.
+    Global,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LockArgs {
+    /// A name, or the path of a database file.
+    #[arg(value_name = "NAME|PATH")]
+    pub(crate) name: OsString,
+    /// Beside others who share it.
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// What the name covers. Default: database for a path, else global.
+    #[arg(long)]
+    pub(crate) scope: Option<ScopeArg>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// Errors as one JSON object on standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command, with its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How long each half runs.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Keeps the demo's database, and says where it is.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The figures as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoWorkerArgs {
+    pub(crate) database: PathBuf,
+    #[arg(long)]
+    pub(crate) writes: bool,
+    #[arg(long)]
+    pub(crate) plain: bool,
+    #[arg(long)]
+    pub(crate) worker: u32,
+    #[arg(long)]
+    pub(crate) millis: u64,
+}
+
+#[cfg(feature = "duckdb")]
+/// How a broker behaves. Every one of these can stand in the environment too.
+#[derive(Debug, Args)]
+pub(crate) struct BrokerArgs {
+    /// The database file.
+    #[arg(value_name = "DB", required_unless_present = "database_flag")]
+    pub(crate) database: Option<PathBuf>,
+    #[arg(long = "database", hide = true, conflicts_with = "database")]
+    pub(crate) database_flag: Option<PathBuf>,
+    /// How long to wait for the owner lock.
+    #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) start_wait: Duration,
+    /// How long the file stays attached with nothing to do.
+    #[arg(long, env = "DBMUX_RELEASE_AFTER", default_value = "1s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) release_after: Duration,
+    /// How long the broker stays without sessions.
+    #[arg(long, env = "DBMUX_IDLE_EXIT", default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    pub(crate) idle_exit: Duration,
+    /// How long a transaction may be idle, or a result unread, while others wait for it.
+    #[arg(long, env = "DBMUX_IDLE_TRANSACTION", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) idle_transaction: Duration,
+    /// How long running statements may take when the broker leaves.
+    #[arg(long, env = "DBMUX_DRAIN", default_value = "30s", value_parser = duration, value_name = "DURATION")]
+    pub(crate) drain: Duration,
+    /// Statements that run side by side.
+    #[arg(long, env = "DBMUX_WORKERS", default_value = "4..16", value_parser = workers, value_name = "MIN..MAX")]
+    pub(crate) workers: Workers,
+    /// One statement at a time, to debug.
+    #[arg(long, env = "DBMUX_SERIAL")]
+    pub(crate) serial: bool,
+    /// Statements that may wait.
+    #[arg(long, env = "DBMUX_QUEUE", default_value_t = 1000)]
+    pub(crate) queue: usize,
+    /// Statements of one session that may run or wait.
+    #[arg(long, env = "DBMUX_MAX_INFLIGHT", default_value_t = 64)]
+    pub(crate) max_inflight: usize,
+    /// The storage version of a file that is made.
+    #[arg(long, env = "DBMUX_STORAGE_VERSION", value_name = "VERSION")]
+    pub(crate) storage_version: Option<String>,
+    /// The engine's memory limit, as DuckDB takes it: 4GB, 80%. Default: half of the machine.
+    #[arg(long, env = "DBMUX_MEMORY_LIMIT", value_name = "SIZE")]
+    pub(crate) memory_limit: Option<String>,
+    /// The engine's threads. Default: all cores but one.
+    #[arg(long, env = "DBMUX_THREADS")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[cfg(feature = "duckdb")]
+impl BrokerArgs {
+    /// The database, however it was given.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.database.clone().or_else(|| self.database_flag.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "duckdb")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workers {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+}
+
+#[cfg(feature = "duckdb")]
+fn workers(text: &str) -> Result<Workers, String> {
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| format!("`{text}` is not a number"));
+    let (min, max) = match text.split_once("..") {
+        Some((min, max)) => (number(min)?, number(max)?),
+        None => (number(text)?, number(text)?),
+    };
+    if min == 0 || max < min {
+        return Err("it takes at least one, and no fewer at most than at least".to_owned());
+    }
+    Ok(Workers { min, max })
+}
+
+/// `500ms`, `30s`, `2m 30s`; a bare number is seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}; say 500ms, 30s or 2m"))
+}

@@ -1,0 +1,153 @@
+//! The daemon: puts engine, broker and wire together, and tells its starter whether it is ready.
+
+use std::{
+    io::Write,
+    os::unix::{fs::PermissionsExt, net::UnixListener as StdListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dbmux_broker::{Broker, BrokerOptions};
+use dbmux_client::ClientError;
+use dbmux_duckdb::{DuckDbEngine, DuckDbOptions};
+use dbmux_engine::ServiceError;
+use dbmux_proto::{Ready, ready::Outcome};
+use prost::Message;
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{args::BrokerArgs, exit::Exit, failure::Failure};
+
+/// Threads of the runtime: they only pass messages on; statements run on threads of their own.
+const RUNTIME_THREADS: usize = 2;
+/// Threads on which statements, locks and looks may block.
+const BLOCKING_THREADS: usize = 512;
+
+/// Run by clients: detached, with its one word on standard output.
+pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
+    // Refused only where it leads a session already: then it is detached enough.
+    let _ = dbmux_os::daemon::leave_session();
+    let outcome = start_and_serve(args, |ready| {
+        let outcome = match ready {
+            Ok(socket) => Outcome::Socket(socket.display().to_string()),
+            Err(error) => Outcome::Error((*error.0).clone()),
+        };
+        say(&Ready { outcome: Some(outcome) });
+        ready.map(drop).map_err(Clone::clone)
+    });
+    // The starter has been told, and shows it; the log has it too.
+    outcome.inspect_err(|failure| tracing::error!(code = failure.code, "{}", failure.message))
+}
+
+fn say(ready: &Ready) {
+    let mut output = std::io::stdout().lock();
+    // Whoever started us may be gone: then nobody waits for the word.
+    let _ = output.write_all(&ready.encode_to_vec()).and_then(|()| output.flush());
+    let _ = dbmux_os::daemon::close_standard_output();
+}
+
+/// Becomes the broker of the database, and serves it until it ends. `report` is called once, when that is known.
+pub(crate) fn start_and_serve(
+    args: &BrokerArgs,
+    report: impl FnOnce(Result<&Path, &ServiceError>) -> Result<(), ServiceError>,
+) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let started = start(args).await;
+        let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
+        let (broker, listener, socket) = started.map_err(failed)?;
+        told.map_err(failed)?;
+        serve(broker, listener, &socket, args.drain).await
+    })
+}
+
+async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
+    let refused =
+        |error: dbmux_os::OsError| ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, error.to_string());
+    let database = dbmux_os::runtime::canonical_database_path(&args.path()).map_err(refused)?;
+    dbmux_os::runtime::runtime_dir().map_err(refused)?;
+    let socket = dbmux_os::runtime::socket_path(&database).map_err(refused)?;
+    let engine_options = engine_options(args);
+    let path = database.clone();
+    let options = broker_options(args, database, socket.clone());
+    let broker = Broker::start(options, move || DuckDbEngine::new(path, engine_options)).await?;
+    // The owner lock is ours: a socket that is there was left behind.
+    let listener = listen(&socket).map_err(|error| {
+        ServiceError::new(dbmux_engine::ErrorCode::Internal, format!("listen on {}: {error}", socket.display()))
+    })?;
+    Ok((Arc::new(broker), listener, socket))
+}
+
+fn listen(socket: &Path) -> std::io::Result<UnixListener> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = StdListener::bind(socket)?;
+    // The directory is ours alone; the socket is so too, should somebody move it.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain: Duration) -> Result<Exit, Failure> {
+    let leaving = Arc::clone(&broker);
+    tokio::spawn(async move {
+        end_of_process().await;
+        leaving.drain(drain);
+    });
+    let ended = broker.ended();
+    let service: Arc<dyn dbmux_engine::Service> = broker;
+    let served = dbmux_wire::serve(listener, service, ended).await;
+    // Another broker may have taken its place already; then the socket is that one's.
+    let _ = socket;
+    served.map_err(|error| Failure::system(error.to_string()))?;
+    Ok(Exit::Done)
+}
+
+/// Resolves at the first signal that asks to leave.
+async fn end_of_process() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn engine_options(args: &BrokerArgs) -> DuckDbOptions {
+    DuckDbOptions {
+        storage_version: args.storage_version.clone(),
+        threads: args.threads,
+        memory_limit: args.memory_limit.clone(),
+        ..DuckDbOptions::default()
+    }
+}
+
+fn broker_options(args: &BrokerArgs, database: PathBuf, socket: PathBuf) -> BrokerOptions {
+    let mut options = BrokerOptions::new(database, socket);
+    options.start_wait = args.start_wait;
+    options.release_after = args.release_after;
+    options.idle_exit = args.idle_exit;
+    options.idle_transaction = args.idle_transaction;
+    options.drain = args.drain;
+    options.workers_min = args.workers.min;
+    options.workers_max = args.workers.max;
+    options.serial = args.serial;
+    options.queue = args.queue;
+    options.max_inflight = args.max_inflight;
+    options
+}
+
+fn failed(error: ServiceError) -> Failure {
+    ClientError::Broker(error.0).into()
+}

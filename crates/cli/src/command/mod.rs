@@ -1,0 +1,67 @@
+//! One command, one file.
+
+mod completions;
+mod demo;
+mod environment;
+mod lock;
+mod sql;
+mod stats;
+mod status;
+mod stop;
+mod who;
+
+#[cfg(feature = "duckdb")]
+mod broker;
+#[cfg(feature = "duckdb")]
+mod serve;
+
+use std::future::Future;
+
+use dbmux_client::{Client, ClientOptions, Priority};
+
+use crate::{
+    args::{Arguments, Command, PriorityArg},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// Runs the command.
+pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    match arguments.command {
+        Command::Sql(args) => sql::run(args),
+        Command::Who(args) => who::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Stop(args) => stop::run(&args),
+        Command::Lock(args) => lock::run(args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Environment => environment::run(),
+        Command::DemoWorker(args) => demo::worker::run(&args),
+        #[cfg(feature = "duckdb")]
+        Command::Serve(args) => serve::run(args),
+        #[cfg(feature = "duckdb")]
+        Command::Broker(args) => broker::run(args),
+    }
+}
+
+/// Runs what asks others and has little to do itself.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// A client that starts nothing.
+fn onlooker(database: &std::path::Path) -> Result<Client, Failure> {
+    let options = ClientOptions { start: false, create: false, ..ClientOptions::default() };
+    Ok(Client::open(database, options)?)
+}
+
+impl From<PriorityArg> for Priority {
+    fn from(priority: PriorityArg) -> Self {
+        match priority {
+            PriorityArg::High => Self::High,
+            PriorityArg::Normal => Self::Normal,
+            PriorityArg::Low => Self::Low,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The prompt: history, statements over several lines, and a few commands that begin with a dot.
+
+use std::{borrow::Cow, path::PathBuf};
+
+use clap::ValueEnum;
+use reedline::{
+    FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal, ValidationResult, Validator,
+};
+use tokio::runtime::Runtime;
+
+use super::runner::{Runner, was_cancelled};
+use crate::{args::Format, exit::Exit, failure::Failure, render, split::Splitter};
+
+/// Statements that are remembered.
+const HISTORY: usize = 10_000;
+
+const HELP: &str = "\
+Statements end with a semicolon, and may have several lines.
+  .tables          the tables and views
+  .schema [TABLE]  how they were made
+  .mode [FORMAT]   how results are shown: table, csv, json, jsonl
+  .help            this
+  .quit            ends; so does Ctrl-D
+Ctrl-C cancels the statement that runs, or clears the line.";
+
+const TABLES: &str = "SELECT schema_name AS schema, table_name AS name, 'table' AS kind FROM duckdb_tables() \
+    WHERE database_name = current_database() UNION ALL SELECT schema_name, view_name, 'view' FROM duckdb_views() \
+    WHERE database_name = current_database() AND NOT internal ORDER BY ALL";
+
+/// Asks for statements until the person has had enough.
+pub(super) fn run(runtime: &Runtime, runner: &mut Runner) -> Result<Exit, Failure> {
+    let mut editor = editor();
+    render::note("dbmux: statements end with a semicolon; .help tells more");
+    loop {
+        match editor.read_line(&Sql)? {
+            Signal::Success(text) if text.trim_start().starts_with('.') => {
+                if dot(runtime, runner, text.trim())? {
+                    return Ok(Exit::Done);
+                }
+            }
+            Signal::Success(text) => statements(runtime, runner, &text)?,
+            Signal::CtrlD => return Ok(Exit::Done),
+            _ => {}
+        }
+    }
+}
+
+/// Runs what was typed; errors are shown, and the prompt comes back.
+fn statements(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), Failure> {
+    let mut splitter = Splitter::default();
+    splitter.push(text);
+    while let Some(statement) = splitter.next() {
+        match runtime.block_on(runner.run(&statement)) {
+            Ok(()) => {}
+            Err(failure) if was_cancelled(&failure) => {
+                render::note("cancelled");
+                return Ok(());
+            }
+            // Standard output is gone: so is the person.
+            Err(failure) if failure.is_quiet() => return Err(failure),
+            Err(failure) => {
+                render::error::show(&failure, false);
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Carries out a dot-command; says whether it was `.quit`.
+fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<bool, Failure> {
+    let mut words = text.split_whitespace();
+    match (words.next().unwrap_or_default(), words.next()) {
+        (".quit" | ".exit" | ".q", None) => return Ok(true),
+        (".help", None) => render::note(HELP),
+        (".tables", None) => statements(runtime, runner, &format!("{TABLES};"))?,
+        (".schema", table) => statements(runtime, runner, &schema(table))?,
+        (".mode", None) => render::note(&format!("{:?}", runner.output.format).to_lowercase()),
+        (".mode", Some(name)) => match Format::from_str(name, true) {
+            Ok(Format::Arrow) | Err(_) => render::note("table, csv, json or jsonl"),
+            Ok(format) => runner.output.format = format,
+        },
+        (other, _) => render::note(&format!("{other} is no command; .help lists them")),
+    }
+    Ok(false)
+}
+
+fn schema(table: Option<&str>) -> String {
+    let only = table.map(|name| format!(" AND name = '{}'", name.trim_end_matches(';').replace('\'', "''")));
+    format!(
+        "SELECT sql FROM (SELECT table_name AS name, sql FROM duckdb_tables() WHERE database_name = current_database() \
+         UNION ALL SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() AND NOT internal) \
+         WHERE true{} ORDER BY name;",
+        only.unwrap_or_default()
+    )
+}
+
+fn editor() -> Reedline {
+    let editor = Reedline::create().with_validator(Box::new(Complete));
+    let history = history_path().and_then(|path| {
+        let made = path.parent().map(std::fs::create_dir_all)?;
+        made.ok().and_then(|()| FileBackedHistory::with_file(HISTORY, path).ok())
+    });
+    match history {
+        Some(history) => editor.with_history(Box::new(history)),
+        None => editor,
+    }
+}
+
+/// `$DBMUX_HISTORY`, else `dbmux/history` in the user's state directory.
+fn history_path() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("DBMUX_HISTORY").or_else(|| {
+        let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME")?.join(".local/state")))?;
+        Some(state.join("dbmux/history"))
+    })
+}
+
+/// A line is taken when every statement in it has its semicolon.
+struct Complete;
+
+impl Validator for Complete {
+    fn validate(&self, text: &str) -> ValidationResult {
+        let mut splitter = Splitter::default();
+        splitter.push(text);
+        while splitter.next().is_some() {}
+        if text.trim_start().starts_with('.') || splitter.is_empty() {
+            ValidationResult::Complete
+        } else {
+            ValidationResult::Incomplete
+        }
+    }
+}
+
+struct Sql;
+
+impl Prompt for Sql {
+    fn render_prompt_left(&self) -> Cow<'_, str> {
+        Cow::Borrowed("dbmux")
+    }
+
+    fn render_prompt_right(&self) -> Cow<'_, str> {
+        Cow::Borrowed("")
+    }
+
+    fn render_prompt_indicator(&self, _mode: PromptEditMode) -> Cow<'_, str> {
+        Cow::Borrowed("> ")
+    }
+
+    fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {
+        Cow::Borrowed("  ...> ")
+    }
+
+    fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
+        Cow::Owned(format!("(history: {}) ", search.term))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_on_until_the_semicolon() {
+        let complete = |text| matches!(Complete.validate(text), ValidationResult::Complete);
+        assert!(complete("select 1;"));
+        assert!(complete(".tables"));
+        assert!(complete("  "));
+        assert!(complete("select ';'; -- done"));
+        assert!(!complete("select 1"));
+        assert!(!complete("select 'a;"));
+        assert!(!complete("select 1; select 2"));
+    }
+}

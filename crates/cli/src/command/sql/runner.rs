@@ -1,0 +1,193 @@
+//! Runs statements one after the other in one session, and shows each answer as it arrives.
+//!
+//! While a statement waits or runs, its line is alive on standard error; Ctrl-C cancels it, and a second one gives up.
+
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use dbmux_client::{Answer, Client, Session, Statement};
+use futures::StreamExt;
+use tokio::{pin, select, sync::watch, time::sleep};
+
+use super::parameters::{self, Parameter};
+use crate::{
+    args::Format,
+    exit::Exit,
+    failure::Failure,
+    render::{
+        self, answer,
+        live::{self, Live},
+        person,
+        table::Limits,
+    },
+    split, terminal,
+};
+
+/// How long a cancelled statement may take to end.
+const CANCELLING: Duration = Duration::from_secs(5);
+
+/// How answers are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    pub(super) format: Format,
+    pub(super) limits: Limits,
+    pub(super) read_only: bool,
+}
+
+/// A session and how its answers are shown.
+pub(super) struct Runner {
+    client: Client,
+    session: Option<Session>,
+    pub(super) output: Output,
+    parameters: Vec<Parameter>,
+    answers: usize,
+}
+
+impl Runner {
+    pub(super) fn new(client: Client, output: Output, parameters: Vec<Parameter>) -> Self {
+        Self { client, session: None, output, parameters, answers: 0 }
+    }
+
+    /// Runs one statement to its end.
+    pub(super) async fn run(&mut self, sql: &str) -> Result<(), Failure> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.connect().await?,
+        };
+        let mut statement = Statement::new(sql).read_only(self.output.read_only);
+        if split::has_parameters(sql) {
+            statement = parameters::bind(statement, &self.parameters);
+        }
+        let first = self.answers == 0;
+        self.answers += 1;
+        let done = run(&session, statement, self.output, first).await;
+        self.session = Some(session);
+        done
+    }
+
+    async fn connect(&self) -> Result<Session, Failure> {
+        let opening = self.client.session();
+        pin!(opening);
+        let opened = select! {
+            opened = &mut opening => opened,
+            () = sleep(live::AFTER) => {
+                let mut live = Live::new(terminal::stderr_is_terminal());
+                live.waiting("for the broker to start");
+                select! {
+                    opened = &mut opening => opened,
+                    _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+                }
+            }
+            _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+        };
+        let session = opened?;
+        for notice in &session.hello().notices {
+            render::note(&format!("note: {notice}"));
+        }
+        Ok(session)
+    }
+}
+
+async fn run(session: &Session, statement: Statement, output: Output, first: bool) -> Result<(), Failure> {
+    let id = statement.id();
+    // Set when the answer has begun: from then on standard output speaks.
+    let (begun, answering) = watch::channel(false);
+    let work = async {
+        let answer = session.run(statement).await?;
+        show(answer, output, first, &begun).await
+    };
+    pin!(work);
+    let line = line(session, id, answering);
+    pin!(line);
+    let mut cancelled = false;
+    loop {
+        select! {
+            // The line first: it must be gone before the answer is written.
+            biased;
+            () = &mut line => {}
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                if cancelled {
+                    return Err(Failure::quiet(Exit::Interrupted));
+                }
+                cancelled = true;
+                let _ = session.cancel(id).await;
+            }
+            done = &mut work => return done,
+            () = sleep(CANCELLING), if cancelled => return Err(Failure::quiet(Exit::Interrupted)),
+        }
+    }
+}
+
+/// Shows for whom the statement waits and how far it is, until its answer begins. Never ends by itself.
+async fn line(session: &Session, id: u64, mut answering: watch::Receiver<bool>) {
+    sleep(live::AFTER).await;
+    let mut live = Live::new(terminal::stderr_is_terminal());
+    if let Ok(mut events) = session.watch(id).await {
+        loop {
+            select! {
+                biased;
+                _ = answering.changed() => break,
+                event = events.next() => match event {
+                    Some(event) => live.event(&event),
+                    None => break,
+                },
+            }
+        }
+    }
+    drop(live);
+    std::future::pending().await
+}
+
+async fn show(mut answer: Answer, output: Output, first: bool, begun: &watch::Sender<bool>) -> Result<(), Failure> {
+    for notice in answer.notices() {
+        render::note(&format!("note: {notice}"));
+    }
+    if let Some(as_of) = answer.as_of() {
+        render::note(&format!("note: answered by a snapshot, as of {as_of}"));
+    }
+    if answer.rows_changed() || answer.schema().fields().is_empty() {
+        let changed = changed(&mut answer).await?;
+        let _ = begun.send(true);
+        return tell(changed, output.format);
+    }
+    // The first rows, or the end, before anything is written: a statement that fails at once writes nothing.
+    let mut next = answer.next().await?;
+    let _ = begun.send(true);
+    tokio::task::yield_now().await;
+    let mut stdout = std::io::stdout().lock();
+    if !first && matches!(output.format, Format::Csv | Format::Table) {
+        std::io::Write::write_all(&mut stdout, b"\n")?;
+    }
+    let mut sink = answer::sink(output.format, output.limits, stdout);
+    sink.begin(&answer.schema())?;
+    while let Some(batch) = next {
+        sink.batch(&batch)?;
+        next = answer.next().await?;
+    }
+    sink.end()
+}
+
+/// The number of rows changed; `None` for a statement that has none.
+async fn changed(answer: &mut Answer) -> Result<Option<u64>, Failure> {
+    let counts = answer.rows_changed();
+    let mut changed = None;
+    while let Some(batch) = answer.next().await? {
+        let column = batch.columns().first().filter(|_| counts && batch.num_rows() > 0);
+        let count = column.and_then(|column| column.as_primitive_opt::<arrow::datatypes::Int64Type>());
+        changed = count.and_then(|count| u64::try_from(count.value(0)).ok()).or(changed);
+    }
+    Ok(changed)
+}
+
+fn tell(changed: Option<u64>, format: Format) -> Result<(), Failure> {
+    if format == Format::Table {
+        render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
+    }
+    Ok(())
+}
+
+/// The statement was interrupted by its user.
+pub(super) fn was_cancelled(failure: &Failure) -> bool {
+    failure.exit() == Exit::Interrupted
+}

@@ -1,0 +1,226 @@
+//! `dbmux status`: what a broker is doing; without a database, every broker of this user.
+
+use std::io::Write;
+
+use dbmux_client::{StatementKind, StatementState, StatusReply};
+use dbmux_proto::{BrokerState, Priority, SessionStatus, StatementStatus};
+use serde_json::{Value, json};
+
+use crate::{
+    args::StatusArgs,
+    exit::Exit,
+    failure::Failure,
+    render::{person, report, table},
+};
+
+/// Shows it.
+pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
+    let Some(database) = &args.database else { return all(args.json) };
+    let client = super::onlooker(database)?;
+    let status = super::block_on(async { Ok(client.status().await?) })?;
+    let mut out = anstream::stdout().lock();
+    match (&status, args.json) {
+        (Some(status), true) => writeln!(out, "{}", for_program(status))?,
+        (Some(status), false) => write!(out, "{}", for_person(status))?,
+        (None, true) => {
+            let report = json!({ "database": client.database(), "pid": null, "socket": null, "state": "no_broker" });
+            writeln!(out, "{report}")?;
+        }
+        (None, false) => writeln!(out, "no broker serves {}", client.database().display())?,
+    }
+    Ok(Exit::Done)
+}
+
+fn all(json: bool) -> Result<Exit, Failure> {
+    let brokers = super::block_on(async { Ok(dbmux_client::brokers().await?) })?;
+    let mut out = anstream::stdout().lock();
+    if json {
+        let brokers: Vec<_> = brokers.iter().map(for_program).collect();
+        writeln!(out, "{}", Value::from(brokers))?;
+        return Ok(Exit::Done);
+    }
+    if brokers.is_empty() {
+        writeln!(out, "no broker runs")?;
+        return Ok(Exit::Done);
+    }
+    let mut table = table::frame(None);
+    table.set_header(["database", "pid", "state", "sessions", "running", "queued", "up", "memory"]);
+    for broker in &brokers {
+        table.add_row([
+            broker.database_path.clone(),
+            broker.pid.to_string(),
+            state(broker).to_owned(),
+            broker.sessions.len().to_string(),
+            broker.running.len().to_string(),
+            broker.queued.len().to_string(),
+            person::millis(broker.uptime_ms),
+            person::bytes(broker.memory_bytes),
+        ]);
+    }
+    writeln!(out, "{table}")?;
+    Ok(Exit::Done)
+}
+
+/// `attached`, `released`, `leased`, `draining`.
+pub(crate) fn state(status: &StatusReply) -> &'static str {
+    match status.state() {
+        BrokerState::Attached => "attached",
+        BrokerState::Released => "released",
+        BrokerState::Leased => "leased",
+        BrokerState::Draining => "draining",
+        BrokerState::Unspecified => "unknown",
+    }
+}
+
+fn for_person(status: &StatusReply) -> String {
+    let protocol = status.protocol.unwrap_or_default();
+    let read_only = if status.read_only { ", read-only" } else { "" };
+    let workers = if status.serial {
+        "one statement at a time (--serial)".to_owned()
+    } else {
+        format!("{} ({} to {})", status.workers, status.workers_min, status.workers_max)
+    };
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| text.push_str(&format!("{label:<10}{value}\n"));
+    line("database", status.database_path.clone());
+    line("engine", format!("{} {}, catalog {}", status.engine, status.engine_version, status.catalog));
+    line(
+        "broker",
+        format!("pid {}, dbmux {}, protocol {}.{}", status.pid, status.version, protocol.major, protocol.minor),
+    );
+    line("socket", status.socket.clone());
+    line("state", format!("{}{read_only}", state(status)));
+    line("up", format!("{}, {}", person::millis(status.uptime_ms), person::bytes(status.memory_bytes)));
+    line(
+        "releases",
+        format!(
+            "after {} idle; ends after {} without sessions",
+            person::millis(status.release_after_ms),
+            person::millis(status.idle_exit_ms)
+        ),
+    );
+    line("workers", workers);
+    line("queue", format!("{} of {}", status.queued.len(), status.queue_limit));
+    for (name, value) in &status.settings {
+        line("setting", format!("{name} = {value}"));
+    }
+    for holder in &status.holders {
+        line("held by", person::holder(holder));
+    }
+    for session in &status.sessions {
+        line("session", session_line(session));
+    }
+    for statement in &status.running {
+        line("running", statement_line(statement));
+    }
+    for statement in &status.queued {
+        line("queued", statement_line(statement));
+    }
+    text
+}
+
+fn session_line(session: &SessionStatus) -> String {
+    let transaction = if session.in_transaction { ", in a transaction" } else { "" };
+    format!(
+        "{}  {}   (pid {}, {}, {} statements, idle {}{transaction})",
+        session.name,
+        person::one_line(&session.command),
+        session.pid,
+        session.user,
+        session.statements,
+        person::millis(session.idle_ms),
+    )
+}
+
+fn statement_line(statement: &StatementStatus) -> String {
+    let progress = if statement.progress > 0.0 { format!(", {:.0} %", statement.progress) } else { String::new() };
+    format!(
+        "{}  {}   ({}, {}{progress}, pid {})",
+        statement.session,
+        person::one_line(&statement.sql),
+        kind(statement.kind()),
+        person::millis(statement.elapsed_ms),
+        statement.pid,
+    )
+}
+
+fn kind(kind: StatementKind) -> &'static str {
+    match kind {
+        StatementKind::Read => "read",
+        StatementKind::Write => "write",
+        StatementKind::Exclusive => "exclusive",
+        StatementKind::Unspecified => "unknown",
+    }
+}
+
+/// A broker's status as one object.
+pub(crate) fn for_program(status: &StatusReply) -> Value {
+    let protocol = status.protocol.unwrap_or_default();
+    json!({
+        "database": status.database_path,
+        "engine": status.engine,
+        "engine_version": status.engine_version,
+        "catalog": status.catalog,
+        "version": status.version,
+        "protocol": format!("{}.{}", protocol.major, protocol.minor),
+        "pid": status.pid,
+        "socket": status.socket,
+        "state": state(status),
+        "read_only": status.read_only,
+        "uptime_s": report::seconds(status.uptime_ms),
+        "memory_bytes": status.memory_bytes,
+        "sessions": status.sessions.iter().map(session).collect::<Vec<_>>(),
+        "running": status.running.iter().map(statement).collect::<Vec<_>>(),
+        "queued": status.queued.iter().map(statement).collect::<Vec<_>>(),
+        "queue_limit": status.queue_limit,
+        "workers": status.workers,
+        "workers_min": status.workers_min,
+        "workers_max": status.workers_max,
+        "serial": status.serial,
+        "holders": status.holders.iter().map(report::holder).collect::<Vec<_>>(),
+        "settings": status.settings,
+        "release_after_s": report::seconds(status.release_after_ms),
+        "idle_exit_s": report::seconds(status.idle_exit_ms),
+    })
+}
+
+fn session(session: &SessionStatus) -> Value {
+    json!({
+        "name": session.name,
+        "pid": session.pid,
+        "command": session.command,
+        "user": session.user,
+        "in_transaction": session.in_transaction,
+        "idle_s": report::seconds(session.idle_ms),
+        "age_s": report::seconds(session.age_ms),
+        "read_only": session.read_only,
+        "statements": session.statements,
+    })
+}
+
+fn statement(statement: &StatementStatus) -> Value {
+    let state = match statement.state() {
+        StatementState::Queued => "queued",
+        StatementState::WaitingForFile => "waiting_for_file",
+        StatementState::Running => "running",
+        StatementState::Sending => "sending",
+        StatementState::Ended => "ended",
+        StatementState::Unspecified => "unknown",
+    };
+    let priority = match statement.priority() {
+        Priority::High => "high",
+        Priority::Normal | Priority::Unspecified => "normal",
+        Priority::Low => "low",
+    };
+    json!({
+        "session": statement.session,
+        "pid": statement.pid,
+        "command": statement.command,
+        "sql": statement.sql,
+        "kind": kind(statement.kind()),
+        "state": state,
+        "priority": priority,
+        "elapsed_s": report::seconds(statement.elapsed_ms),
+        "progress": (statement.progress >= 0.0).then_some(statement.progress),
+    })
+}

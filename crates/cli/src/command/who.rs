@@ -1,0 +1,190 @@
+//! `dbmux who`: who has the file, who waits for it, and what to do. Starts nothing, and never opens the file.
+
+use std::{io::Write, path::Path, time::SystemTime};
+
+use dbmux_client::{Holder, HolderKind, StatusReply};
+use dbmux_lock::{Lock, LockName, Snapshot};
+use dbmux_os::holders::{self, Access, FileHolder, Layout, Who};
+use serde_json::{Value, json};
+
+use crate::{
+    args::ReportArgs,
+    exit::Exit,
+    failure::{self, Failure},
+    render::{person, report},
+};
+
+/// All that is known.
+struct Report {
+    exists: bool,
+    holders: Vec<(Holder, Layout)>,
+    owner: Option<Snapshot>,
+    file: Option<Snapshot>,
+    broker: Option<StatusReply>,
+}
+
+/// Shows them.
+pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
+    let client = super::onlooker(&args.database)?;
+    let database = client.database();
+    let broker = super::block_on(async { Ok(client.status().await?) })?;
+    let sidecar = dbmux_lock::sidecar_path(database);
+    let found = holders::holders_of(database)?;
+    let report = Report {
+        exists: database.exists(),
+        holders: found.iter().map(|found| (holder(found, broker.as_ref()), found.layout)).collect(),
+        owner: Lock::peek(&sidecar, LockName::Owner)?,
+        file: Lock::peek(&sidecar, LockName::File)?,
+        broker,
+    };
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", for_program(&report, database))?;
+    } else {
+        write!(out, "{}", for_person(&report, &args.database))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn holder(found: &FileHolder, broker: Option<&StatusReply>) -> Holder {
+    let mut holder =
+        Holder { writes: found.access == Access::Write, part: found.part.to_string(), ..Holder::default() };
+    let kind = match &found.who {
+        Who::Process(process) => {
+            holder.pid = process.id.pid;
+            holder.command.clone_from(&process.command);
+            holder.user.clone_from(&process.user);
+            holder.since = humantime::format_rfc3339_seconds(process.started).to_string();
+            let age = SystemTime::now().duration_since(process.started).unwrap_or_default();
+            holder.held_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            let directory = process.working_directory.as_ref();
+            holder.working_directory = directory.map(|path| path.display().to_string()).unwrap_or_default();
+            holder.stopped = process.stopped;
+            let ours = broker.is_some_and(|broker| broker.pid == holder.pid);
+            if ours { HolderKind::Broker } else { HolderKind::Process }
+        }
+        Who::OtherNamespace => HolderKind::OtherNamespace,
+        Who::OtherHost => HolderKind::OtherHost,
+        Who::Unknown => HolderKind::Unknown,
+    };
+    holder.set_kind(kind);
+    holder
+}
+
+/// `a program that uses DuckDB, reading and writing`, …
+fn kind(holder: &Holder, layout: Layout) -> String {
+    let what = match (holder.kind(), layout) {
+        (HolderKind::Broker, _) => return "the dbmux broker: it lets everybody in".to_owned(),
+        (HolderKind::OtherNamespace, _) => "a process in another container, or outside this one",
+        (HolderKind::OtherHost, _) => "a process on another host",
+        (_, Layout::DuckDb) => "a program with DuckDB, without dbmux",
+        (_, Layout::Sqlite) => "a program with SQLite",
+        (_, Layout::Other) => "a program that locks a part of the file",
+    };
+    let does = if holder.writes { "may write" } else { "reads" };
+    format!("{what}; {does}")
+}
+
+/// What one can do about it; nothing for a broker, which is in nobody's way.
+fn advice(holder: &Holder) -> Option<String> {
+    let pid = holder.pid;
+    Some(match holder.kind() {
+        HolderKind::Broker => return None,
+        HolderKind::OtherNamespace => {
+            "look for it from the host, or in the other containers that see this file".to_owned()
+        }
+        HolderKind::OtherHost => "look for it on the hosts that mount this file system".to_owned(),
+        _ if pid == 0 => "ask the system's administrator, who may see it".to_owned(),
+        _ if holder.stopped => format!("it is stopped, and keeps the lock: kill -CONT {pid} lets it go on"),
+        _ if holder.writes => format!("dbmux waits for it, and goes on when it ends: close it, or kill {pid}"),
+        _ => "dbmux reads beside it; writes wait until it ends".to_owned(),
+    })
+}
+
+fn for_person(report: &Report, database: &Path) -> String {
+    let shown = database.display();
+    let mut text = if !report.exists {
+        format!("{shown} does not exist\n")
+    } else if report.holders.is_empty() {
+        format!("{shown} is free\n")
+    } else {
+        format!("{shown} is held by\n")
+    };
+    for (holder, layout) in &report.holders {
+        text.push_str(&format!("  {}\n    {}: {}\n", person::holder(holder), holder.part, kind(holder, *layout)));
+        for fact in [&holder.working_directory, &holder.since].into_iter().zip(["in", "since"]) {
+            if let (value, label) = fact
+                && !value.is_empty()
+            {
+                text.push_str(&format!("    {label} {value}\n"));
+            }
+        }
+        if let Some(advice) = advice(holder) {
+            text.push_str(&format!("    {advice}\n"));
+        }
+    }
+    text.push_str(&dbmux_side(report));
+    text
+}
+
+/// The broker, and who waits in dbmux's own lines.
+fn dbmux_side(report: &Report) -> String {
+    let mut text = match &report.broker {
+        Some(broker) => {
+            let state = super::status::state(broker);
+            let sessions = broker.sessions.len();
+            format!("broker: pid {}, {state}, {sessions} sessions, {} queued\n", broker.pid, broker.queued.len())
+        }
+        None => "broker: none runs\n".to_owned(),
+    };
+    if let Some(broker) = &report.broker {
+        for session in &broker.sessions {
+            let transaction = if session.in_transaction { ", in a transaction" } else { "" };
+            let command = person::one_line(&session.command);
+            text.push_str(&format!("  session {}: {command}   (pid {}{transaction})\n", session.name, session.pid));
+        }
+    }
+    for (name, lock) in [("owner", &report.owner), ("file", &report.file)] {
+        for (does, ticket) in tickets(lock.as_ref()) {
+            text.push_str(&format!("{name} lock: {does} {}\n", person::holder(&failure::lock_holder(ticket))));
+        }
+    }
+    text
+}
+
+fn tickets(lock: Option<&Snapshot>) -> impl Iterator<Item = (&'static str, &dbmux_lock::TicketInfo)> {
+    lock.into_iter().flat_map(|lock| {
+        let holders = lock.holders.iter().map(|ticket| ("held by", ticket));
+        holders.chain(lock.waiters.iter().map(|ticket| ("waits:", ticket)))
+    })
+}
+
+fn for_program(report: &Report, database: &Path) -> Value {
+    let holders = report.holders.iter().map(|(holder, layout)| {
+        let mut value = report::holder(holder);
+        value["engine"] = json!(match layout {
+            Layout::DuckDb => Some("duckdb"),
+            Layout::Sqlite => Some("sqlite"),
+            Layout::Other => None,
+        });
+        value["what"] = json!(kind(holder, *layout));
+        value["advice"] = json!(advice(holder));
+        value
+    });
+    let lock = |lock: &Option<Snapshot>| {
+        lock.as_ref().map(|lock| {
+            let list = |tickets: &[dbmux_lock::TicketInfo]| {
+                tickets.iter().map(|ticket| report::holder(&failure::lock_holder(ticket))).collect::<Vec<_>>()
+            };
+            json!({ "holders": list(&lock.holders), "waiting": list(&lock.waiters) })
+        })
+    };
+    json!({
+        "database": database,
+        "exists": report.exists,
+        "holders": holders.collect::<Vec<_>>(),
+        "owner_lock": lock(&report.owner),
+        "file_lock": lock(&report.file),
+        "broker": report.broker.as_ref().map(super::status::for_program),
+    })
+}

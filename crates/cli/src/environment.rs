@@ -1,0 +1,59 @@
+//! Every environment variable that dbmux reads.
+
+/// A variable: its name, what it sets, and what holds without it.
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) default: &'static str,
+}
+
+const fn variable(name: &'static str, meaning: &'static str, default: &'static str) -> Variable {
+    Variable { name, meaning, default }
+}
+
+/// The table of `dbmux environment` and of `docs/environment.md`.
+pub(crate) const VARIABLES: &[Variable] = &[
+    variable(
+        "DBMUX_WAIT",
+        "how long commands wait for others (`--wait`): `500ms`, `30s`, `2m`; `0` never waits",
+        "30s",
+    ),
+    variable("DBMUX_PRIORITY", "who goes first among those who wait (`--priority`): `high`, `normal`, `low`", "normal"),
+    variable("DBMUX_LOG", "what is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter by module", "warn"),
+    variable(
+        "DBMUX_RUNTIME_DIR",
+        "where sockets, logs and global locks are",
+        "$XDG_RUNTIME_DIR/dbmux, else /tmp/dbmux-UID",
+    ),
+    variable("DBMUX_BIN", "the program that clients start brokers with", "this one"),
+    variable("DBMUX_HISTORY", "the prompt's history file", "~/.local/state/dbmux/history"),
+    variable("DBMUX_RELEASE_AFTER", "how long an idle broker keeps the file (`--release-after`)", "1s"),
+    variable("DBMUX_IDLE_EXIT", "how long a broker stays without sessions (`--idle-exit`)", "10m"),
+    variable("DBMUX_IDLE_TRANSACTION", "how long a transaction may be idle while others wait for it", "30s"),
+    variable("DBMUX_DRAIN", "how long running statements may take when a broker leaves", "30s"),
+    variable("DBMUX_WORKERS", "statements that a broker runs side by side: MIN..MAX", "4..16"),
+    variable("DBMUX_SERIAL", "a broker runs one statement at a time, to debug: `true`", "false"),
+    variable("DBMUX_QUEUE", "statements that may wait at a broker", "1000"),
+    variable("DBMUX_MAX_INFLIGHT", "statements of one session that may run or wait", "64"),
+    variable("DBMUX_STORAGE_VERSION", "the storage version of files that are made", "DuckDB's own"),
+    variable("DBMUX_MEMORY_LIMIT", "the engine's memory limit: `4GB`, `60%`", "half of the machine's"),
+    variable("DBMUX_THREADS", "the engine's threads", "all cores but one"),
+    variable("DBMUX_FENCE", "not read but set: the fencing token, for the command that `dbmux lock` runs", "-"),
+    variable("NO_COLOR", "no colours, whatever its value (`--color`)", "colours on a terminal"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_has_the_same_table() {
+        let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/environment.md")).unwrap();
+        for Variable { name, meaning, default } in VARIABLES {
+            let row = format!("| `{name}` | {meaning} | {default} |");
+            assert!(guide.contains(&row), "docs/environment.md lacks this row:\n{row}");
+        }
+        let rows = guide.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(rows, VARIABLES.len(), "docs/environment.md has rows that the program does not know");
+    }
+}

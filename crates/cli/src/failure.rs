@@ -1,0 +1,182 @@
+//! Everything that can go wrong on the command line, as one object that a person or a program can read.
+
+use std::path::PathBuf;
+
+use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
+use dbmux_lock::{LockError, Mode, TicketInfo};
+
+use crate::exit::Exit;
+
+/// A failed command.
+#[derive(Debug, Default)]
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) db_path: Option<PathBuf>,
+    pub(crate) holder: Option<Holder>,
+    pub(crate) waited_s: Option<f64>,
+    pub(crate) ahead: u32,
+    pub(crate) suggestion: String,
+    pub(crate) sqlstate: String,
+    exit: Option<Exit>,
+    quiet: bool,
+}
+
+impl Failure {
+    /// The command line makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: "USAGE".into(), message: message.into(), exit: Some(Exit::Usage), ..Self::default() }
+    }
+
+    /// Something of the system failed.
+    pub(crate) fn system(message: impl Into<String>) -> Self {
+        Self { code: "SYSTEM".into(), message: message.into(), exit: Some(Exit::Failed), ..Self::default() }
+    }
+
+    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
+        self.exit = Some(exit);
+        self
+    }
+
+    /// Nothing needs to be said: whoever read our output has had enough, or everything was said already.
+    pub(crate) fn quiet(exit: Exit) -> Self {
+        Self { exit: Some(exit), quiet: true, ..Self::default() }
+    }
+
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.suggestion = hint.into();
+        self
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit.unwrap_or(Exit::Failed)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = error.code();
+        Self {
+            code: name(code),
+            message: error.to_string(),
+            db_path: error.db_path(),
+            holder: error.holder().cloned(),
+            waited_s: error.waited().map(|waited| waited.as_secs_f64()),
+            ahead: error.detail().map_or(0, |detail| detail.ahead),
+            suggestion: suggestion(&error),
+            sqlstate: error.detail().map(|detail| detail.sqlstate.clone()).unwrap_or_default(),
+            exit: Some(exit(code)),
+            quiet: false,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::quiet(Exit::BrokenPipe);
+        }
+        Self::system(error.to_string())
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        let text = error.to_string();
+        match error {
+            LockError::TimedOut { path, holder, ahead, waited } => Self {
+                code: name(ErrorCode::DatabaseLocked),
+                message: format!("{} is locked", path.display()),
+                holder: holder.as_deref().map(lock_holder),
+                waited_s: Some(waited.as_secs_f64()),
+                ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
+                suggestion: "wait longer with --wait 2m".to_owned(),
+                exit: Some(Exit::TryAgain),
+                ..Self::default()
+            },
+            LockError::Cancelled { .. } => Self::quiet(Exit::Interrupted),
+            LockError::Full { .. } | LockError::GateHeld { .. } => Self {
+                code: name(if matches!(error, LockError::Full { .. }) {
+                    ErrorCode::QueueFull
+                } else {
+                    ErrorCode::DatabaseLocked
+                }),
+                ..Self::system(text).with_exit(Exit::TryAgain)
+            },
+            LockError::NetworkFileSystem { .. } => Self {
+                code: name(ErrorCode::NetworkFileSystem),
+                suggestion: "run it on the machine where the file is: ssh HOST dbmux …".to_owned(),
+                ..Self::system(text)
+            },
+            LockError::Name { .. } => Self::usage(text),
+            _ => Self::system(text),
+        }
+    }
+}
+
+/// A ticket of a lock, as errors and reports show holders.
+pub(crate) fn lock_holder(ticket: &TicketInfo) -> Holder {
+    let kind = if ticket.same_namespace { HolderKind::Process } else { HolderKind::OtherNamespace };
+    Holder {
+        kind: kind.into(),
+        pid: if ticket.same_namespace { ticket.process.pid } else { 0 },
+        command: ticket.command.clone(),
+        user: ticket.user.clone().unwrap_or_default(),
+        since: humantime::format_rfc3339_millis(ticket.since).to_string(),
+        held_ms: u64::try_from(ticket.age().as_millis()).unwrap_or(u64::MAX),
+        writes: ticket.mode == Mode::Exclusive,
+        part: "lock".to_owned(),
+        stopped: ticket.stopped,
+        ..Holder::default()
+    }
+}
+
+impl From<dbmux_os::OsError> for Failure {
+    fn from(error: dbmux_os::OsError) -> Self {
+        Self::system(error.to_string())
+    }
+}
+
+impl From<arrow::error::ArrowError> for Failure {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        match error {
+            arrow::error::ArrowError::IoError(_, error) => Self::from(error),
+            other => Self::system(other.to_string()),
+        }
+    }
+}
+
+/// The hint on the command line's own terms.
+fn suggestion(error: &ClientError) -> String {
+    match error.code() {
+        ErrorCode::DatabaseLocked | ErrorCode::DeadlineExceeded => "wait longer with --wait 2m".to_owned(),
+        _ => error.suggestion(),
+    }
+}
+
+/// `DATABASE_LOCKED`, …
+fn name(code: ErrorCode) -> String {
+    code.as_str_name().trim_start_matches("ERROR_CODE_").to_owned()
+}
+
+fn exit(code: ErrorCode) -> Exit {
+    match code {
+        ErrorCode::DatabaseLocked | ErrorCode::QueueFull | ErrorCode::DeadlineExceeded | ErrorCode::Reconnect => {
+            Exit::TryAgain
+        }
+        ErrorCode::TransactionConflict => Exit::Conflict,
+        ErrorCode::OutcomeUnknown => Exit::OutcomeUnknown,
+        ErrorCode::BrokerUnavailable | ErrorCode::Protocol | ErrorCode::NetworkFileSystem => Exit::NoBroker,
+        ErrorCode::Cancelled => Exit::Interrupted,
+        _ => Exit::Failed,
+    }
+}

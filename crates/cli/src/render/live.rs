@@ -1,0 +1,120 @@
+//! The line that tells for whom one waits, and how far a statement is: alive on a terminal, said once elsewhere.
+
+use std::time::{Duration, Instant};
+
+use dbmux_client::{StatementEvent, StatementState};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::person;
+
+/// A wait longer than this is shown.
+pub(crate) const AFTER: Duration = Duration::from_millis(500);
+
+/// The line of one statement, or of one lock.
+pub(crate) struct Live {
+    began: Instant,
+    terminal: bool,
+    bar: Option<ProgressBar>,
+    said: bool,
+}
+
+impl Live {
+    pub(crate) fn new(terminal: bool) -> Self {
+        Self { began: Instant::now(), terminal, bar: None, said: false }
+    }
+
+    /// Shows what a statement is at.
+    pub(crate) fn event(&mut self, event: &StatementEvent) {
+        if let Some(text) = waiting(event) {
+            self.waiting(&text);
+        } else if event.state() == StatementState::Running {
+            self.running(event);
+        }
+    }
+
+    /// Shows for whom one waits.
+    pub(crate) fn waiting(&mut self, text: &str) {
+        let elapsed = person::duration(self.began.elapsed());
+        if self.terminal {
+            self.line(None, &format!("waiting {text} · {elapsed}"));
+        } else if !self.said {
+            self.said = true;
+            super::note(&format!("waiting {text}; {elapsed} so far"));
+        }
+    }
+
+    fn running(&mut self, event: &StatementEvent) {
+        if self.terminal {
+            let percent = (event.progress >= 0.0).then_some(event.progress);
+            self.line(percent, &person::duration(self.began.elapsed()));
+        }
+    }
+
+    fn line(&mut self, percent: Option<f64>, text: &str) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(1000);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        let template = if percent.is_some() { "{spinner} {bar:30} {msg}" } else { "{spinner} {wide_msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        match percent {
+            Some(percent) => {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1000")]
+                bar.set_position((percent.clamp(0.0, 100.0) * 10.0) as u64);
+                bar.set_message(format!("{percent:.0} % · {text}"));
+            }
+            None => bar.set_message(text.to_owned()),
+        }
+    }
+
+    /// Takes the line away: data follows, or an error.
+    pub(crate) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// `for dbt build (pid 66618, alice, 12 s), 3 ahead of you`; nothing while it does not wait.
+fn waiting(event: &StatementEvent) -> Option<String> {
+    if !matches!(event.state(), StatementState::Queued | StatementState::WaitingForFile) {
+        return None;
+    }
+    let whom = event.holder.as_ref().map(|holder| format!("for {}", person::holder(holder).replace("   (", " (")));
+    let ahead = (event.ahead > 0).then(|| format!("{} ahead of you", event.ahead));
+    match (whom, ahead) {
+        (Some(whom), Some(ahead)) => Some(format!("{whom}, {ahead}")),
+        (Some(whom), None) => Some(whom),
+        (None, Some(ahead)) => Some(format!("in line: {ahead}")),
+        (None, None) => Some("in line".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dbmux_client::Holder;
+
+    use super::*;
+
+    #[test]
+    fn the_line_tells_for_whom() {
+        let holder =
+            Holder { pid: 7, command: "dbt build".into(), user: "alice".into(), held_ms: 12_000, ..Holder::default() };
+        let mut event = StatementEvent { ahead: 3, holder: Some(holder), ..StatementEvent::default() };
+        event.set_state(StatementState::WaitingForFile);
+        assert_eq!(waiting(&event).as_deref(), Some("for dbt build (pid 7, alice, 12 s), 3 ahead of you"));
+        event.holder = None;
+        assert_eq!(waiting(&event).as_deref(), Some("in line: 3 ahead of you"));
+        event.set_state(StatementState::Running);
+        assert_eq!(waiting(&event), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Tables for people: as wide as the terminal, and no longer than one wants to scroll.
+
+use std::io::Write;
+
+use arrow::{
+    array::{Array, RecordBatch},
+    datatypes::SchemaRef,
+    error::ArrowError,
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+
+use super::{
+    answer::Sink,
+    person,
+    plain::{self, Nested},
+};
+use crate::failure::Failure;
+
+/// Rows that are laid out together: columns are as wide as these need, and no more has to be kept.
+const PAGE: usize = 10_000;
+
+/// Characters of one value that are shown on a terminal.
+const VALUE: usize = 200;
+
+/// How large a table may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Rows; the rest is counted, not shown. `None`: all.
+    pub(crate) rows: Option<usize>,
+    /// Columns of the terminal. `None`: as wide as it gets.
+    pub(crate) width: Option<usize>,
+}
+
+/// Writes an answer as a table.
+pub(crate) struct TableSink<W: Write> {
+    output: W,
+    limits: Limits,
+    header: Vec<(String, bool)>,
+    page: Vec<Vec<String>>,
+    shown: usize,
+    rows: u64,
+}
+
+impl<W: Write> TableSink<W> {
+    pub(crate) fn new(output: W, limits: Limits) -> Self {
+        Self { output, limits, header: Vec::new(), page: Vec::new(), shown: 0, rows: 0 }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let mut table = frame(self.limits.width);
+        table.set_header(self.header.iter().map(|(name, _)| Cell::new(name)));
+        for row in std::mem::take(&mut self.page) {
+            table.add_row(row.into_iter().zip(&self.header).map(|(value, (_, number))| {
+                let alignment = if *number { CellAlignment::Right } else { CellAlignment::Left };
+                Cell::new(value).set_alignment(alignment)
+            }));
+        }
+        for line in table.lines() {
+            writeln!(self.output, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A table without lines between its rows.
+pub(crate) fn frame(width: Option<usize>) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).force_no_tty();
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    table
+}
+
+impl<W: Write> Sink for TableSink<W> {
+    fn begin(&mut self, schema: &SchemaRef) -> Result<(), Failure> {
+        let empty = plain::batch(&RecordBatch::new_empty(SchemaRef::clone(schema)), Nested::AsText)?;
+        let columns = empty.schema();
+        self.header = columns
+            .fields()
+            .iter()
+            .map(|field| (escaped(field.name(), usize::MAX), field.data_type().is_numeric()))
+            .collect();
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        self.rows += batch.num_rows() as u64;
+        let left = self.limits.rows.map_or(usize::MAX, |most| most.saturating_sub(self.shown));
+        let batch = plain::batch(&batch.slice(0, batch.num_rows().min(left)), Nested::AsText)?;
+        let longest = if self.limits.width.is_some() { VALUE } else { usize::MAX };
+        for row in values(&batch, longest)? {
+            self.page.push(row);
+            self.shown += 1;
+            if self.page.len() == PAGE {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        if !self.page.is_empty() || self.rows == 0 {
+            self.flush()?;
+        }
+        if (self.shown as u64) < self.rows {
+            writeln!(
+                self.output,
+                "{} of {}; --max-rows 0 shows all",
+                person::count(self.shown as u64),
+                person::rows(self.rows)
+            )?;
+        } else if self.limits.rows.is_some() {
+            writeln!(self.output, "{}", person::rows(self.rows))?;
+        }
+        Ok(self.output.flush()?)
+    }
+}
+
+fn values(batch: &RecordBatch, longest: usize) -> Result<Vec<Vec<String>>, ArrowError> {
+    let options = FormatOptions::new()
+        .with_null("NULL")
+        .with_display_error(true)
+        .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"))
+        .with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%:z"));
+    let formatters =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref() as &dyn Array, &options));
+    let formatters = formatters.collect::<Result<Vec<_>, _>>()?;
+    let row = |row| formatters.iter().map(|column| escaped(&column.value(row).to_string(), longest)).collect();
+    Ok((0..batch.num_rows()).map(row).collect())
+}
+
+/// Control characters are shown, not obeyed: data must not steer the reader's terminal.
+fn escaped(text: &str, longest: usize) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (count, c) in text.chars().enumerate() {
+        if count == longest {
+            shown.push('…');
+            break;
+        }
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
