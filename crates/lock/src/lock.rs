@@ -378,13 +378,18 @@ impl Attempt<'_> {
         let (slot, entry) = book.find(ticket.number).ok_or(LockError::Replaced { path: path.clone() })?;
         let ticket = Ticket { state: State::Granted, ..*ticket };
         let entry = Entry { ticket, since: SystemTime::now(), ..entry.clone() };
-        let died = book.header.died.take();
+        // It stays in the table until our entry is there: were we killed between the two writes, the next one must be told.
+        let died = book.header.died;
         if ticket.mode == Mode::Exclusive {
             book.header.fence += 1;
         }
         let waited = waited.then(|| self.began.elapsed());
         book.header.statistics.granted(waited);
         book.put(ground, &path, slot, entry)?;
+        // Readers are told and leave it: only a writer can put right what was left half done.
+        if ticket.mode == Mode::Exclusive && book.header.died.take().is_some() {
+            book.write_header(ground, &path)?;
+        }
         failpoint::reached("granted");
         let fence = FenceToken::of(&book.header);
         ground.leave_gate()?;
