@@ -1,18 +1,19 @@
 //! One connection: who is at the other end, and the sessions that its calls run in.
 //!
 //! A call names its session in its metadata. Standard clients don't know of that: their calls share one session that is
-//! opened at the first of them and ends with the connection, as a person would expect of `connect()` and `close()`.
+//! opened at the first of them, as a person would expect of `connect()` and `close()`.
+//!
+//! Every session belongs to the connection that it was opened on, and ends with it: a client that is killed says no
+//! goodbye, and its open transaction must not keep the others waiting.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::Arc,
 };
 
-use dbmux_engine::{ErrorCode, HelloRequest, Peer, Service, ServiceError, Session, SessionId};
+use dbmux_engine::{ErrorCode, HelloReply, HelloRequest, Peer, Service, ServiceError, Session, SessionId};
 use dbmux_proto::SESSION_HEADER;
+use futures::future::join_all;
 use parking_lot::Mutex;
 use tonic::{Request, Status};
 
@@ -27,10 +28,11 @@ const DEFAULT_WAIT_MS: u64 = 30_000;
 /// A connection.
 pub(crate) struct Connection {
     service: Arc<dyn Service>,
-    pub(crate) peer: Peer,
+    peer: Peer,
     /// The session of calls that name none.
     implicit: tokio::sync::Mutex<Option<Arc<dyn Session>>>,
-    closed: AtomicBool,
+    /// The sessions that were opened here; `None`: the connection is over.
+    opened: Mutex<Option<HashSet<SessionId>>>,
     /// What Flight SQL remembers of each session: prepared statements' parameters, transactions.
     memories: Mutex<HashMap<SessionId, Arc<Memory>>>,
 }
@@ -48,7 +50,7 @@ impl Connection {
             service,
             peer,
             implicit: tokio::sync::Mutex::new(None),
-            closed: AtomicBool::new(false),
+            opened: Mutex::new(Some(HashSet::new())),
             memories: Mutex::default(),
         })
     }
@@ -79,7 +81,7 @@ impl Connection {
     }
 
     /// The session of the connection itself.
-    pub(crate) async fn implicit(&self) -> Result<Arc<dyn Session>, Status> {
+    async fn implicit(self: &Arc<Self>) -> Result<Arc<dyn Session>, Status> {
         let mut implicit = self.implicit.lock().await;
         if let Some(session) = &*implicit {
             let session = Arc::clone(session);
@@ -96,14 +98,26 @@ impl Connection {
             default_wait_ms: DEFAULT_WAIT_MS,
             ..HelloRequest::default()
         };
-        let (_, session) = self.service.open_session(hello, self.peer).await.map_err(status)?;
+        let (_, session) = self.open(hello).await?;
         *implicit = Some(Arc::clone(&session));
-        // Either this sees that the connection is over, or `close` sees the session.
-        if self.closed.load(Ordering::SeqCst) {
-            self.service.close_session(session.id()).await;
-            return Err(lost());
-        }
         Ok(session)
+    }
+
+    /// Opens a session that ends with the connection, or before.
+    pub(crate) async fn open(self: &Arc<Self>, hello: HelloRequest) -> Result<(HelloReply, Arc<dyn Session>), Status> {
+        let connection = Arc::clone(self);
+        // A task of its own: a caller that goes away meanwhile must not leave a session that nobody knows of.
+        let opening = tokio::spawn(async move {
+            let (reply, session) = connection.service.open_session(hello, connection.peer).await.map_err(status)?;
+            // Either the connection is seen to be over here, or `close` sees the session.
+            let is_kept = connection.opened.lock().as_mut().map(|opened| opened.insert(session.id())).is_some();
+            if is_kept {
+                return Ok((reply, session));
+            }
+            connection.service.close_session(session.id()).await;
+            Err(lost())
+        });
+        opening.await.unwrap_or_else(|error| Err(internal(format!("a session could not be opened: {error}"))))
     }
 
     /// Forgets what was remembered of a session.
@@ -111,20 +125,26 @@ impl Connection {
         self.memories.lock().remove(&session);
     }
 
-    /// Ends the connection's own session.
-    pub(crate) async fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        if let Some(session) = self.implicit.lock().await.take() {
-            self.service.close_session(session.id()).await;
+    /// Ends a session at its client's wish.
+    pub(crate) async fn close_session(&self, session: SessionId) {
+        self.forget(session);
+        if let Some(opened) = self.opened.lock().as_mut() {
+            opened.remove(&session);
         }
+        self.service.close_session(session).await;
     }
 
     /// Ends the connection's own session at its client's wish; the next call opens a new one.
-    pub(crate) async fn close_implicit(&self) -> bool {
-        let Some(session) = self.implicit.lock().await.take() else { return false };
-        self.forget(session.id());
-        self.service.close_session(session.id()).await;
-        true
+    pub(crate) async fn close_implicit(&self) {
+        if let Some(session) = self.implicit.lock().await.take() {
+            self.close_session(session.id()).await;
+        }
+    }
+
+    /// Ends all sessions that were opened here: the connection is over.
+    pub(crate) async fn close(&self) {
+        let opened = self.opened.lock().take().unwrap_or_default();
+        join_all(opened.into_iter().map(|session| self.service.close_session(session))).await;
     }
 }
 

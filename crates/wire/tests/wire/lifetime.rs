@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use dbmux_engine::ErrorCode;
-use dbmux_proto::{PROTOCOL_MAJOR, Statement, StatusRequest};
+use dbmux_proto::{CloseSessionRequest, PROTOCOL_MAJOR, Statement, StatusRequest, control_client::ControlClient};
 use tonic::Code;
 
 use crate::{
     sql::{fetch, status_of},
-    support::{Served, detail, read},
+    support::{Served, detail, hello, read},
 };
 
 /// Waits until something that happens elsewhere is so; fails after ten seconds.
@@ -41,6 +41,23 @@ async fn a_call_without_a_session_gets_the_connections_own() {
     until("its session ends with the connection", || served.service.open_sessions() == 1).await;
     drop(other);
     until("and the other's too", || served.service.open_sessions() == 0).await;
+}
+
+#[tokio::test]
+async fn sessions_end_with_the_connection_they_were_opened_on() {
+    let served = Served::start();
+    let (first, other) = (served.session().await, served.session().await);
+    let second = ControlClient::new(first.channel.clone()).hello(hello()).await.unwrap().into_inner();
+    let close = CloseSessionRequest { session: second.session };
+    ControlClient::new(first.channel.clone()).hello(hello()).await.unwrap();
+    assert_eq!(served.service.open_sessions(), 4);
+    first.control().close_session(close).await.unwrap();
+    assert_eq!(served.service.open_sessions(), 3);
+    let stream = first.open(Statement { sql: "endless".to_owned(), ..Statement::default() }).await.unwrap();
+    drop((first, stream));
+    until("its sessions end, the other connection's does not", || served.service.open_sessions() == 1).await;
+    other.ask("SELECT 42").await.unwrap();
+    assert_eq!(served.service.closed.lock().len(), 3, "each once");
 }
 
 #[tokio::test]
@@ -89,11 +106,11 @@ async fn a_shutdown_lets_running_calls_end() {
         until("no new connection is taken", || std::os::unix::net::UnixStream::connect(&socket).is_err()).await;
         assert!(!ended.is_finished());
         service.go.cancel();
-        ended
+        ended.await
     };
     let (stream, ended) = tokio::join!(waiting, stopping);
     assert_eq!(read(stream.unwrap()).await.unwrap()[0].num_rows(), 1);
-    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap().unwrap().unwrap();
+    ended.unwrap().unwrap();
     assert!(idle.control().status(StatusRequest {}).await.is_err());
 }
 
