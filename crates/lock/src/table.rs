@@ -15,7 +15,8 @@ use crate::{
 };
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"dbmuxlck");
-pub(crate) const VERSION: u32 = 1;
+/// The format. The portable ground has one of its own: two processes on different grounds would not see each other.
+pub(crate) const VERSION: u32 = if cfg!(feature = "portable") { 0x8000_0001 } else { 1 };
 /// Tickets that a lock can have at once.
 pub(crate) const ENTRIES: usize = 96;
 pub(crate) const HEADER_SIZE: usize = 1024;
@@ -231,7 +232,7 @@ mod tests {
         assert_eq!(Header::decode(&bytes), Ok(None));
         header.encode(&mut bytes);
         assert_eq!(Header::decode(&bytes), Ok(Some(header)));
-        bytes[8] = 9;
+        bytes[8..12].copy_from_slice(&9_u32.to_le_bytes());
         assert_eq!(Header::decode(&bytes), Err(Strange::Version(9)));
         bytes[0] = b'x';
         assert_eq!(Header::decode(&bytes), Err(Strange::NotALock));

@@ -1,0 +1,54 @@
+//! A forked child that lives on does not keep its parent's lock.
+#![expect(unsafe_code, reason = "a fork without exec is what is tested, and nothing safe forks")]
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use dbmux_lock::{Lock, LockName, Mode, Request, Wait};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::{Worker, worker::LOCK};
+
+/// The worker: holds the lock and forks a child that sleeps on.
+pub(crate) fn hold_and_fork(directory: &Path) {
+    let lock = Lock::open(&directory.join(LOCK), LockName::Plain).unwrap();
+    let _guard = lock.acquire(&Request::new(Mode::Exclusive)).unwrap();
+    // SAFETY: the child calls nothing but `sleep` and `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: both are async-signal-safe.
+        unsafe {
+            libc::sleep(30);
+            libc::_exit(0);
+        }
+    }
+    // In one step: whoever sees the file sees the number.
+    std::fs::write(directory.join("child.new"), child.to_string()).unwrap();
+    std::fs::rename(directory.join("child.new"), directory.join("child")).unwrap();
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_forked_child_that_lives_on_does_not_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = Worker::start("fork", directory.path(), 0);
+    let until = Instant::now() + Duration::from_secs(10);
+    let child = loop {
+        if let Ok(text) = std::fs::read_to_string(directory.path().join("child")) {
+            break Pid::from_raw(text.parse().unwrap()).unwrap();
+        }
+        assert!(Instant::now() < until, "the worker never forked");
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let lock = Lock::open(&directory.path().join(LOCK), LockName::Plain).unwrap();
+    let never = Request::new(Mode::Exclusive).wait(Wait::Never);
+    assert!(lock.acquire(&never).is_err(), "the parent holds it");
+    drop(worker);
+    let taken = lock.acquire(&Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_secs(5))));
+    let lives = test_kill_process(child).is_ok();
+    kill_process(child, Signal::KILL).unwrap();
+    assert!(lives, "the child must have outlived the parent");
+    taken.unwrap();
+}
