@@ -1,6 +1,6 @@
 //! Session options: the catalog and schema that names mean, and whatever else the engine calls a setting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::{array::AsArray, compute::cast, datatypes::DataType};
 use dbmux_engine::{ErrorCode, StatementRequest};
@@ -80,7 +80,8 @@ pub(super) struct Closed {
 /// Sets options, each by itself.
 pub(super) async fn set(caller: &Caller, request: Options) -> Result<Refused, Status> {
     let mut errors = HashMap::new();
-    for (name, value) in request.options {
+    // The catalog comes before the schema in it.
+    for (name, value) in request.options.into_iter().collect::<BTreeMap<_, _>>() {
         let outcome = match statement(&name, value.value) {
             Ok(sql) => caller.session.run(StatementRequest { sql, ..StatementRequest::default() }).await.map(drop),
             Err(reason) => {
@@ -118,7 +119,7 @@ fn statement(name: &str, value: Option<Value>) -> Result<String, Reason> {
 }
 
 fn reset(name: &str) -> Result<String, Reason> {
-    if is_setting(name) { Ok(format!("RESET {name}")) } else { Err(Reason::InvalidName) }
+    if is_setting(name) { Ok(format!("RESET SESSION {name}")) } else { Err(Reason::InvalidName) }
 }
 
 fn is_setting(name: &str) -> bool {

@@ -9,6 +9,7 @@ mod data;
 mod garbage;
 mod ingest;
 mod lifetime;
+mod options;
 mod service;
 mod shortcut;
 mod sql;

@@ -213,7 +213,7 @@ pub(crate) fn kind_of(sql: &str) -> (StatementKind, ResultShape) {
     let first = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
     match first.as_str() {
         "INSERT" | "UPDATE" | "DELETE" => (StatementKind::Write, ResultShape::RowsChanged),
-        "CREATE" | "DROP" | "BEGIN" | "COMMIT" | "ROLLBACK" | "SET" | "RESET" => {
+        "CREATE" | "DROP" | "BEGIN" | "COMMIT" | "ROLLBACK" | "SET" | "RESET" | "USE" => {
             (StatementKind::Write, ResultShape::Nothing)
         }
         _ => (StatementKind::Read, ResultShape::Rows),
