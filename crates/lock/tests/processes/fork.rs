@@ -50,5 +50,5 @@ fn a_forked_child_that_lives_on_does_not_hold() {
     let lives = test_kill_process(child).is_ok();
     kill_process(child, Signal::KILL).unwrap();
     assert!(lives, "the child must have outlived the parent");
-    taken.unwrap();
+    drop(taken.unwrap());
 }
