@@ -10,6 +10,7 @@
 
 mod connection;
 mod control;
+mod details;
 mod error;
 mod flight;
 mod serve;

@@ -37,6 +37,7 @@ use crate::{
     WireError,
     connection::Connection,
     control::Control,
+    details,
     flight::Flight,
     socket::Prefaced,
     status::{internal, unsupported},
@@ -54,6 +55,8 @@ const LARGEST_MESSAGE: usize = 256 << 20;
 const STREAMS: u32 = 4096;
 /// Headers of a call, in bytes.
 const HEADERS: u32 = 64 << 10;
+/// Where standard clients call.
+const FLIGHT_PATH: &str = "/arrow.flight.protocol.FlightService/";
 /// How long an idle connection may take to go after it was told to.
 const LINGER: Duration = Duration::from_millis(500);
 /// The pause after an accept failed for want of descriptors or memory.
@@ -180,10 +183,15 @@ impl Server {
     }
 
     async fn call(self, request: Request<Incoming>, call: Call) -> Result<Response<Counted>, Infallible> {
+        let standard = request.uri().path().starts_with(FLIGHT_PATH) && details::is_standard(request.headers());
         // A panic is a defect, of ours or of what decodes a peer's bytes; it ends this call and nothing else.
         let response = AssertUnwindSafe(self.route(request)).catch_unwind().await;
         let response = response.unwrap_or_else(|_| internal("the call failed unexpectedly; see the log").into_http());
-        Ok(response.map(|body| Counted { body, _call: call }))
+        let mut response = response.map(|body| Counted { body, standard, _call: call });
+        if standard {
+            details::pack(response.headers_mut());
+        }
+        Ok(response)
     }
 
     async fn route(mut self, request: Request<Incoming>) -> Response<Body> {
@@ -251,6 +259,8 @@ impl Drop for Call {
 /// An answer that counts as a call until its end.
 struct Counted {
     body: Body,
+    /// Its client is not ours.
+    standard: bool,
     _call: Call,
 }
 
@@ -263,10 +273,17 @@ impl hyper::body::Body for Counted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let frame = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(cx)));
-        frame.unwrap_or_else(|_| {
+        let frame = frame.unwrap_or_else(|_| {
             self.body = Body::empty();
             Poll::Ready(Some(Err(internal("the answer failed unexpectedly; see the log"))))
-        })
+        });
+        match frame {
+            Poll::Ready(Some(Ok(mut frame))) if self.standard => {
+                frame.trailers_mut().into_iter().for_each(details::pack);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            frame => frame,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,7 +10,7 @@ use dbmux_engine::ErrorCode;
 use crate::{
     data,
     sql::status_of,
-    support::{Served, detail},
+    support::{Served, standard_detail},
 };
 
 fn command(if_not_exist: TableNotExistOption, if_exists: TableExistsOption) -> CommandStatementIngest {
@@ -85,11 +85,11 @@ async fn what_makes_no_sense_is_refused_and_rolled_back() {
     let mut client = served.standard().await;
     let nothing = CommandStatementIngest { table: "t".to_owned(), ..CommandStatementIngest::default() };
     let refused = status_of(client.execute_ingest(nothing, rows(1)).await.unwrap_err());
-    assert_eq!(detail(&refused).code(), ErrorCode::InvalidArgument);
+    assert_eq!(standard_detail(&refused).code(), ErrorCode::InvalidArgument);
     assert!(served.service.ran().is_empty());
     let create = command(TableNotExistOption::Create, TableExistsOption::Fail);
     let empty = futures::stream::iter([Ok(data::nothing())]);
     let refused = status_of(client.execute_ingest(create, empty).await.unwrap_err());
-    assert_eq!(detail(&refused).code(), ErrorCode::InvalidArgument);
+    assert_eq!(standard_detail(&refused).code(), ErrorCode::InvalidArgument);
     assert_eq!(served.service.ran(), ["BEGIN", "ROLLBACK"]);
 }

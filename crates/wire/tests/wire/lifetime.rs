@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::{
     sql::{fetch, status_of},
-    support::{Served, detail, hello, read},
+    support::{Served, hello, read, standard_detail},
 };
 
 /// Waits until something that happens elsewhere is so; fails after ten seconds.
@@ -67,7 +67,7 @@ async fn a_lost_session_is_told_once() {
     client.execute("SELECT 42".to_owned(), None).await.unwrap();
     served.service.lose_sessions();
     let lost = status_of(client.execute("SELECT 42".to_owned(), None).await.unwrap_err());
-    assert_eq!((lost.code(), detail(&lost).code()), (Code::NotFound, ErrorCode::SessionLost));
+    assert_eq!((lost.code(), standard_detail(&lost).code()), (Code::NotFound, ErrorCode::SessionLost));
     client.execute("SELECT 42".to_owned(), None).await.unwrap();
 }
 

@@ -22,7 +22,7 @@ use tonic::{Code, Status, transport::Channel};
 
 use crate::{
     data,
-    support::{Served, detail},
+    support::{Served, standard_detail},
 };
 
 pub(crate) type Client = FlightSqlServiceClient<Channel>;
@@ -80,7 +80,7 @@ async fn a_ticket_of_a_write_works_once() {
     fetch(&mut client, &info).await.unwrap();
     let again = fetch(&mut client, &info).await.unwrap_err();
     assert_eq!(again.code(), Code::InvalidArgument);
-    assert!(detail(&again).message.contains("used already"), "{again:?}");
+    assert!(standard_detail(&again).message.contains("used already"), "{again:?}");
     assert_eq!(served.service.ran().iter().filter(|ran| ran.starts_with("INSERT")).count(), 1);
 }
 
@@ -94,7 +94,7 @@ async fn updates_and_schemas() {
     let schema = client.inner_mut().get_schema(descriptor).await.unwrap().into_inner();
     assert_eq!(Schema::try_from(&schema).unwrap(), *data::types()[0].schema());
     let bad = status_of(client.execute("bad".to_owned(), None).await.unwrap_err());
-    assert_eq!(detail(&bad).sqlstate, "42P01");
+    assert_eq!(standard_detail(&bad).sqlstate, "42P01");
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn prepared_statements_take_parameters_by_position() {
     echo.close().await.unwrap();
     assert_eq!(served.service.ran(), ["echo ? ? 7, 8", "forget 1"]);
     let gone = fetch(&mut client, &info).await.unwrap_err();
-    assert_eq!(detail(&gone).code(), ErrorCode::InvalidArgument);
+    assert_eq!(standard_detail(&gone).code(), ErrorCode::InvalidArgument);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn a_transaction_begins_with_its_first_statement() {
     let mut client = served.standard().await;
     let idle = client.begin_transaction().await.unwrap();
     let second = status_of(client.begin_transaction().await.unwrap_err());
-    assert_eq!(detail(&second).sqlstate, "25001");
+    assert_eq!(standard_detail(&second).sqlstate, "25001");
     client.end_transaction(idle.clone(), EndTransaction::Commit).await.unwrap();
     assert!(served.service.ran().is_empty(), "nothing was done in it");
     let used = client.begin_transaction().await.unwrap();
@@ -159,7 +159,7 @@ async fn a_transaction_begins_with_its_first_statement() {
     client.end_transaction(third, EndTransaction::Rollback).await.unwrap();
     assert_eq!(served.service.ran(), ["BEGIN", "INSERT 1", "INSERT 2", "COMMIT", "BEGIN", "INSERT 2", "ROLLBACK"]);
     let over = status_of(client.execute("SELECT 42".to_owned(), Some(idle.clone())).await.unwrap_err());
-    assert_eq!(detail(&over).code(), ErrorCode::InvalidArgument);
+    assert_eq!(standard_detail(&over).code(), ErrorCode::InvalidArgument);
     client.end_transaction(idle, EndTransaction::Commit).await.unwrap_err();
 }
 
@@ -191,4 +191,13 @@ async fn cancels_the_statement_of_a_ticket() {
     };
     let (ended, ()) = tokio::join!(fetch(&mut client, &info), cancelling);
     assert_eq!(ended.unwrap_err().code(), Code::Cancelled);
+}
+
+#[tokio::test]
+async fn an_error_midway_keeps_its_details() {
+    let served = Served::start();
+    let mut client = served.standard().await;
+    let info = client.execute("fail midway".to_owned(), None).await.unwrap();
+    let midway = fetch(&mut client, &info).await.unwrap_err();
+    assert_eq!(standard_detail(&midway).code(), ErrorCode::OutOfMemory);
 }

@@ -138,8 +138,29 @@ pub(crate) async fn head(stream: &mut Streaming<FlightData>) -> AnswerHead {
     AnswerHead::decode(first.app_metadata).unwrap()
 }
 
-/// What a status carries.
+/// What a status carries for our own client.
 pub(crate) fn detail(status: &Status) -> ErrorDetail {
     assert!(!status.details().is_empty(), "no details: {status:?}");
-    ErrorDetail::decode(status.details()).unwrap()
+    let detail = ErrorDetail::decode(status.details()).unwrap();
+    assert_eq!(detail.message, status.message());
+    detail
+}
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// What a status carries for a standard client, as gRPC's convention has it.
+pub(crate) fn standard_detail(status: &Status) -> ErrorDetail {
+    let packed = RpcStatus::decode(status.details()).unwrap();
+    assert_eq!((packed.code, packed.message.as_str()), (status.code() as i32, status.message()));
+    assert_eq!(packed.details[0].type_url, "type.googleapis.com/dbmux.control.v1.ErrorDetail");
+    ErrorDetail::decode(packed.details[0].value.clone()).unwrap()
 }
