@@ -7,6 +7,7 @@ mod other;
 
 use std::{
     path::PathBuf,
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -81,12 +82,24 @@ pub fn resident_memory(pid: u32) -> Option<u64> {
 
 /// Identifies the machine's present run; the same until the next start.
 pub fn boot_id() -> Option<u128> {
-    system::boot_id()
+    static BOOT: OnceLock<Option<u128>> = OnceLock::new();
+    *BOOT.get_or_init(system::boot_id)
 }
 
 /// The number of our PID namespace; 0 where there are none.
 pub fn pid_namespace() -> u64 {
-    system::pid_namespace()
+    /// The process that asked last, and its answer: a forked child may be in another one.
+    static KNOWN: Mutex<Option<(u32, u64)>> = Mutex::new(None);
+    let own = std::process::id();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match *known {
+        Some((pid, namespace)) if pid == own => namespace,
+        _ => {
+            let namespace = system::pid_namespace();
+            *known = Some((own, namespace));
+            namespace
+        }
+    }
 }
 
 /// A user's name, or number where there is no name.
