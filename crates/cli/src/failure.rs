@@ -18,8 +18,8 @@ pub(crate) struct Failure {
     pub(crate) ahead: u32,
     pub(crate) suggestion: String,
     pub(crate) sqlstate: String,
-    exit: Option<Exit>,
-    quiet: bool,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) quiet: bool,
 }
 
 impl Failure {

@@ -39,9 +39,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Environment => environment::run(),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "duckdb")]
-        Command::Broker(args) => broker::run(args),
+        Command::Broker(args) => broker::run(&args),
     }
 }
 
