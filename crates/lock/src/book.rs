@@ -1,15 +1,18 @@
 //! The table as one process sees it while it is inside the gate.
 
-use std::{os::unix::fs::FileExt, path::Path};
+use std::{os::unix::fs::FileExt, path::Path, sync::OnceLock};
 
 use dbmux_os::process;
 
 use crate::{
     LockError,
-    ground::Ground,
     grant::{State, Ticket},
-    table::{ENTRIES, ENTRY_SIZE, Entry, HEADER_SIZE, Header, REGION_SIZE, Strange, VERSION},
+    ground::Ground,
+    table::{ENTRIES, ENTRY_SIZE, Entry, HEADER_SIZE, Header, Strange, VERSION},
 };
+
+/// Which run of the machine this is. It ends with this process at the latest; asked for at every visit to the table.
+static BOOT: OnceLock<u128> = OnceLock::new();
 
 /// The table, read in one piece.
 pub(crate) struct Book {
@@ -20,10 +23,10 @@ pub(crate) struct Book {
 impl Book {
     /// Reads the table; `None`: it was never used.
     pub(crate) fn read(ground: &Ground, path: &Path) -> Result<Option<Self>, LockError> {
-        let mut bytes = [0_u8; REGION_SIZE];
         // Most of the time there is nothing, or one ticket, behind the header.
-        let read = read_up_to(ground, &mut bytes[..HEADER_SIZE + ENTRY_SIZE], 0, path)?;
-        let header = match Header::decode(&bytes[..HEADER_SIZE]) {
+        let mut start = [0_u8; HEADER_SIZE + ENTRY_SIZE];
+        let read = read_up_to(ground, &mut start, 0, path)?;
+        let header = match Header::decode(&start[..HEADER_SIZE]) {
             Ok(Some(header)) if read >= HEADER_SIZE => header,
             Ok(_) => return Ok(None),
             Err(Strange::NotALock) => return Err(LockError::NotALock { path: path.to_owned() }),
@@ -31,20 +34,22 @@ impl Book {
                 return Err(LockError::Format { path: path.to_owned(), found, known: VERSION });
             }
         };
-        let used = usize::try_from(header.used).unwrap_or(ENTRIES);
-        if used > 1 {
-            let end = HEADER_SIZE + used * ENTRY_SIZE;
-            read_up_to(ground, &mut bytes[HEADER_SIZE..end], HEADER_SIZE, path)?;
+        let used = usize::try_from(header.used).unwrap_or(ENTRIES).min(ENTRIES);
+        let mut slots = Vec::with_capacity(used + 1);
+        if used <= 1 {
+            slots.extend(start[HEADER_SIZE..].chunks_exact(ENTRY_SIZE).take(used).map(Entry::decode));
+        } else {
+            let mut rest = vec![0_u8; used * ENTRY_SIZE];
+            read_up_to(ground, &mut rest, HEADER_SIZE, path)?;
+            slots.extend(rest.chunks_exact(ENTRY_SIZE).map(Entry::decode));
         }
-        let entries = bytes[HEADER_SIZE..].chunks_exact(ENTRY_SIZE).take(used);
-        let slots = entries.map(Entry::decode).collect();
         Ok(Some(Self { header, slots }))
     }
 
     /// Reads the table, or begins a new one; a new run of the machine begins a new epoch, which is synced.
     pub(crate) fn open(ground: &Ground, path: &Path) -> Result<Self, LockError> {
         let mut book = Self::read(ground, path)?.unwrap_or_else(|| Self { header: Header::new(), slots: Vec::new() });
-        let boot = process::boot_id().unwrap_or(1);
+        let boot = *BOOT.get_or_init(|| process::boot_id().unwrap_or(1));
         if book.header.boot != boot {
             book.header.boot = boot;
             book.header.epoch += 1;
@@ -65,7 +70,9 @@ impl Book {
 
     pub(crate) fn find(&self, number: u64) -> Option<(usize, &Entry)> {
         let mut slots = self.slots.iter().enumerate();
-        slots.find_map(|(slot, entry)| entry.as_ref().filter(|entry| entry.ticket.number == number).map(|entry| (slot, entry)))
+        slots.find_map(|(slot, entry)| {
+            entry.as_ref().filter(|entry| entry.ticket.number == number).map(|entry| (slot, entry))
+        })
     }
 
     /// A slot for one more; `None`: the table is full.

@@ -123,7 +123,8 @@ mod tests {
     /// The rule by hand: sort the waiting; grant from the front as long as nobody granted or before them is in conflict.
     fn oracle(tickets: &[Ticket]) -> Vec<u64> {
         let mut held: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.state == State::Granted).copied().collect();
-        let mut waiting: Vec<Ticket> = tickets.iter().filter(|ticket| ticket.state == State::Waiting).copied().collect();
+        let mut waiting: Vec<Ticket> =
+            tickets.iter().filter(|ticket| ticket.state == State::Waiting).copied().collect();
         waiting.sort_by_key(|ticket| (ticket.key, ticket.number));
         let mut granted = Vec::new();
         for ticket in waiting {

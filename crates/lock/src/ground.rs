@@ -24,6 +24,13 @@ pub(crate) fn open_table(path: &Path, make: bool) -> Result<std::fs::File, LockE
     opened.map_err(|source| LockError::Open { path: path.to_owned(), source })
 }
 
+/// Device and inode of an open file: whether a path still names it.
+fn identity(file: &std::fs::File, path: &Path) -> Result<(u64, u64), LockError> {
+    use std::os::unix::fs::MetadataExt;
+    let found = file.metadata().map_err(|source| LockError::Open { path: path.to_owned(), source })?;
+    Ok((found.dev(), found.ino()))
+}
+
 /// Where a region's table begins in the file.
 pub(crate) fn table_offset(region: u8) -> u64 {
     u64::from(region) * REGION_SIZE as u64

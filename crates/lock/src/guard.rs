@@ -8,8 +8,8 @@ use crate::{
     LockError,
     book::Book,
     failpoint,
-    ground::Ground,
     grant::Ticket,
+    ground::Ground,
     lock::{Inner, names},
     table::Header,
 };

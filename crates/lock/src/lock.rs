@@ -18,8 +18,8 @@ use crate::{
     FenceToken, Guard, LockError, Mode, Request, Snapshot, TicketInfo,
     book::Book,
     failpoint,
-    ground::Ground,
     grant::{State, Ticket, blocker},
+    ground::Ground,
     table::{ENTRIES, Entry},
 };
 
@@ -68,7 +68,15 @@ pub(crate) struct Inner {
     pub(crate) path: PathBuf,
     name: LockName,
     pool: Mutex<Vec<Ground>>,
-    this_process: Mutex<Option<(ProcessId, String)>>,
+    this_process: Mutex<Option<ThisProcess>>,
+}
+
+/// What an entry says of this process; asked for at every acquisition, and anew in a forked child.
+#[derive(Debug, Clone)]
+struct ThisProcess {
+    id: ProcessId,
+    command: String,
+    namespace: u64,
 }
 
 /// What a waiter is told each time it goes to sleep.
@@ -270,15 +278,15 @@ impl Inner {
         }
     }
 
-    fn this_process(&self) -> (ProcessId, String) {
+    fn this_process(&self) -> ThisProcess {
         let mut known = self.this_process.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, command)) = &*known
-            && id.pid == std::process::id()
-        {
-            return (*id, command.clone());
+        if let Some(this) = known.as_ref().filter(|this| this.id.pid == std::process::id()) {
+            return this.clone();
         }
-        let found = process::current().map(|process| (process.id, process.command));
-        let found = found.unwrap_or((ProcessId { pid: std::process::id(), start_time: 0 }, String::new()));
+        let namespace = process::pid_namespace();
+        let found = process::current().map(|this| ThisProcess { id: this.id, command: this.command, namespace });
+        let nameless = || ProcessId { pid: std::process::id(), start_time: 0 };
+        let found = found.unwrap_or_else(|_| ThisProcess { id: nameless(), command: String::new(), namespace });
         *known = Some(found.clone());
         found
     }
@@ -298,9 +306,8 @@ fn enter(ground: &Ground, path: &Path, deadline: Option<Instant>) -> Result<(), 
 pub(crate) fn names(path: &Path, ground: &Ground) -> Result<bool, LockError> {
     use std::os::unix::fs::MetadataExt;
     let failed = |source| LockError::Table { operation: "look at", path: path.to_owned(), source };
-    let ours = ground.table().metadata().map_err(failed)?;
     match std::fs::metadata(path) {
-        Ok(named) => Ok(named.dev() == ours.dev() && named.ino() == ours.ino()),
+        Ok(named) => Ok((named.dev(), named.ino()) == ground.identity()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(failed(source)),
     }
@@ -338,14 +345,14 @@ impl Attempt<'_> {
         failpoint::reached("byte taken");
         book.header.next_ticket = number;
         let ticket = Ticket::waiting(number, request.mode, request.priority);
-        let (process, own_command) = self.inner.this_process();
+        let this = self.inner.this_process();
         let entry = Entry {
             ticket,
             priority: request.priority,
-            process: request.behalf.unwrap_or(process),
-            namespace: process::pid_namespace(),
+            process: request.behalf.unwrap_or(this.id),
+            namespace: this.namespace,
             since: SystemTime::now(),
-            command: request.command.clone().unwrap_or(own_command),
+            command: request.command.clone().unwrap_or(this.command),
         };
         let first = blocker(&book.tickets(), &ticket).is_none();
         if first {

@@ -4,12 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use dbmux_os::process::{self, ProcessId};
 
-use crate::{
-    FenceToken, Mode, Priority, Statistics,
-    book::Book,
-    grant::State,
-    table::Entry,
-};
+use crate::{FenceToken, Mode, Priority, Statistics, book::Book, grant::State, table::Entry};
 
 /// A ticket, as others see it.
 #[derive(Debug, Clone)]

@@ -85,15 +85,7 @@ impl Reader<'_> {
 
 impl Header {
     pub(crate) fn new() -> Self {
-        Self {
-            boot: 0,
-            epoch: 0,
-            next_ticket: 0,
-            fence: 0,
-            used: 0,
-            died: None,
-            statistics: Statistics::default(),
-        }
+        Self { boot: 0, epoch: 0, next_ticket: 0, fence: 0, used: 0, died: None, statistics: Statistics::default() }
     }
 
     pub(crate) fn encode(&self, into: &mut [u8]) {
@@ -181,7 +173,14 @@ impl Entry {
         let command: [u8; COMMAND_SIZE] = from.bytes();
         let command = String::from_utf8_lossy(&command[..length]).into_owned();
         let process = ProcessId { pid, start_time };
-        (number != 0).then_some(Self { ticket, priority: Priority::from_code(priority)?, process, namespace, since, command })
+        (number != 0).then_some(Self {
+            ticket,
+            priority: Priority::from_code(priority)?,
+            process,
+            namespace,
+            since,
+            command,
+        })
     }
 }
 

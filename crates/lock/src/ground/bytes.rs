@@ -7,7 +7,7 @@ use dbmux_os::{
     range_lock::{self, CancelFlag, Kind, Outcome},
 };
 
-use super::{open_table, table_offset};
+use super::{identity, open_table, table_offset};
 use crate::LockError;
 
 /// The first locked byte of the first region; each region has as many bytes of its own.
@@ -17,6 +17,7 @@ const BASE: u64 = 1 << 40;
 #[derive(Debug)]
 pub(crate) struct Ground {
     file: File,
+    identity: (u64, u64),
     region: u8,
     /// A forked child has no locks: its copies of the descriptors are closed.
     process: u32,
@@ -25,12 +26,18 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn open(path: &Path, region: u8, make: bool) -> Result<Self, LockError> {
         let file = open_table(path, make)?;
+        let identity = identity(&file, path)?;
         fork::close_in_child(file.as_raw_fd());
-        Ok(Self { file, region, process: std::process::id() })
+        Ok(Self { file, identity, region, process: std::process::id() })
     }
 
     pub(crate) fn table(&self) -> &File {
         &self.file
+    }
+
+    /// Device and inode of the table.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     pub(crate) fn offset(&self) -> u64 {

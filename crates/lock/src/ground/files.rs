@@ -25,7 +25,7 @@ use dbmux_os::{
     range_lock::{CancelFlag, Outcome},
 };
 
-use super::{open_table, table_offset};
+use super::{identity, open_table, table_offset};
 use crate::LockError;
 
 /// How soon a waiter notices that it was cancelled: the flag wakes nobody who waits for a helper.
@@ -84,6 +84,7 @@ struct Held {
 #[derive(Debug)]
 pub(crate) struct Ground {
     table: File,
+    identity: (u64, u64),
     directory: PathBuf,
     region: u8,
     process: u32,
@@ -93,6 +94,7 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn open(path: &Path, region: u8, make: bool) -> Result<Self, LockError> {
         let table = open_table(path, make)?;
+        let identity = identity(&table, path)?;
         let failed = |source| LockError::Open { path: path.to_owned(), source };
         let mut directory = path.as_os_str().to_owned();
         directory.push(".tickets");
@@ -100,11 +102,16 @@ impl Ground {
         if make {
             make_directory(&directory).map_err(failed)?;
         }
-        Ok(Self { table, directory, region, process: std::process::id(), held: Mutex::default() })
+        Ok(Self { table, identity, directory, region, process: std::process::id(), held: Mutex::default() })
     }
 
     pub(crate) fn table(&self) -> &File {
         &self.table
+    }
+
+    /// Device and inode of the table.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     pub(crate) fn offset(&self) -> u64 {
