@@ -43,6 +43,9 @@ fn for_person(failure: &Failure) -> String {
 fn waiting(failure: &Failure) -> Option<String> {
     let gave_up = failure.waited_s.map(|seconds| {
         let waited = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        if waited.as_millis() == 0 {
+            return "did not wait".to_owned();
+        }
         format!("gave up after {}", person::duration(waited))
     });
     let ahead = (failure.ahead > 0).then(|| format!("{} ahead of you", failure.ahead));

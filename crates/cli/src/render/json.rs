@@ -8,7 +8,7 @@
 use std::{io::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray},
+    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray},
     datatypes::{
         ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef,
     },
@@ -50,7 +50,7 @@ impl<W: Write, F: JsonFormat> Sink for JsonSink<W, F> {
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let batch = with_distinct_names(plain::batch(batch, Nested::Keep)?)?;
+        let batch = with_distinct_names(&plain::batch(batch, Nested::Keep)?)?;
         if let Some(writer) = &mut self.writer {
             writer.write(&batch)?;
         }
@@ -88,7 +88,7 @@ fn builder() -> WriterBuilder {
 }
 
 /// The second column called `a` is `a_1`: an object has no two keys of the same name.
-fn with_distinct_names(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn with_distinct_names(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut taken = std::collections::HashSet::new();
     let mut fields: Vec<FieldRef> = Vec::with_capacity(batch.num_columns());
     for field in batch.schema().fields() {
@@ -104,7 +104,8 @@ fn with_distinct_names(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
             Arc::new(field.as_ref().clone().with_name(name))
         });
     }
-    batch.with_schema(Arc::new(Schema::new(fields)))
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), batch.columns().to_vec(), &options)
 }
 
 /// Writes NaN and the infinities as strings, and any other floating-point number as the default encoder does.
