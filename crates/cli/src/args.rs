@@ -13,7 +13,7 @@ const EXAMPLES: &str = "Examples:
   dbmux demo                          see what it is good for
 
 Environment:
-  DBMUX_WAIT, DBMUX_PRIORITY, DBMUX_LOG, DBMUX_RUNTIME_DIR, NO_COLOR, and more: see `dbmux environment`
+  DBMUX_WAIT, DBMUX_PRIORITY, DBMUX_LOG, DBMUX_RUNTIME_DIR, NO_COLOR, and more: `dbmux environment`
 
 Exit codes:
   0   done
@@ -31,11 +31,12 @@ const SQL_EXAMPLES: &str = "Examples:
   dbmux sql sales.duckdb -f schema.sql
   generate | dbmux sql sales.duckdb      each statement runs when its `;` has come
 
-The first command starts the database's broker; nothing has to be set up. Several statements run one after the other in
-one session; the first error ends them.
+The first command starts the database's broker; nothing has to be set up. Several statements run
+one after the other in one session; the first error ends them.
 
-Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and jsonl write numbers with all
-their digits, NaN and the infinities as strings, BLOBs as hexadecimal strings. arrow is an Arrow IPC stream a result.";
+Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
+jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
+strings. arrow is an Arrow IPC stream for each result.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
@@ -43,8 +44,8 @@ const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock sales.duckdb --shared -- ./read.sh  beside others that share it
   dbmux lock nightly --wait 0 -- ./report.sh     now or never: exits 75 when somebody has it
 
-The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there, 126 when it cannot be run.
-It finds a number that grows with every exclusive grant in DBMUX_FENCE.";
+The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there,
+126 when it cannot be run. DBMUX_FENCE tells it a number that grows with every exclusive grant.";
 
 /// Many processes, one database file.
 ///

@@ -7,7 +7,11 @@ use std::{
 
 fn dbmux(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dbmux"));
-    command.args(arguments).current_dir(directory).env("DBMUX_RUNTIME_DIR", directory.join("run")).env("COLUMNS", "100");
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env("DBMUX_RUNTIME_DIR", directory.join("run"))
+        .env("COLUMNS", "100");
     for variable in ["DBMUX_WAIT", "DBMUX_PRIORITY", "NO_COLOR"] {
         command.env_remove(variable);
     }
@@ -46,7 +50,10 @@ fn help() {
 fn usage_errors_name_what_is_wrong() {
     let place = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("usage-wait", screen(place.path(), &["sql", "x.duckdb", "select 1", "--wait", "soon"]));
-    insta::assert_snapshot!("usage-param", screen(place.path(), &["sql", "x.duckdb", "select 1", "--param", "a=1", "--param", "2"]));
+    insta::assert_snapshot!(
+        "usage-param",
+        screen(place.path(), &["sql", "x.duckdb", "select 1", "--param", "a=1", "--param", "2"])
+    );
     insta::assert_snapshot!("usage-file", screen(place.path(), &["sql", "x.duckdb", "-f", "no-such.sql"]));
     insta::assert_snapshot!("no-directory", screen(place.path(), &["who", "no/such/place.duckdb"]));
     insta::assert_snapshot!("no-directory-json", screen(place.path(), &["who", "--json", "no/such/place.duckdb"]));

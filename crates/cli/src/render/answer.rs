@@ -40,8 +40,8 @@ mod tests {
 
     use arrow::{
         array::{
-            Array, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array, Int64Builder,
-            IntervalMonthDayNanoArray, ListArray, MapBuilder, StringArray, StringBuilder, StructArray,
+            Array, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
+            Int64Builder, IntervalMonthDayNanoArray, ListArray, MapBuilder, StringArray, StringBuilder, StructArray,
             TimestampMicrosecondArray,
         },
         datatypes::{DataType, Field, Int64Type, IntervalMonthDayNano, Schema},
@@ -61,9 +61,8 @@ mod tests {
     }
 
     fn every_kind() -> RecordBatch {
-        let fixed = |values: [&[u8]; 2]| {
-            Arc::new(FixedSizeBinaryArray::try_from_iter(values.into_iter()).unwrap()) as ArrayRef
-        };
+        let fixed =
+            |values: [&[u8]; 2]| Arc::new(FixedSizeBinaryArray::try_from_iter(values.into_iter()).unwrap()) as ArrayRef;
         let uuid = fixed([&[0x11; 16], &[0xab; 16]]);
         let huge = fixed([&i128::MAX.to_le_bytes(), &i128::MIN.to_le_bytes()]);
         let mut map = MapBuilder::new(None, Int64Builder::new(), StringBuilder::new());
@@ -73,16 +72,27 @@ mod tests {
         map.append(false).unwrap();
         let text = Arc::new(StringArray::from(vec![Some("a,\"b\"\nc\x1b[31m"), None])) as ArrayRef;
         let number = Arc::new(Int64Array::from(vec![Some(i64::MIN), None])) as ArrayRef;
-        let part = |name: &str, array: &ArrayRef| (Arc::new(Field::new(name, array.data_type().clone(), true)), Arc::clone(array));
+        let part = |name: &str, array: &ArrayRef| {
+            (Arc::new(Field::new(name, array.data_type().clone(), true)), Arc::clone(array))
+        };
         let columns: Vec<(Field, ArrayRef)> = vec![
             ("number", Arc::clone(&number)),
             ("real", Arc::new(Float64Array::from(vec![0.1, f64::NEG_INFINITY]))),
-            ("decimal", Arc::new(Decimal128Array::from(vec![Some(-12_345), None]).with_precision_and_scale(38, 3).unwrap())),
+            (
+                "decimal",
+                Arc::new(Decimal128Array::from(vec![Some(-12_345), None]).with_precision_and_scale(38, 3).unwrap()),
+            ),
             ("text", Arc::clone(&text)),
             ("blob", Arc::new(BinaryArray::from(vec![Some(&b"\x00\xff"[..]), None]))),
             ("at", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_357_034_400_000_001), None]))),
             ("zoned", Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None]).with_timezone("Europe/Paris"))),
-            ("interval", Arc::new(IntervalMonthDayNanoArray::from(vec![Some(IntervalMonthDayNano::new(14, 3, 1_500_000_000)), None]))),
+            (
+                "interval",
+                Arc::new(IntervalMonthDayNanoArray::from(vec![
+                    Some(IntervalMonthDayNano::new(14, 3, 1_500_000_000)),
+                    None,
+                ])),
+            ),
             ("list", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), None]))),
             ("struct", Arc::new(StructArray::from(vec![part("n", &number), part("t", &text)]))),
             ("map", Arc::new(map.finish())),
@@ -143,10 +153,8 @@ mod tests {
 
     #[test]
     fn no_rows_are_an_empty_array_a_header_a_table() {
-        let schema: SchemaRef = Arc::new(Schema::new(vec![
-            Field::new("a", DataType::Int64, true),
-            Field::new("b", DataType::Utf8, true),
-        ]));
+        let schema: SchemaRef =
+            Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
         let text = |format| String::from_utf8(written(format, &[], &schema, ALL)).unwrap();
         assert_eq!(text(Format::Json).trim(), "[]");
         assert_eq!(text(Format::Jsonl), "");
@@ -159,10 +167,14 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_no_more_than_it_can_show() {
-        let columns = [Arc::new(Int64Array::from_iter_values(0..2500)) as ArrayRef, Arc::new(StringArray::from(vec!["x".repeat(500); 2500]))];
+        let columns = [
+            Arc::new(Int64Array::from_iter_values(0..2500)) as ArrayRef,
+            Arc::new(StringArray::from(vec!["x".repeat(500); 2500])),
+        ];
         let batch = RecordBatch::try_from_iter(["n", "t"].into_iter().zip(columns)).unwrap();
         let limits = Limits { rows: Some(3), width: Some(60) };
-        let text = String::from_utf8(written(Format::Table, &[batch.clone(), batch.clone()], &batch.schema(), limits)).unwrap();
+        let text = String::from_utf8(written(Format::Table, &[batch.clone(), batch.clone()], &batch.schema(), limits))
+            .unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
         assert!(text.ends_with("3 of 5,000 rows; --max-rows 0 shows all\n"), "{text}");
     }

@@ -99,8 +99,11 @@ impl Demo {
 
     /// Two copies of the same database.
     fn databases(&self) -> Result<[PathBuf; 2], Failure> {
-        let (data, plain, dbmux) =
-            (self.directory.join("flights.parquet"), self.directory.join("plain.duckdb"), self.directory.join("flights.duckdb"));
+        let (data, plain, dbmux) = (
+            self.directory.join("flights.parquet"),
+            self.directory.join("plain.duckdb"),
+            self.directory.join("flights.duckdb"),
+        );
         std::fs::write(&data, FLIGHTS)?;
         let quoted = data.display().to_string().replace('\'', "''");
         let sql = format!(

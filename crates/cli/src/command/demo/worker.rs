@@ -61,7 +61,9 @@ fn write(worker: u32, number: u64) -> String {
 /// One month's delays, by airline.
 fn read(number: u64) -> String {
     let month = number % 12 + 1;
-    format!("SELECT carrier, count(*), avg(arr_delay) FROM flights WHERE month = {month} GROUP BY carrier ORDER BY 3 DESC")
+    format!(
+        "SELECT carrier, count(*), avg(arr_delay) FROM flights WHERE month = {month} GROUP BY carrier ORDER BY 3 DESC"
+    )
 }
 
 /// A session that stays: the broker has the file.
