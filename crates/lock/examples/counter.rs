@@ -1,6 +1,7 @@
 //! Two shells, one number: run this in several shells at once, and no increment is lost.
 //!
 //! `cargo run -p dbmux-lock --example counter -- /tmp/number`
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::{fs, path::PathBuf, time::Duration};
 

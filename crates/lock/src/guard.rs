@@ -104,6 +104,7 @@ impl Guard {
         }
         failpoint::reached("entry cleared");
         ground.give_up(self.ticket.number)?;
+        failpoint::reached("given back");
         tracing::debug!(path = %path.display(), ticket = self.ticket.number, "given back");
         Ok(())
     }

@@ -400,6 +400,7 @@ impl Attempt<'_> {
         failpoint::reached("granted");
         let fence = FenceToken::of(&book.header);
         ground.leave_gate()?;
+        failpoint::reached("gate left with the lock");
         tracing::debug!(path = %path.display(), ticket = ticket.number, ?waited, %fence, "granted");
         self.ticket = None;
         let ground = self.ground.take().ok_or(LockError::Cancelled { path })?;
@@ -425,6 +426,7 @@ impl Attempt<'_> {
             crate::Wait::Never => Outcome::TimedOut,
             _ => ground.sleep_on(first.number, deadline, request.cancel.as_ref())?,
         };
+        failpoint::reached("sleep ended");
         if outcome == Outcome::Locked {
             return Ok(None);
         }
@@ -455,6 +457,7 @@ impl Attempt<'_> {
     fn enter_again(&self) -> Result<Book, LockError> {
         let ground = self.ground()?;
         enter(ground, &self.inner.path, None)?;
+        failpoint::reached("gate entered again");
         if !names(&self.inner.path, ground)? {
             return Err(LockError::Replaced { path: self.inner.path.clone() });
         }
@@ -471,6 +474,7 @@ impl Attempt<'_> {
             book.clear(ground, &self.inner.path, slot)?;
         }
         ground.give_up(number)?;
+        failpoint::reached("gave up");
         tracing::debug!(path = %self.inner.path.display(), ticket = number, ?waited, "gave up");
         if let Some(ground) = self.ground.take() {
             self.inner.keep(ground);

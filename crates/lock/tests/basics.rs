@@ -1,4 +1,5 @@
 //! One process, several threads: each acquisition has an open file of its own, so threads are as strangers.
+#![expect(clippy::unwrap_used, reason = "a test's own way to fail")]
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},

@@ -74,7 +74,11 @@ fn pid(worker: &Worker) -> Pid {
 }
 
 fn holder(directory: &Path) -> Worker {
-    let worker = Worker::start("hold", directory, 0);
+    wait_for("hold", directory)
+}
+
+fn wait_for(job: &str, directory: &Path) -> Worker {
+    let worker = Worker::start(job, directory, 0);
     let until = Instant::now() + Duration::from_secs(10);
     while !directory.join("held").exists() {
         assert!(Instant::now() < until, "it never got the lock");
@@ -124,4 +128,18 @@ fn a_stopped_holder_is_told_and_never_robbed() {
     drop(worker);
     let guard = lock.acquire(&request).unwrap();
     assert!(guard.previous_holder_died().is_some());
+}
+
+#[test]
+fn one_that_is_stopped_in_the_gate_is_told_and_never_robbed() {
+    let directory = tempfile::tempdir().unwrap();
+    let worker = wait_for("stop in the gate", directory.path());
+    let lock = Lock::open(&directory.path().join(LOCK), LockName::Plain).unwrap();
+    let request = Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_millis(50)));
+    let began = Instant::now();
+    assert!(matches!(lock.acquire(&request), Err(LockError::GateHeld { .. })));
+    assert!(began.elapsed() < Duration::from_secs(5));
+    drop(worker);
+    let guard = lock.acquire(&request).unwrap();
+    assert_eq!(guard.previous_holder_died(), None, "it had no ticket yet");
 }

@@ -31,6 +31,7 @@ fn run() {
         "storm" => storm(&directory, seed),
         "fork" => crate::fork::hold_and_fork(&directory),
         "hold" => hold(&directory),
+        "stop in the gate" => stop_in_the_gate(&directory),
         other => panic!("no job is called {other}"),
     }
 }
@@ -40,6 +41,20 @@ fn hold(directory: &Path) {
     let lock = Lock::open(&directory.join(LOCK), LockName::Plain).unwrap();
     let _guard = lock.acquire(&Request::new(Mode::Exclusive).command("the holder")).unwrap();
     std::fs::write(directory.join("held"), b"").unwrap();
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+/// Stops inside the gate; says so before.
+fn stop_in_the_gate(directory: &Path) {
+    let held = directory.join("held");
+    failpoint::set_hook(move |step| {
+        if step == "gate entered" {
+            std::fs::write(&held, b"").unwrap();
+            kill_process(getpid(), Signal::STOP).unwrap();
+        }
+    });
+    let lock = Lock::open(&directory.join(LOCK), LockName::Plain).unwrap();
+    let _guard = lock.acquire(&Request::new(Mode::Exclusive)).unwrap();
     std::thread::sleep(Duration::from_secs(60));
 }
 
