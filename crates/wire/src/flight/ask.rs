@@ -56,7 +56,7 @@ pub(super) async fn ticket(caller: &Caller, ticket: Bytes) -> Result<FlightStrea
             run(caller, vec![StatementRequest { sql: query.query, ..StatementRequest::default() }]).await
         }
         Command::CommandPreparedStatementQuery(query) => {
-            transaction::join(caller).await?;
+            transaction::enter(caller, None).await?;
             run(caller, prepared::requests(caller, &query.prepared_statement_handle, 0)?).await
         }
         other => encode::batch(catalog::answer(caller, other).await?),
@@ -72,7 +72,7 @@ async fn redeem(caller: &Caller, handle: Handle) -> Result<FlightStream, Status>
         let request = StatementRequest { sql: handle.sql, statement_id: handle.number, ..StatementRequest::default() };
         return run(caller, vec![request]).await;
     }
-    transaction::join(caller).await?;
+    transaction::enter(caller, None).await?;
     run(caller, prepared::requests(caller, &handle.prepared, handle.number)?).await
 }
 

@@ -68,6 +68,7 @@ fn head(answer: &Answer) -> AnswerHead {
 /// Turns batches into messages as they are asked for.
 struct Encoder {
     batches: BatchStream,
+    schema: SchemaRef,
     waiting: VecDeque<FlightData>,
     generator: IpcDataGenerator,
     dictionaries: DictionaryTracker,
@@ -85,6 +86,7 @@ impl Encoder {
         let first = FlightData { app_metadata: head, ..message(first) };
         Ok(Self {
             batches,
+            schema,
             waiting: VecDeque::from([first]),
             generator,
             dictionaries,
@@ -95,6 +97,11 @@ impl Encoder {
     }
 
     fn encode(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        // Sent on, these would be read as something else.
+        let types = |schema: &Schema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
+        if batch.schema_ref() != &self.schema && types(batch.schema_ref()) != types(&self.schema) {
+            return Err(ArrowError::SchemaError("a batch has other columns than its answer announced".to_owned()));
+        }
         let rows = batch.num_rows();
         let pieces = size(batch)?.div_ceil(LARGEST).max(1);
         let step = rows.div_ceil(pieces).max(1);

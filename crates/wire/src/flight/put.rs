@@ -35,7 +35,7 @@ pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> R
             changed(change(caller, request).await?)
         }
         Command::CommandPreparedStatementUpdate(update) => {
-            transaction::join(caller).await?;
+            transaction::enter(caller, None).await?;
             changed(update_each(caller, &update.prepared_statement_handle, batches).await?)
         }
         Command::CommandPreparedStatementQuery(query) => {

@@ -43,28 +43,29 @@ pub(super) async fn begin(caller: &Caller) -> Result<Bytes, Status> {
     Ok(name)
 }
 
-/// Sees to it that a statement of this transaction runs in it, and any other one not in the midst of [`together`].
+/// Sees to it that a statement runs in its transaction.
+///
+/// One that names none runs in the session's, if there is one: a session has one conversation with the engine, and a
+/// client that announced a transaction means it for all that it does (ADBC names none when it ingests).
 pub(super) async fn enter(caller: &Caller, name: Option<&Bytes>) -> Result<(), Status> {
     let mut transaction = caller.memory.transaction.lock().await;
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(()) };
-    match &*transaction {
-        Transaction::Announced(present) if present == name => {
+    let name = name.filter(|name| !name.is_empty());
+    match (&*transaction, name) {
+        (Transaction::Announced(present), name) if name.is_none_or(|name| present == name) => {
+            let present = present.clone();
             execute(caller, "BEGIN").await?;
-            *transaction = Transaction::Open(name.clone());
+            *transaction = Transaction::Open(present);
             Ok(())
         }
-        Transaction::Open(present) if present == name => Ok(()),
+        (Transaction::Open(present), Some(name)) if present == name => Ok(()),
+        (_, None) => Ok(()),
         _ => Err(unknown()),
     }
 }
 
-/// Sees to it that a prepared statement, which names no transaction, runs in the present one, if there is one.
-pub(super) async fn join(caller: &Caller) -> Result<(), Status> {
-    let announced = match &*caller.memory.transaction.lock().await {
-        Transaction::Announced(name) => name.clone(),
-        _ => return Ok(()),
-    };
-    enter(caller, Some(&announced)).await
+/// Waits until nothing is in the midst of [`together`].
+pub(super) async fn settled(caller: &Caller) {
+    drop(caller.memory.transaction.lock().await);
 }
 
 /// Ends a transaction.

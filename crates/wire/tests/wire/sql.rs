@@ -164,6 +164,18 @@ async fn a_transaction_begins_with_its_first_statement() {
 }
 
 #[tokio::test]
+async fn a_statement_that_names_no_transaction_runs_in_the_sessions() {
+    let served = Served::start();
+    let mut client = served.standard().await;
+    let transaction = client.begin_transaction().await.unwrap();
+    client.get_catalogs().await.unwrap();
+    assert!(served.service.ran().is_empty(), "looking at the catalog begins nothing");
+    client.execute_update("INSERT 1".to_owned(), None).await.unwrap();
+    client.end_transaction(transaction, EndTransaction::Rollback).await.unwrap();
+    assert_eq!(served.service.ran(), ["BEGIN", "INSERT 1", "ROLLBACK"]);
+}
+
+#[tokio::test]
 async fn cancels_the_statement_of_a_ticket() {
     let served = Served::start();
     let mut client = served.standard().await;
@@ -200,4 +212,14 @@ async fn an_error_midway_keeps_its_details() {
     let info = client.execute("fail midway".to_owned(), None).await.unwrap();
     let midway = fetch(&mut client, &info).await.unwrap_err();
     assert_eq!(standard_detail(&midway).code(), ErrorCode::OutOfMemory);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_as_announced_is_an_error_and_no_wrong_answer() {
+    let served = Served::start();
+    let mut client = served.standard().await;
+    let info = client.execute("liar".to_owned(), None).await.unwrap();
+    let refused = fetch(&mut client, &info).await.unwrap_err();
+    assert_eq!(standard_detail(&refused).code(), ErrorCode::Internal);
+    assert!(refused.message().contains("announced"), "{refused:?}");
 }

@@ -44,8 +44,7 @@ pub(super) fn schema(command: &Command) -> Result<SchemaRef, Status> {
 
 /// Answers a catalog command.
 pub(super) async fn answer(caller: &Caller, command: Command) -> Result<RecordBatch, Status> {
-    // Not in the midst of something that must happen as one.
-    transaction::enter(caller, None).await?;
+    transaction::settled(caller).await;
     match command {
         Command::CommandGetCatalogs(_) => tables::catalogs(caller).await,
         Command::CommandGetDbSchemas(command) => tables::schemas(caller, command).await,
