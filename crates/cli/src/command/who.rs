@@ -110,7 +110,7 @@ fn for_person(report: &Report, database: &Path) -> String {
     } else {
         format!("{shown} is held by\n")
     };
-    for (holder, layout) in &report.holders {
+    for (holder, layout) in &by_process(&report.holders) {
         text.push_str(&format!("  {}\n    {}: {}\n", person::holder(holder), holder.part, kind(holder, *layout)));
         for fact in [&holder.working_directory, &holder.since].into_iter().zip(["in", "since"]) {
             if let (value, label) = fact
@@ -125,6 +125,22 @@ fn for_person(report: &Report, database: &Path) -> String {
     }
     text.push_str(&dbmux_side(report));
     text
+}
+
+/// One entry a process, with all the parts that it holds.
+fn by_process(holders: &[(Holder, Layout)]) -> Vec<(Holder, Layout)> {
+    let mut processes: Vec<(Holder, Layout)> = Vec::new();
+    for (holder, layout) in holders {
+        let same = processes.iter_mut().find(|(known, _)| known.pid == holder.pid && known.kind == holder.kind);
+        match same {
+            Some((known, _)) => {
+                known.part = format!("{}, {}", known.part, holder.part);
+                known.writes |= holder.writes;
+            }
+            None => processes.push((holder.clone(), *layout)),
+        }
+    }
+    processes
 }
 
 /// The broker, and who waits in dbmux's own lines.

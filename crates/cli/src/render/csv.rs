@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use arrow_csv::{Writer, WriterBuilder};
+use arrow_csv::WriterBuilder;
 
 use super::{
     answer::Sink,
@@ -14,14 +14,14 @@ use crate::failure::Failure;
 
 /// Writes an answer as CSV.
 pub(crate) struct CsvSink<W: Write> {
-    writer: Writer<W>,
+    output: W,
+    header: bool,
+    text: Vec<u8>,
 }
 
 impl<W: Write> CsvSink<W> {
     pub(crate) fn new(output: W) -> Self {
-        let builder = WriterBuilder::new().with_header(true).with_timestamp_format("%Y-%m-%d %H:%M:%S%.f".to_owned());
-        let builder = builder.with_timestamp_tz_format("%Y-%m-%d %H:%M:%S%.f%:z".to_owned());
-        Self { writer: builder.build(output) }
+        Self { output, header: true, text: Vec::new() }
     }
 }
 
@@ -31,10 +31,18 @@ impl<W: Write> Sink for CsvSink<W> {
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        Ok(self.writer.write(&plain::batch(batch, Nested::AsText)?)?)
+        let builder = WriterBuilder::new().with_header(std::mem::take(&mut self.header));
+        let builder = builder.with_timestamp_format("%Y-%m-%d %H:%M:%S%.f".to_owned());
+        let builder = builder.with_timestamp_tz_format("%Y-%m-%d %H:%M:%S%.f%:z".to_owned());
+        // Into memory first: the writer's own errors do not tell a pipe that was closed from anything else.
+        self.text.clear();
+        let mut writer = builder.build(&mut self.text);
+        writer.write(&plain::batch(batch, Nested::AsText)?)?;
+        drop(writer);
+        Ok(self.output.write_all(&self.text)?)
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        Ok(())
+        Ok(self.output.flush()?)
     }
 }

@@ -56,7 +56,8 @@ fn waiting(failure: &Failure) -> Option<String> {
 }
 
 fn indented(text: &str) -> String {
-    text.trim_end().replace('\n', "\n  ")
+    let lines: Vec<_> = text.trim_end().lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    lines.join("\n").trim_start().to_owned()
 }
 
 /// The same as an object; what is not known is null.
@@ -123,7 +124,7 @@ mod tests {
         let text = anstream::adapter::strip_str(&for_person(&failure)).to_string();
         insta::assert_snapshot!(text, @r"
         error: Parser Error: no
-          
+
           LINE 1: no
                   ^
         ");

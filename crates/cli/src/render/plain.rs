@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::{
     array::{
-        Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Decimal256Array, FixedSizeListArray, ListArray, MapArray,
-        RecordBatch, RecordBatchOptions, StringArray, StructArray, UnionArray,
+        Array, ArrayRef, AsArray, BooleanArray, Decimal256Array, FixedSizeListArray, ListArray, MapArray, RecordBatch,
+        RecordBatchOptions, StringArray, StructArray, UnionArray,
     },
     datatypes::{DataType, Field, FieldRef, Int8Type, Schema, TimeUnit, i256},
     error::ArrowError,
@@ -57,16 +57,16 @@ fn extension(field: &Field) -> Option<String> {
 fn array(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let data_type = array.data_type().clone();
     match (extension(field).as_deref(), &data_type) {
-        (Some("arrow.uuid"), DataType::FixedSizeBinary(16)) => Ok(text(array, uuid)),
+        (Some("arrow.uuid"), DataType::FixedSizeBinary(16)) => text(array, uuid),
         (Some("hugeint"), DataType::FixedSizeBinary(16)) => {
             decimal(array, |bytes| i256::from_i128(i128::from_le_bytes(bytes)))
         }
         (Some("uhugeint"), DataType::FixedSizeBinary(16)) => {
             decimal(array, |bytes| i256::from_parts(u128::from_le_bytes(bytes), 0))
         }
-        (Some("bit"), _) => Ok(text(array, bits)),
-        (Some("time_tz"), DataType::FixedSizeBinary(8)) => Ok(text(array, time_tz)),
-        (Some("bignum" | "varint"), _) => Ok(text(array, bignum)),
+        (Some("bit"), _) => text(array, bits),
+        (Some("time_tz"), DataType::FixedSizeBinary(8)) => text(array, time_tz),
+        (Some("bignum" | "varint"), _) => text(array, bignum),
         (Some("arrow.bool8"), DataType::Int8) => {
             let values = array.as_primitive::<Int8Type>();
             Ok(Arc::new(values.iter().map(|value| value.map(|value| value != 0)).collect::<BooleanArray>()))
@@ -133,21 +133,16 @@ fn in_utc(array: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
     arrow::compute::cast(array, &DataType::Timestamp(unit, Some("+00:00".into())))
 }
 
-fn text(array: &ArrayRef, show: impl Fn(&[u8]) -> String) -> ArrayRef {
-    let shown = (0..array.len()).map(|row| array.is_valid(row).then(|| show(bytes(array, row))));
-    Arc::new(shown.collect::<StringArray>())
-}
-
-fn bytes(array: &ArrayRef, row: usize) -> &[u8] {
-    if let Some(fixed) = array.as_fixed_size_binary_opt() {
-        return fixed.value(row);
-    }
-    array.as_any().downcast_ref::<BinaryArray>().map_or(&[], |binary| binary.value(row))
+/// Each value's bytes as text.
+fn text(array: &ArrayRef, show: impl Fn(&[u8]) -> String) -> Result<ArrayRef, ArrowError> {
+    let binary = arrow::compute::cast(array, &DataType::LargeBinary)?;
+    let shown = binary.as_binary::<i64>().iter().map(|bytes| bytes.map(&show));
+    Ok(Arc::new(shown.collect::<StringArray>()))
 }
 
 fn decimal(array: &ArrayRef, value: impl Fn([u8; 16]) -> i256) -> Result<ArrayRef, ArrowError> {
-    let read = |row| bytes(array, row).try_into().ok().map(&value);
-    let values = (0..array.len()).map(|row| array.is_valid(row).then(|| read(row)).flatten());
+    let values = array.as_fixed_size_binary().iter();
+    let values = values.map(|bytes| bytes.and_then(|bytes| bytes.try_into().ok()).map(&value));
     Ok(Arc::new(values.collect::<Decimal256Array>().with_precision_and_scale(39, 0)?))
 }
 
