@@ -2,20 +2,26 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dbmux_engine::{Access, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
+use dbmux_os::holders;
 use parking_lot::Mutex;
 
 use crate::{
     errors,
-    ffi::{self, Instance, Protection},
+    ffi::{self, Door, Instance, Protection},
+    magic,
     name::catalog_name,
-    options::DuckDbOptions,
+    options::{self, DuckDbOptions},
     session::DuckDbSession,
 };
 
@@ -23,6 +29,8 @@ use crate::{
 pub struct DuckDbEngine {
     shared: Arc<Shared>,
     options: DuckDbOptions,
+    /// What dead owners left behind has been swept.
+    swept: AtomicBool,
 }
 
 /// What sessions need of their engine.
@@ -33,6 +41,8 @@ pub(crate) struct Shared {
     notice: Option<String>,
     /// Keeps clients' statements from the file, its logs and its sidecar.
     protection: Protection,
+    /// Held while a session attaches something: its name is everybody's for a moment.
+    pub(crate) attaching: Mutex<()>,
     /// Global settings that clients changed.
     pub(crate) settings: Mutex<BTreeMap<String, String>>,
     /// Also held while attaching and releasing, which thereby exclude each other.
@@ -40,7 +50,7 @@ pub(crate) struct Shared {
 }
 
 impl DuckDbEngine {
-    /// Starts an instance for a file, and opens nothing.
+    /// Starts an instance for a file, by its canonical path, and opens nothing.
     ///
     /// # Errors
     /// When DuckDB refuses a setting.
@@ -48,29 +58,72 @@ impl DuckDbEngine {
         let path = path.into();
         let (catalog, notice) = catalog_name(&path);
         let instance = Instance::start(&options.settings(&path)).map_err(|failure| errors::internal(&failure))?;
-        let protection = Protection::of(&path);
         let shared = Shared {
-            protection,
             instance: Arc::new(instance),
+            protection: Protection::of(&path),
             path,
             catalog,
             notice,
+            attaching: Mutex::new(()),
             settings: Mutex::default(),
             attachment: Mutex::new(None),
         };
-        Ok(Self { shared: Arc::new(shared), options })
+        Ok(Self { shared: Arc::new(shared), options, swept: AtomicBool::new(false) })
     }
 
-    /// What the file's own system call says of it; `None`: it is not there.
-    fn stat(&self) -> Result<Option<fs::Metadata>, EngineError> {
-        let path = &self.shared.path;
-        match fs::metadata(path) {
-            Ok(metadata) => Ok(Some(metadata)),
+    /// What the path names now: device and inode; `None`: nothing.
+    fn identity(&self) -> Result<Option<(u64, u64)>, EngineError> {
+        match fs::metadata(&self.shared.path) {
+            Ok(found) => Ok(Some((found.dev(), found.ino()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(EngineError::PermissionDenied { path: path.clone(), message: error.to_string() })
+            Err(error) => Err(self.unusable(&error)),
+        }
+    }
+
+    fn unusable(&self, error: &io::Error) -> EngineError {
+        let (path, message) = (self.shared.path.clone(), error.to_string());
+        match error.kind() {
+            io::ErrorKind::NotFound => EngineError::NotFound { path },
+            io::ErrorKind::PermissionDenied => EngineError::PermissionDenied { path, message },
+            _ => EngineError::Io { path, message },
+        }
+    }
+
+    /// Refuses a file of another kind. Only while it is not attached: closing it would drop our lock.
+    fn check_kind(&self) -> Result<(), EngineError> {
+        let door = Door::open();
+        let mut start = Vec::new();
+        let read = File::open(&self.shared.path)
+            .and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::IsADirectory => self.not_a_database("a directory"),
+                _ => self.unusable(&error),
+            });
+        drop(door);
+        read?;
+        magic::foreign(&start).map_or(Ok(()), |what| Err(self.not_a_database(what)))
+    }
+
+    fn not_a_database(&self, what: &str) -> EngineError {
+        let message = format!("it is {what}");
+        EngineError::NotADatabase { path: self.shared.path.clone(), engine: "DuckDB", message }
+    }
+
+    /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
+    fn sweep(&self) {
+        if self.swept.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let scratch = options::scratch(&self.shared.path);
+        match fs::remove_dir_all(&scratch) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, scratch = %scratch.display(), "what a former owner left could not be removed");
             }
-            Err(error) => Err(EngineError::Io { path: path.clone(), message: error.to_string() }),
+            _ => {}
+        }
+        // The folder around it goes if nobody else put anything there.
+        if let Some(folder) = scratch.parent() {
+            let _ = fs::remove_dir(folder);
         }
     }
 }
@@ -108,13 +161,14 @@ impl Engine for DuckDbEngine {
                 why: "DuckDB takes UTF-8 only; rename the file".to_owned(),
             });
         };
-        let exists = self.stat()?.is_some();
-        let mut settings = vec![("type", "duckdb".to_owned())];
-        match access {
-            Access::ReadOnly if !exists => return Err(EngineError::NotFound { path: path.clone() }),
-            Access::ReadOnly => settings.push(("read_only", "true".to_owned())),
-            Access::ReadWrite => settings.push(("read_only", "false".to_owned())),
+        let exists = self.identity()?.is_some();
+        if exists {
+            self.check_kind()?;
+        } else if access == Access::ReadOnly || !path.parent().is_some_and(Path::is_dir) {
+            return Err(EngineError::NotFound { path: path.clone() });
         }
+        let mut settings = vec![("type", "duckdb".to_owned()), ("read_only", (access == Access::ReadOnly).to_string())];
+        // An older file keeps its version.
         if let Some(version) = self.options.storage_version.as_ref().filter(|_| !exists) {
             settings.push(("storage_version", version.clone()));
         }
@@ -122,14 +176,17 @@ impl Engine for DuckDbEngine {
             .instance
             .attach(&self.shared.catalog, text, &settings)
             .map_err(|failure| errors::attach(&failure, path))?;
-        let Some(metadata) = self.stat()? else {
+        let Some((device, inode)) = self.identity()? else {
             let detached = self.shared.instance.detach(&self.shared.catalog);
             let message = format!("it vanished while it was attached ({detached:?})");
             return Err(EngineError::FileLost { path: path.clone(), message });
         };
-        let attached = Attachment { access, device: metadata.dev(), inode: metadata.ino() };
-        self.shared.protection.attached(Some((attached.device, attached.inode)));
+        let attached = Attachment { access, device, inode };
+        self.shared.protection.attached(Some((device, inode)));
         *attachment = Some(attached.clone());
+        if access == Access::ReadWrite {
+            self.sweep();
+        }
         Ok(attached)
     }
 
@@ -151,18 +208,24 @@ impl Engine for DuckDbEngine {
         self.shared.attachment.lock().clone()
     }
 
-    fn verify(&self, _thorough: bool) -> Result<(), EngineError> {
+    fn verify(&self, thorough: bool) -> Result<(), EngineError> {
         let Some(attached) = self.attachment() else {
             return Ok(());
         };
         let lost = |message: String| EngineError::FileLost { path: self.shared.path.clone(), message };
-        match self.stat()? {
-            None => Err(lost("there is no file any more".to_owned())),
-            Some(found) if (found.dev(), found.ino()) != (attached.device, attached.inode) => {
-                Err(lost(format!("the path names inode {} now; {} is attached", found.ino(), attached.inode)))
+        match self.identity()? {
+            None => return Err(lost("there is no file any more".to_owned())),
+            Some((device, inode)) if (device, inode) != (attached.device, attached.inode) => {
+                return Err(lost(format!("the path names inode {inode} now; {} is attached", attached.inode)));
             }
-            Some(_) => Ok(()),
+            Some(_) => {}
         }
+        if thorough {
+            if !holders::own_ofd_lock(attached.device, attached.inode) {
+                return Err(lost("the kernel shows no lock of ours on it".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     fn open_session(&self, options: &SessionOptions) -> Result<Box<dyn EngineSession>, EngineError> {

@@ -39,11 +39,12 @@ fn refusal(message: &str) -> Option<EngineError> {
 }
 
 /// A failure to turn a client's parameter into a value.
-pub(crate) fn parameter(failure: &Failure) -> EngineError {
+pub(crate) fn parameter(failure: &Failure, types: impl FnOnce() -> String) -> EngineError {
     match failure.code {
-        Code::DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED => {
-            EngineError::Unsupported { what: "a parameter of this type".to_owned(), why: failure.message.clone() }
-        }
+        Code::DUCKDB_V2_ERROR_QUERY_NOT_IMPLEMENTED => EngineError::Unsupported {
+            what: format!("a parameter among those of the Arrow types {}", types()),
+            why: "DuckDB takes no value of this type".to_owned(),
+        },
         _ => statement(failure),
     }
 }

@@ -29,8 +29,8 @@ pub(crate) enum Scope {
 pub(crate) enum Fact {
     /// A statement of this type begins (an outer one before what is in it).
     Statement(u32),
-    /// `ATTACH path AS name`.
-    Attach { name: String, path: Known },
+    /// `ATTACH path AS name`; the number is DuckDB's `OnCreateConflict`.
+    Attach { name: String, path: Known, conflict: u8 },
     /// `ATTACH … (name value)`.
     AttachOption { name: String, value: Known },
     /// `DETACH name`.
@@ -81,7 +81,7 @@ fn parse(record: &[String]) -> Option<Fact> {
     let lower = |index: usize| record.get(index).map(|text| text.to_lowercase());
     Some(match record.first()?.as_str() {
         "statement" => Fact::Statement(text(1)?.parse().ok()?),
-        "attach" => Fact::Attach { name: text(1)?, path: known(2)? },
+        "attach" => Fact::Attach { name: text(1)?, conflict: text(2)?.parse().ok()?, path: known(3)? },
         "attach_option" => Fact::AttachOption { name: lower(1)?, value: known(2)? },
         "detach" => Fact::Detach { name: text(1)? },
         "set" => Fact::Set { name: lower(1)?, scope: scope(&text(2)?), value: known(3)? },

@@ -1,6 +1,6 @@
 //! How the instance is set up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the owner of a database may choose; the default fits a machine that others use too.
 #[derive(Debug, Clone, Default)]
@@ -19,12 +19,10 @@ impl DuckDbOptions {
     /// The settings that the instance of this file starts with.
     pub(crate) fn settings(&self, path: &Path) -> Vec<(String, String)> {
         let threads = self.threads.unwrap_or_else(default_threads);
-        let mut spill = path.as_os_str().to_owned();
-        spill.push(".tmp");
         let pairs = [
             ("threads", threads.to_string()),
             ("memory_limit", self.memory_limit.clone().unwrap_or_else(|| "50%".to_owned())),
-            ("temp_directory", spill.to_string_lossy().into_owned()),
+            ("temp_directory", scratch(path).to_string_lossy().into_owned()),
             ("autoinstall_known_extensions", self.install_extensions.to_string()),
             ("autoload_known_extensions", "true".to_owned()),
             // UUID, HUGEINT, BIT and TIMETZ keep every bit, as Arrow extension types.
@@ -32,6 +30,14 @@ impl DuckDbOptions {
         ];
         pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// Where spilled data and copies lie: in the folder that DuckDB would use, and apart from what a foreign DuckDB puts (and
+/// sweeps) there.
+pub(crate) fn scratch(path: &Path) -> PathBuf {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".tmp");
+    PathBuf::from(folder).join("dbmux")
 }
 
 /// Leaves a core to readers, and to everybody else.

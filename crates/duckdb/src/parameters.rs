@@ -19,7 +19,11 @@ pub(crate) fn bind(
     if batch.num_rows() != 1 {
         return Err(mismatch(format!("parameters are one row; there are {}", batch.num_rows())));
     }
-    let values = Value::from_row(connection, batch).map_err(|failure| errors::parameter(&failure))?;
+    let types = || {
+        let types: Vec<_> = batch.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+        types.join(", ")
+    };
+    let values = Value::from_row(connection, batch).map_err(|failure| errors::parameter(&failure, types))?;
     let schema = batch.schema();
     let given: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     if is_positional(&given) {

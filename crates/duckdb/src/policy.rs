@@ -21,10 +21,11 @@ pub(crate) struct Client<'a> {
 }
 
 /// Settings that nobody changes in a running broker, by their beginnings.
-const FIXED: [(&str, &str); 24] = [
+const FIXED: [(&str, &str); 26] = [
     ("access_mode", "it is the broker's"),
     ("allow_", "it is the broker's"),
     ("allowed_", "it could not be undone"),
+    ("arrow_", "results cross in one form"),
     ("autoinstall_", "it is the broker's"),
     ("autoload_", "it is the broker's"),
     ("custom_extension_repository", "it is the broker's"),
@@ -42,6 +43,7 @@ const FIXED: [(&str, &str); 24] = [
     ("lock_configuration", "it could not be undone"),
     ("log_query_path", "the broker has its own log"),
     ("logging_", "the broker has its own log"),
+    ("produce_arrow_", "results cross in one form"),
     ("secret_directory", "it is the broker's"),
     ("storage_compatibility_version", "choose the version when the file is made: --storage-version"),
     ("temp_directory", "the broker clears it"),

@@ -1,22 +1,22 @@
 //! One client's conversation with DuckDB.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use dbmux_engine::{
-    EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, ResultShape, Rows,
-    SessionOptions, SessionState, StatementKind,
+    EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, Rows, SessionOptions,
+    SessionState, StatementKind,
 };
 
 use crate::{
-    classify,
     engine::Shared,
     errors,
-    facts::{self, Fact, Known, Scope},
-    ffi::{Connection, Failure, ResultKind, Signature, Statement, Value},
+    facts::{Fact, Known, Scope},
+    ffi::{Connection, Failure, ResultKind, Statement, Value},
     interrupt::ConnectionInterrupter,
-    parameters, policy,
-    rows::{MadeRows, StreamedRows, count_schema},
+    options, parameters, policy,
+    ready::{Looker, Ready, Work},
+    rows::{MadeRows, StreamedRows},
     state::Traces,
 };
 
@@ -29,18 +29,13 @@ pub(crate) struct DuckDbSession {
     shared: Arc<Shared>,
     read_only: bool,
     local: bool,
+    /// Where the client is.
+    directory: Option<PathBuf>,
+    /// The names of what this session attached.
+    attached: Vec<String>,
     prepared: HashMap<PreparedId, Ready>,
     next: u64,
     traces: Traces,
-}
-
-/// A statement that has been looked at.
-struct Ready {
-    statement: Statement,
-    facts: Vec<Fact>,
-    kind: StatementKind,
-    parameters: Vec<String>,
-    control: bool,
 }
 
 impl DuckDbSession {
@@ -61,38 +56,12 @@ impl DuckDbSession {
             shared: Arc::clone(shared),
             read_only: options.read_only,
             local: options.local,
+            directory: options.working_directory.clone(),
+            attached: Vec::new(),
             prepared: HashMap::new(),
             next: 1,
             traces: Traces::default(),
         })
-    }
-
-    /// The one statement of a text.
-    fn parse_one(&self, sql: &str) -> Result<Statement, EngineError> {
-        let mut statements = self.connection.parse(sql).map_err(|failure| errors::statement(&failure))?;
-        match (statements.pop(), statements.len()) {
-            (Some(statement), 0) => Ok(statement),
-            (_, 0) => Err(EngineError::Sql { message: "there is no statement".to_owned(), sqlstate: "42601" }),
-            (_, more) => Err(EngineError::Sql {
-                message: format!("one statement at a time is prepared; there are {}", more + 1),
-                sqlstate: "42601",
-            }),
-        }
-    }
-
-    /// Refuses what would harm the others; what a setting means to this session alone is left to it alone.
-    fn check(&self, statement: &Statement) -> Result<Vec<Fact>, EngineError> {
-        let failed = |failure: Failure| errors::statement(&failure);
-        let facts = facts::of(&self.connection, statement).map_err(failed)?;
-        let client = policy::Client { catalog: &self.shared.catalog, local: self.local, attached: &[] };
-        let is_global = |name: &str, scope: Scope| match scope {
-            Scope::Global => true,
-            Scope::Automatic => self.connection.is_global_setting(name),
-            Scope::Session | Scope::Variable => false,
-        };
-        policy::check(&facts, &client, is_global)?;
-        self.connection.prefer_session_scope(statement).map_err(failed)?;
-        Ok(facts)
     }
 
     /// Refuses what writes, and begins a transaction around what does not.
@@ -141,26 +110,13 @@ impl EngineSession for DuckDbSession {
     }
 
     fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError> {
-        let statement = self.parse_one(sql)?;
-        let facts = self.check(&statement)?;
-        let control = classify::controls_transaction(statement.kind());
-        let signature = if control {
-            Signature::of_control(statement.kind())
-        } else {
-            self.connection.signature(&statement).map_err(|failure| errors::statement(&failure))?
-        };
-        policy::check_calls(signature.calls())?;
-        let kind = classify::kind(&facts, &signature);
-        let (shape, schema): (_, SchemaRef) = match signature.returns {
-            Some(ResultKind::Changed) => (ResultShape::RowsChanged, count_schema()),
-            Some(ResultKind::Nothing) => (ResultShape::Nothing, Arc::new(Schema::empty())),
-            Some(ResultKind::Rows) | None => (ResultShape::Rows, Arc::new(signature.columns)),
-        };
         let id = PreparedId(self.next);
+        let client = policy::Client { catalog: &self.shared.catalog, local: self.local, attached: &self.attached };
+        let looker = Looker { connection: &self.connection, client, directory: self.directory.as_deref() };
+        let (ready, prepared) = looker.look(sql, id)?;
         self.next += 1;
-        let parameters = statement.parameter_names();
-        self.prepared.insert(id, Ready { statement, facts, kind, parameters, control });
-        Ok(Prepared { id, kind, shape, schema, parameters: signature.parameters, transaction_control: control })
+        self.prepared.insert(id, ready);
+        Ok(prepared)
     }
 
     fn execute<'a>(
@@ -169,30 +125,29 @@ impl EngineSession for DuckDbSession {
         parameters: Option<&Parameters>,
         read_only: bool,
     ) -> Result<Box<dyn Rows + 'a>, EngineError> {
-        let failed = |failure: Failure| errors::statement(&failure);
         let Some(ready) = self.prepared.get(&prepared) else {
             let message = "there is no such prepared statement in this session".to_owned();
             return Err(EngineError::Sql { message, sqlstate: "26000" });
         };
         let closing = if read_only || self.read_only { self.begin_read_only(ready)? } else { None };
-        let values = parameters::bind(&self.connection, &ready.parameters, parameters)?;
-        let arguments: Vec<(&str, &Value)> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let mut result = ready.statement.execute(&self.connection, &arguments, BATCH_ROWS).map_err(failed)?;
-        let answer: Box<dyn Rows + 'a> = match result.kind().map_err(failed)? {
-            Some(ResultKind::Changed) => Box::new(MadeRows::changed(result.drain().map_err(failed)?)?),
-            Some(ResultKind::Nothing) => {
-                result.drain().map_err(failed)?;
+        let answer: Box<dyn Rows + 'a> = match &ready.work {
+            Work::Run(statement) => {
+                let values = parameters::bind(&self.connection, &ready.parameters, parameters)?;
+                run(&self.connection, statement, &values, closing)?
+            }
+            Work::Attach(attach) => {
+                let scratch = options::scratch(&self.shared.path);
+                let _one_at_a_time = self.shared.attaching.lock();
+                if attach.execute(&self.connection, &self.attached, &scratch)? {
+                    self.attached.retain(|name| !name.eq_ignore_ascii_case(attach.name()));
+                    self.attached.push(attach.name().to_owned());
+                }
                 Box::new(MadeRows::nothing())
             }
-            Some(ResultKind::Rows) => {
-                let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
-                Box::new(StreamedRows::new(result, schema, None, closing))
-            }
-            None => {
-                // It expands into several, and tells its columns only when it has run as far as its first rows.
-                let first = result.first().map_err(failed)?;
-                let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
-                Box::new(StreamedRows::new(result, schema, first, closing))
+            Work::Detach(name) => {
+                self.connection.detach_own(Some(name)).map_err(|failure| errors::statement(&failure))?;
+                self.attached.retain(|attached| !attached.eq_ignore_ascii_case(name));
+                Box::new(MadeRows::nothing())
             }
         };
         self.traces.learn(&ready.facts, ready.kind);
@@ -226,6 +181,40 @@ impl EngineSession for DuckDbSession {
 
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         Arc::new(ConnectionInterrupter(Arc::clone(&self.connection)))
+    }
+}
+
+/// Runs a statement: its rows as they are made, or its whole answer where it has none.
+fn run<'a>(
+    connection: &Connection,
+    statement: &Statement,
+    values: &[(String, Value)],
+    closing: Option<Closing>,
+) -> Result<Box<dyn Rows + 'a>, EngineError> {
+    let failed = |failure: Failure| errors::statement(&failure);
+    let arguments: Vec<(&str, &Value)> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    let mut result = statement.execute(connection, &arguments, BATCH_ROWS).map_err(failed)?;
+    match result.kind().map_err(failed)? {
+        Some(ResultKind::Changed) => Ok(Box::new(MadeRows::changed(result.drain().map_err(failed)?)?)),
+        Some(ResultKind::Nothing) => {
+            result.drain().map_err(failed)?;
+            Ok(Box::new(MadeRows::nothing()))
+        }
+        answers => {
+            // One that expands into several tells its columns only when it has run as far as its first rows.
+            let first = if answers.is_none() { result.first().map_err(failed)? } else { None };
+            let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
+            Ok(Box::new(StreamedRows::new(result, schema, first, closing)))
+        }
+    }
+}
+
+impl Drop for DuckDbSession {
+    fn drop(&mut self) {
+        // What it attached goes before the connection does.
+        if let Err(failure) = self.connection.detach_own(None) {
+            tracing::warn!(error = failure.message, "detaching a session's own databases failed");
+        }
     }
 }
 

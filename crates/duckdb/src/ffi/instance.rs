@@ -37,6 +37,7 @@ impl Instance {
             )
         })?;
         instance.guard()?;
+        instance.set_arrow_types()?;
         Ok(instance)
     }
 

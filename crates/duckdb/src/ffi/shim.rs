@@ -37,6 +37,10 @@ unsafe extern "C" {
         instance: v2::duckdb_v2_instance_handle,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
+    fn dbmux_instance_arrow_types(
+        instance: v2::duckdb_v2_instance_handle,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
     fn dbmux_session_mark(
         connection: v2::duckdb_v2_connection_handle,
         directory: *const v2::duckdb_v2_str,
@@ -45,6 +49,18 @@ unsafe extern "C" {
     fn dbmux_statement_prefer_session(
         connection: v2::duckdb_v2_connection_handle,
         statement: v2::duckdb_v2_sql_statement_handle,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_session_attach(
+        connection: v2::duckdb_v2_connection_handle,
+        name: *const v2::duckdb_v2_str,
+        path: *const v2::duckdb_v2_str,
+        read_only: bool,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_session_detach(
+        connection: v2::duckdb_v2_connection_handle,
+        name: *const v2::duckdb_v2_str,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
     fn dbmux_session_set_default(
@@ -137,6 +153,12 @@ impl Instance {
         // SAFETY: the handle is alive.
         call(|error| unsafe { dbmux_instance_guard(self.handle, error) })
     }
+
+    /// Sets up how its types cross to Arrow.
+    pub(super) fn set_arrow_types(&self) -> Result<(), Failure> {
+        // SAFETY: the handle is alive.
+        call(|error| unsafe { dbmux_instance_arrow_types(self.handle, error) })
+    }
 }
 
 impl Connection {
@@ -204,6 +226,22 @@ impl Connection {
     pub(crate) fn prefer_session_scope(&self, statement: &Statement) -> Result<(), Failure> {
         // SAFETY: both handles are alive.
         call(|error| unsafe { dbmux_statement_prefer_session(self.handle, statement.handle, error) })
+    }
+
+    /// Attaches a database under a name that only this session knows. No two may attach at once.
+    pub(crate) fn attach_own(&self, name: &str, path: &str, read_only: bool) -> Result<(), Failure> {
+        let _attaching = super::Attaching::begin();
+        let (name, path) = (v2::duckdb_v2_str::from(name), v2::duckdb_v2_str::from(path));
+        // SAFETY: the handle and the views are alive.
+        call(|error| unsafe { dbmux_session_attach(self.handle, &raw const name, &raw const path, read_only, error) })
+    }
+
+    /// Detaches what this session attached under a name; `None`: all of it.
+    pub(crate) fn detach_own(&self, name: Option<&str>) -> Result<(), Failure> {
+        let name = name.map(v2::duckdb_v2_str::from);
+        let name = name.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the handle and the view are alive; null stands for all.
+        call(|error| unsafe { dbmux_session_detach(self.handle, name, error) })
     }
 
     /// Makes `name` what unqualified names mean, whether it is attached now or not.

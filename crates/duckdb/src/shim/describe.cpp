@@ -114,10 +114,14 @@ private:
 		if (info.external_resource) {
 			return Add("external");
 		}
+		auto conflict = std::to_string(static_cast<uint8_t>(info.on_conflict));
 		if (info.parsed_path) {
-			AddWith(*info.parsed_path, "attach", info.name);
+			AddWith(*info.parsed_path, "attach", info.name, conflict);
 		} else {
-			Add("attach", info.name, "1", info.path);
+			Add("attach", info.name, conflict, "1", info.path);
+		}
+		for (auto &option : info.options) {
+			Add("attach_option", option.first, "1", option.second.IsNull() ? string() : option.second.ToString());
 		}
 		for (auto &option : info.parsed_options) {
 			if (option.second) {
@@ -126,7 +130,6 @@ private:
 				Add("attach_option", option.first, "1", "true");
 			}
 		}
-		Add("attach_conflict", std::to_string(static_cast<uint8_t>(info.on_conflict)));
 	}
 	void Set(const SetStatement &set) {
 		auto scope = std::to_string(static_cast<uint8_t>(set.scope));

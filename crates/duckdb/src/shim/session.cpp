@@ -5,7 +5,9 @@
 #include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_data.hpp"
+#include "duckdb/main/database_manager.hpp"
 #include "duckdb/main/valid_checker.hpp"
+#include "duckdb/parser/parsed_data/attach_info.hpp"
 #include "duckdb/parser/statement/set_statement.hpp"
 
 using namespace duckdb;
@@ -112,6 +114,58 @@ DUCKDB_V2_ERROR dbmux_session_set_default(duckdb_v2_connection_handle conn, cons
 	return WithErrorHandler(err, [&]() {
 		auto &context = *Convert(conn)->context;
 		ClientData::Get(context).default_database = Identifier(string(Convert(name)));
+	});
+}
+
+//! Attaches a database under a name that only this session knows. The caller sees to it that no two attach at once: the
+//! name is everybody's for a moment.
+DUCKDB_V2_ERROR dbmux_session_attach(duckdb_v2_connection_handle conn, const duckdb_v2_str *name,
+                                     const duckdb_v2_str *path, bool read_only, duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		auto state = context.registered_state->Get<dbmux::SessionState>(dbmux::SessionState::KEY);
+		context.RunFunctionInTransaction([&]() {
+			AttachInfo info;
+			info.name = Identifier(string(Convert(name)));
+			info.path = string(Convert(path));
+			info.options["type"] = Value("duckdb");
+			info.options["read_only"] = Value::BOOLEAN(read_only);
+			if (state->attached.find(info.name) != state->attached.end()) {
+				throw BinderException("Failed to attach database: database with name %s already exists", info.name);
+			}
+			AttachOptions options(info.options, AccessMode::READ_WRITE);
+			auto &manager = DatabaseManager::Get(context);
+			auto database = manager.AttachDatabase(context, info, options);
+			manager.DetachInternal(info.name);
+			state->attached[info.name] = std::move(database);
+		});
+	});
+}
+
+//! Detaches what this session attached under a name, or all of it where there is no name.
+DUCKDB_V2_ERROR dbmux_session_detach(duckdb_v2_connection_handle conn, const duckdb_v2_str *name,
+                                     duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		auto state = context.registered_state->Get<dbmux::SessionState>(dbmux::SessionState::KEY);
+		if (!name) {
+			state->attached.clear();
+			return;
+		}
+		Identifier wanted(string(Convert(name)));
+		auto entry = state->attached.find(wanted);
+		if (entry == state->attached.end()) {
+			throw BinderException("Failed to detach database with name %s: database not found", wanted);
+		}
+		if (DatabaseManager::TryGetDefaultDatabase(context) == wanted) {
+			throw BinderException("Cannot detach database %s because it is the default database. Select a different "
+			                      "database using `USE` to allow detaching this database",
+			                      wanted);
+		}
+		if (context.transaction.HasActiveTransaction()) {
+			context.ActiveTransaction().DetachDatabase(*entry->second);
+		}
+		state->attached.erase(entry);
 	});
 }
 

@@ -4,7 +4,10 @@
 
 #include "duckdb/main/capi_v2/capi_v2_internal.hpp"
 
+#include "duckdb/common/identifier.hpp"
+#include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_context_state.hpp"
+#include "duckdb/transaction/meta_transaction.hpp"
 
 namespace dbmux {
 
@@ -13,6 +16,15 @@ struct SessionState : public duckdb::ClientContextState {
 	static constexpr const char *KEY = "dbmux_session";
 	//! Where the client is; empty: it did not tell.
 	duckdb::string directory;
+	//! What the session attached, by name. No other session sees it.
+	duckdb::identifier_map_t<duckdb::shared_ptr<duckdb::AttachedDatabase>> attached;
+
+	//! Names of the session's own are looked up in its transaction, before the names of everybody.
+	void TransactionBegin(duckdb::MetaTransaction &transaction, duckdb::ClientContext &context) override {
+		for (auto &entry : attached) {
+			transaction.UseDatabase(entry.second);
+		}
+	}
 };
 
 } // namespace dbmux
