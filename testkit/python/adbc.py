@@ -333,6 +333,27 @@ def killed(broker):
         assert ask(connection, "SELECT count(*) FROM killed") == [(0,)]
 
 
+def killed_shell(broker):
+    """Our own client, killed in a transaction, beside a standard one: its session ends with its connection."""
+    command = [broker.program, "sql", broker.database]
+    shell = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
+    def sessions():
+        return [session for session in broker.status()["sessions"] if session["pid"] == shell.pid]
+
+    try:
+        shell.stdin.write("BEGIN;\nCREATE TABLE never (n INTEGER);\n")
+        shell.stdin.flush()
+        until("its transaction is open", lambda: any(session["in_transaction"] for session in sessions()))
+    finally:
+        shell.kill()
+        shell.wait()
+        shell.stdin.close()
+    until("its session ends", lambda: not sessions())
+    with broker.connect(autocommit=True) as connection, fails(flightsql.Error, "never"):
+        ask(connection, "SELECT * FROM never")
+
+
 def side_by_side(broker):
     def work(number):
         with broker.connect(autocommit=True) as connection:
@@ -357,7 +378,7 @@ def side_by_side(broker):
         assert ask(connection, "SELECT count(*), count(DISTINCT (w, s)) FROM shared") == [(200, 200)]
 
 
-CHECKS = [queries, types, parameters, ingest, transactions, objects, cancels, errors, killed, side_by_side]
+CHECKS = [queries, types, parameters, ingest, transactions, objects, cancels, errors, killed, killed_shell, side_by_side]
 
 
 def passes(check, broker):
