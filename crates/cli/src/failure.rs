@@ -1,6 +1,6 @@
 //! Everything that can go wrong on the command line, as one object that a person or a program can read.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
 use dbmux_lock::{LockError, Mode, TicketInfo};
@@ -10,14 +10,14 @@ use crate::exit::Exit;
 /// A failed command.
 #[derive(Debug, Default)]
 pub(crate) struct Failure {
-    pub(crate) code: String,
+    pub(crate) code: &'static str,
     pub(crate) message: String,
-    pub(crate) db_path: Option<PathBuf>,
-    pub(crate) holder: Option<Holder>,
+    pub(crate) db_path: Option<Box<Path>>,
+    pub(crate) holder: Option<Box<Holder>>,
     pub(crate) waited_s: Option<f64>,
     pub(crate) ahead: u32,
-    pub(crate) suggestion: String,
-    pub(crate) sqlstate: String,
+    pub(crate) suggestion: Box<str>,
+    pub(crate) sqlstate: Box<str>,
     pub(crate) exit: Option<Exit>,
     pub(crate) quiet: bool,
 }
@@ -25,12 +25,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command line makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: "USAGE".into(), message: message.into(), exit: Some(Exit::Usage), ..Self::default() }
+        Self { code: "USAGE", message: message.into(), exit: Some(Exit::Usage), ..Self::default() }
     }
 
     /// Something of the system failed.
     pub(crate) fn system(message: impl Into<String>) -> Self {
-        Self { code: "SYSTEM".into(), message: message.into(), exit: Some(Exit::Failed), ..Self::default() }
+        Self { code: "SYSTEM", message: message.into(), exit: Some(Exit::Failed), ..Self::default() }
     }
 
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
@@ -49,7 +49,7 @@ impl Failure {
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.suggestion = hint.into();
+        self.suggestion = hint.into().into();
         self
     }
 
@@ -68,12 +68,12 @@ impl From<ClientError> for Failure {
         Self {
             code: name(code),
             message: error.to_string(),
-            db_path: error.db_path(),
-            holder: error.holder().cloned(),
+            db_path: error.db_path().map(Into::into),
+            holder: error.holder().cloned().map(Box::new),
             waited_s: error.waited().map(|waited| waited.as_secs_f64()),
             ahead: error.detail().map_or(0, |detail| detail.ahead),
-            suggestion: suggestion(&error),
-            sqlstate: error.detail().map(|detail| detail.sqlstate.clone()).unwrap_or_default(),
+            suggestion: suggestion(&error).into(),
+            sqlstate: error.detail().map(|detail| detail.sqlstate.as_str().into()).unwrap_or_default(),
             exit: Some(exit(code)),
             quiet: false,
         }
@@ -96,10 +96,10 @@ impl From<LockError> for Failure {
             LockError::TimedOut { path, holder, ahead, waited } => Self {
                 code: name(ErrorCode::DatabaseLocked),
                 message: format!("{} is locked", path.display()),
-                holder: holder.as_deref().map(lock_holder),
+                holder: holder.as_deref().map(lock_holder).map(Box::new),
                 waited_s: Some(waited.as_secs_f64()),
                 ahead: u32::try_from(ahead).unwrap_or(u32::MAX),
-                suggestion: "wait longer with --wait 2m".to_owned(),
+                suggestion: "wait longer with --wait 2m".into(),
                 exit: Some(Exit::TryAgain),
                 ..Self::default()
             },
@@ -114,7 +114,7 @@ impl From<LockError> for Failure {
             },
             LockError::NetworkFileSystem { .. } => Self {
                 code: name(ErrorCode::NetworkFileSystem),
-                suggestion: "run it on the machine where the file is: ssh HOST dbmux …".to_owned(),
+                suggestion: "run it on the machine where the file is: ssh HOST dbmux …".into(),
                 ..Self::system(text)
             },
             LockError::Name { .. } => Self::usage(text),
@@ -164,8 +164,8 @@ fn suggestion(error: &ClientError) -> String {
 }
 
 /// `DATABASE_LOCKED`, …
-fn name(code: ErrorCode) -> String {
-    code.as_str_name().trim_start_matches("ERROR_CODE_").to_owned()
+fn name(code: ErrorCode) -> &'static str {
+    code.as_str_name().trim_start_matches("ERROR_CODE_")
 }
 
 fn exit(code: ErrorCode) -> Exit {

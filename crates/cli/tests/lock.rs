@@ -1,5 +1,6 @@
 //! `dbmux lock` with real processes: exit codes, signals, deadlines, fencing tokens. No broker takes part.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
 use std::{
     io::{BufRead, BufReader, Read},

@@ -1,4 +1,5 @@
 //! What a person sees where no broker is needed: help, usage errors, reports on a file that nobody has.
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
 use std::{
     path::Path,

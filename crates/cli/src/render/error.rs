@@ -69,7 +69,7 @@ pub(crate) fn for_program(failure: &Failure) -> Value {
         "message": failure.message.trim_end(),
         "db_path": failure.db_path,
         "holding_pid": failure.holder.as_ref().map(|holder| holder.pid).filter(|pid| *pid != 0),
-        "holder": failure.holder.as_ref().map(super::report::holder),
+        "holder": failure.holder.as_deref().map(super::report::holder),
         "waited_s": failure.waited_s,
         "ahead": failure.ahead,
         "suggestion": suggestion,
@@ -85,16 +85,16 @@ mod tests {
 
     fn locked() -> Failure {
         Failure {
-            code: "DATABASE_LOCKED".into(),
+            code: "DATABASE_LOCKED",
             message: "sales.duckdb is in use".into(),
-            db_path: Some("/data/sales.duckdb".into()),
-            holder: Some(Holder {
+            db_path: Some(std::path::Path::new("/data/sales.duckdb").into()),
+            holder: Some(Box::new(Holder {
                 pid: 66618,
                 command: "dbt build --select marts".into(),
                 user: "alice".into(),
                 held_ms: 12_345,
                 ..Holder::default()
-            }),
+            })),
             waited_s: Some(30.004),
             ahead: 3,
             suggestion: "wait longer with --wait 2m".into(),

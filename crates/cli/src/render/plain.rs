@@ -64,6 +64,10 @@ fn array(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         (Some("uhugeint"), DataType::FixedSizeBinary(16)) => {
             decimal(array, |bytes| i256::from_parts(u128::from_le_bytes(bytes), 0))
         }
+        // Text already: DuckDB may cast them on the way.
+        (Some("bit" | "bignum" | "varint"), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+            Ok(Arc::clone(array))
+        }
         (Some("bit"), _) => text(array, bits),
         (Some("time_tz"), DataType::FixedSizeBinary(8)) => text(array, time_tz),
         (Some("bignum" | "varint"), _) => text(array, bignum),

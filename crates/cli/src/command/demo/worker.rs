@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{args::DemoWorkerArgs, exit::Exit, failure::Failure};
 
+/// Runs one statement to its end.
+type Run = Box<dyn FnMut(&str) -> Result<(), String>>;
+
 /// What became of a worker's statements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
@@ -23,7 +26,7 @@ pub(crate) struct Tally {
 
 /// Waits for the start, works, and prints the tally as one JSON object.
 pub(crate) fn run(args: &DemoWorkerArgs) -> Result<Exit, Failure> {
-    let mut run: Box<dyn FnMut(&str) -> Result<(), String>> = if args.plain {
+    let mut run: Run = if args.plain {
         let (path, read_only) = (args.database.clone(), !args.writes);
         Box::new(move |sql| plain(&path, read_only, sql).map(drop))
     } else {
@@ -67,7 +70,7 @@ fn read(number: u64) -> String {
 }
 
 /// A session that stays: the broker has the file.
-fn through_dbmux(database: &Path) -> Result<Box<dyn FnMut(&str) -> Result<(), String>>, Failure> {
+fn through_dbmux(database: &Path) -> Result<Run, Failure> {
     let client = Client::open(database, super::options())?;
     let mut session = None;
     Ok(Box::new(move |sql| {

@@ -33,12 +33,15 @@ pub(super) fn run(runtime: &Runtime, runner: &mut Runner) -> Result<Exit, Failur
     render::note("dbmux: statements end with a semicolon; .help tells more");
     loop {
         match editor.read_line(&Sql)? {
-            Signal::Success(text) if text.trim_start().starts_with('.') => {
-                if dot(runtime, runner, text.trim())? {
-                    return Ok(Exit::Done);
+            Signal::Success(text) => {
+                if text.trim_start().starts_with('.') {
+                    if dot(runtime, runner, text.trim())? {
+                        return Ok(Exit::Done);
+                    }
+                } else {
+                    statements(runtime, runner, &text)?;
                 }
             }
-            Signal::Success(text) => statements(runtime, runner, &text)?,
             Signal::CtrlD => return Ok(Exit::Done),
             _ => {}
         }
