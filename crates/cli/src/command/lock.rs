@@ -109,7 +109,7 @@ fn acquire(lock: &Lock, request: &Request) -> Result<dbmux_lock::Guard, Failure>
     let shown = Arc::clone(&present);
     let (done, waiting) = std::sync::mpsc::channel::<()>();
     let line = std::thread::spawn(move || {
-        let mut live = Live::new(terminal::stderr_is_terminal());
+        let mut live = Live::since(std::time::Instant::now(), terminal::stderr_is_terminal());
         while waiting.recv_timeout(live::AFTER).is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout)
         {
             if let Some(state) = shown.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {

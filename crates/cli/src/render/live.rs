@@ -19,8 +19,9 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) fn new(terminal: bool) -> Self {
-        Self { began: Instant::now(), terminal, bar: None, said: false }
+    /// The wait began then.
+    pub(crate) fn since(began: Instant, terminal: bool) -> Self {
+        Self { began, terminal, bar: None, said: false }
     }
 
     /// Shows what a statement is at.

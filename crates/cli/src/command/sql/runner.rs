@@ -2,7 +2,7 @@
 //!
 //! While a statement waits or runs, its line is alive on standard error; Ctrl-C cancels it, and a second one gives up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use dbmux_client::{Answer, Client, Session, Statement};
@@ -66,12 +66,13 @@ impl Runner {
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
+        let began = Instant::now();
         let opening = self.client.session();
         pin!(opening);
         let opened = select! {
             opened = &mut opening => opened,
             () = sleep(live::AFTER) => {
-                let mut live = Live::new(terminal::stderr_is_terminal());
+                let mut live = Live::since(began, terminal::stderr_is_terminal());
                 live.waiting("for the broker to start");
                 select! {
                     opened = &mut opening => opened,
@@ -121,8 +122,9 @@ async fn run(session: &Session, statement: Statement, output: Output, first: boo
 
 /// Shows for whom the statement waits and how far it is, until its answer begins. Never ends by itself.
 async fn line(session: &Session, id: u64, mut answering: watch::Receiver<bool>) {
+    let began = Instant::now();
     sleep(live::AFTER).await;
-    let mut live = Live::new(terminal::stderr_is_terminal());
+    let mut live = Live::since(began, terminal::stderr_is_terminal());
     if let Ok(mut events) = session.watch(id).await {
         loop {
             select! {
