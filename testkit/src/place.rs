@@ -67,9 +67,15 @@ impl Place {
         text.lines().skip(1).collect::<Vec<_>>().join("\n")
     }
 
-    /// A client in this process. Its brokers live here too, by their arguments, for the environment is everybody's.
+    /// Makes a database that DuckDB 1.5 can open too.
+    pub fn make(&self, database: &str, sql: &str) {
+        let output = self.run(["sql", database, sql, "--storage-version", "v1.2.0"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{sql}: {error}");
+    }
+
+    /// A client in this process. Its sockets are where `DBMUX_RUNTIME_DIR` of this process says.
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        // SAFETY is not needed: the variable is set once a process, by nextest's one test a process, before any thread.
         Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
             .expect("a client")
     }
