@@ -247,9 +247,10 @@ impl Thread {
         } else if let Some(what) = lacks(&prepared, &self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
         }
-        let head = Head { kind: prepared.kind, shape: prepared.shape, schema: prepared.schema };
         let Self { core, job, turn, reply, .. } = self;
         let mut rows = turn.execute(prepared.id, job.request.parameters.as_ref(), read_only)?;
+        // Not what was prepared: parameters without a type get theirs now, and the columns with them.
+        let head = Head { kind: prepared.kind, shape: prepared.shape, schema: rows.schema() };
         let mut first = Vec::new();
         let streams = last && head.shape == ResultShape::Rows;
         while let Some(batch) = rows.next()? {
