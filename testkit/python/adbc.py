@@ -95,11 +95,6 @@ def fails(kind, *words):
     return expected()
 
 
-def whole(hugeint):
-    """What a HUGEINT is, which crosses as its 16 bytes or as a decimal: Arrow has no such number."""
-    return int.from_bytes(hugeint, "little", signed=True) if isinstance(hugeint, bytes) else int(hugeint)
-
-
 def queries(broker):
     with broker.connect(autocommit=True) as connection:
         assert ask(connection, "SELECT 42 AS answer, 'x' AS text, NULL AS nothing") == [(42, "x", None)]
@@ -131,7 +126,7 @@ def types(broker):
         assert got["j"] == datetime.datetime(2024, 2, 29, 12, 34, 56, 789000)
         assert got["k"].timestamp() == 1709208000
         assert got["l"] == [1, None, 3] and got["m"] == {"x": 1, "y": "z"} and got["n"] == [("k", 7)]
-        assert got["o"] == "b" and whole(got["q"]) == 2**127 - 1, got
+        assert got["o"] == "b" and got["q"] == 2**127 - 1, got
         assert "00000000-0000-0000-0000-000000000001" in str(got["p"]), got["p"]
         cursor.execute(f"SELECT * FROM ({row}) WHERE false UNION ALL SELECT {', '.join(['NULL'] * 19)}")
         assert set(cursor.fetch_arrow_table().to_pylist()[0].values()) == {None}
@@ -189,7 +184,7 @@ def ingest(broker):
         begun = time.monotonic()
         assert cursor.adbc_ingest("many", many.to_reader(max_chunksize=10000), mode="create") == 300000
         took = time.monotonic() - begun
-        assert ask(connection, "SELECT count(*), sum(n)::BIGINT, max(t) FROM many") == [(300000, 44999850000, "row 99999")]
+        assert ask(connection, "SELECT count(*), sum(n), max(t) FROM many") == [(300000, 44999850000, "row 99999")]
         assert cursor.adbc_ingest("only mine", table, mode="create", temporary=True) == 3
         assert ask(connection, 'SELECT count(*) FROM "only mine"') == [(3,)]
         cursor.execute("CREATE SCHEMA target")
@@ -219,7 +214,7 @@ def transactions(broker):
         one.cursor().execute("INSERT INTO ledger VALUES (2)")
         one.cursor().executemany("INSERT INTO ledger VALUES (?)", [(3,), (4,)])
         one.cursor().adbc_ingest("ledger", pa.table({"n": pa.array([5], pa.int32())}), mode="append")
-        assert ask(one, "SELECT sum(n)::BIGINT FROM ledger") == [(15,)]
+        assert ask(one, "SELECT sum(n) FROM ledger") == [(15,)]
         one.rollback()
         assert ask(one, "SELECT * FROM ledger") == [(1,)]
         one.rollback()
