@@ -28,19 +28,21 @@ use crate::failure::Failure;
 /// Writes an answer as JSON.
 pub(crate) struct JsonSink<W: Write, F: JsonFormat> {
     writer: Option<Writer<W, F>>,
+    /// What follows after the last row.
+    last: &'static [u8],
 }
 
 impl<W: Write> JsonSink<W, JsonArray> {
     /// One array of objects, `[]` for no rows.
     pub(crate) fn array(output: W) -> Self {
-        Self { writer: Some(builder().build(output)) }
+        Self { writer: Some(builder().build(output)), last: b"\n" }
     }
 }
 
 impl<W: Write> JsonSink<W, LineDelimited> {
     /// One object a line.
     pub(crate) fn lines(output: W) -> Self {
-        Self { writer: Some(builder().build(output)) }
+        Self { writer: Some(builder().build(output)), last: b"" }
     }
 }
 
@@ -60,7 +62,9 @@ impl<W: Write, F: JsonFormat> Sink for JsonSink<W, F> {
     fn end(&mut self) -> Result<(), Failure> {
         if let Some(mut writer) = self.writer.take() {
             writer.finish()?;
-            writer.into_inner().flush()?;
+            let mut output = writer.into_inner();
+            output.write_all(self.last)?;
+            output.flush()?;
         }
         Ok(())
     }
