@@ -82,6 +82,7 @@ impl Service for Broker {
         if core.is_draining() {
             return Err(errors::reconnect());
         }
+        let hello = completed(hello, peer);
         let working_directory = match hello.working_directory.as_str() {
             "" => None,
             path => Some(PathBuf::from(path)),
@@ -147,3 +148,17 @@ impl Broker {
     }
 }
 
+/// A client that does not say who and where it is (standard ones don't) is what the system says of its process.
+fn completed(mut hello: HelloRequest, peer: Peer) -> HelloRequest {
+    if hello.command.is_empty()
+        && peer.uid.is_some()
+        && let Ok(process) = dbmux_os::process::info(peer.pid)
+    {
+        hello.command = process.command;
+        let directory = process.working_directory.as_deref().and_then(std::path::Path::to_str);
+        if let Some(directory) = directory.filter(|_| hello.working_directory.is_empty()) {
+            directory.clone_into(&mut hello.working_directory);
+        }
+    }
+    hello
+}

@@ -12,7 +12,6 @@ use crate::OsError;
 pub fn network_fs(path: &Path) -> Result<Option<&'static str>, OsError> {
     let found = rustix::fs::statfs(path).map_err(|error| OsError::path("look at the file system of", path, error))?;
     // Magic numbers of linux/magic.h, and of the file systems' own sources.
-    #[expect(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
     let magic = found.f_type as u32;
     Ok(match magic {
         0x6969 => Some("NFS"),

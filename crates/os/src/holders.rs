@@ -4,6 +4,8 @@
 //! database, its write-ahead log, or anything beside it: a `stat` names the inode, `/proc/locks` names the locks on it, and
 //! `/proc/PID/fdinfo` names the process of a lock that belongs to no process (an OFD lock shows the pid -1).
 
+#[cfg(target_os = "linux")]
+mod hidden;
 mod layout;
 #[cfg(target_os = "linux")]
 mod linux;

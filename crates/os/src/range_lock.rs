@@ -228,6 +228,31 @@ mod tests {
         });
     }
 
+    /// A program may block every signal on its worker threads: the deadline holds there too, and the mask is put back.
+    #[test]
+    fn gives_up_where_all_signals_are_blocked() {
+        let (_named, files) = files(2);
+        assert!(try_lock(&files[0], 0, Kind::Exclusive).expect("a lock"));
+        let (told, hears) = std::sync::mpsc::channel();
+        let file = files[1].try_clone().expect("a descriptor");
+        std::thread::spawn(move || {
+            // SAFETY: whole sets, and only this thread's mask.
+            let blocked = unsafe {
+                let mut all: libc::sigset_t = std::mem::zeroed();
+                libc::sigfillset(&raw mut all);
+                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+                let deadline = Instant::now() + Duration::from_millis(30);
+                let outcome = lock_until(&file, 0, Kind::Exclusive, Some(deadline), None).expect("a wait");
+                libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut all);
+                (outcome, (1..=64).filter(|signal| libc::sigismember(&raw const all, *signal) == 1).count())
+            };
+            told.send(blocked).expect("told");
+        });
+        let (outcome, blocked) = hears.recv_timeout(Duration::from_secs(5)).expect("it ends at its deadline");
+        assert_eq!(outcome, Outcome::TimedOut);
+        assert!(blocked >= 60, "the mask is as it was, not with {blocked} signals");
+    }
+
     /// Deadlines that fall together with the unlock: whatever a waiter is told must be true.
     #[test]
     fn tells_the_truth_when_the_deadline_and_the_unlock_meet() {

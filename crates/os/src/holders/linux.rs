@@ -1,12 +1,8 @@
 //! `/proc/locks`, joined with `/proc/PID/fdinfo`.
 
-use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
-use super::{Access, Found, Who};
+use super::{Access, Found, Who, hidden};
 use crate::{OsError, fs_kind, process};
 
 /// A line of `/proc/locks`, or of a `lock:` entry in `fdinfo`, that is a lock and not a waiter.
@@ -55,7 +51,8 @@ pub(super) fn locks_on(path: &Path) -> Result<Vec<Found>, OsError> {
     let text = fs::read_to_string("/proc/locks").map_err(|error| OsError::path("read", "/proc/locks", error))?;
     let lines: Vec<_> = text.lines().filter_map(parse).filter(|line| line.inode == file.ino()).collect();
     if lines.is_empty() {
-        return Ok(Vec::new());
+        // `/proc/locks` leaves out the POSIX locks of processes that our PID namespace does not show.
+        return Ok(hidden::lock_on(path)?.into_iter().collect());
     }
     let remote = fs_kind::network_fs(path)?.is_some();
     let mut found = Vec::new();

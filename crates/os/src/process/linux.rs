@@ -67,7 +67,8 @@ pub(super) fn info(pid: u32) -> Result<ProcessInfo, OsError> {
 
 fn command(pid: u32) -> Option<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<_> = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
+    let words: Vec<_> =
+        bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(String::from_utf8_lossy).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
 

@@ -112,6 +112,21 @@ pub(super) struct Alarm {
     number: u64,
     deadline: Option<Instant>,
     cancel: Option<CancelFlag>,
+    /// The thread's signal mask as it was.
+    mask: libc::sigset_t,
+}
+
+/// Lets our signal through on the calling thread, whatever its program blocks; returns the mask as it was.
+fn let_through() -> libc::sigset_t {
+    // SAFETY: both sets are whole and outlive the calls; only the calling thread's mask changes.
+    unsafe {
+        let mut ours: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut ours);
+        libc::sigaddset(&raw mut ours, number());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const ours, &raw mut before);
+        before
+    }
 }
 
 impl Alarm {
@@ -121,7 +136,9 @@ impl Alarm {
         if sleepers.woken_by != Some(std::process::id()) {
             install_handler();
             let builder = std::thread::Builder::new().name("dbmux-lock-waker".to_owned());
-            builder.spawn(|| WAKER.get_or_init(Waker::default).run()).map_err(|error| OsError::call("start a thread", error))?;
+            builder
+                .spawn(|| WAKER.get_or_init(Waker::default).run())
+                .map_err(|error| OsError::call("start a thread", error))?;
             sleepers.woken_by = Some(std::process::id());
             // Entries of a parent process are not ours to wake.
             sleepers.all.clear();
@@ -131,7 +148,9 @@ impl Alarm {
         let sleeper = Sleeper { thread: own_thread(), deadline, cancel: cancel.cloned() };
         sleepers.all.insert(number, sleeper);
         waker.changed.notify_all();
-        Ok(Self { number, deadline, cancel: cancel.cloned() })
+        // After the handler is there: without one the signal would end the program.
+        let mask = let_through();
+        Ok(Self { number, deadline, cancel: cancel.cloned(), mask })
     }
 
     pub(super) fn rang(&self) -> Option<Outcome> {
@@ -143,6 +162,10 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if let Some(waker) = WAKER.get() {
             waker.sleepers().all.remove(&self.number);
+        }
+        // SAFETY: the mask is the one that this thread had; an `Alarm` does not leave its thread.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask, std::ptr::null_mut());
         }
     }
 }
