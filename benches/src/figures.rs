@@ -1,6 +1,6 @@
 //! Times, and what is quoted of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -15,13 +15,6 @@ impl Times {
 
     pub(crate) fn add(&mut self, time: Duration) {
         self.0.record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).expect("it resizes itself");
-    }
-
-    pub(crate) fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
-        let done = work();
-        self.add(began.elapsed());
-        done
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {

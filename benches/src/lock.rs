@@ -1,5 +1,7 @@
 //! The lock, beside a bare `flock`.
 
+#![expect(clippy::disallowed_methods, reason = "a bare flock is what we are measured beside")]
+
 use std::{
     error::Error,
     fs::{File, OpenOptions},

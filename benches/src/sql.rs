@@ -151,7 +151,8 @@ pub(crate) fn beside(dbmux: &Path) -> Result<Value> {
         let (heavy, over) = (place.client.session().await?, Arc::clone(&heavy_over));
         let heavy = tokio::spawn(async move {
             let began = Instant::now();
-            let text = "CREATE OR REPLACE TABLE heavy AS SELECT i, hash(i) AS h, i::VARCHAR AS s FROM range(12000000) r(i)";
+            let text =
+                "CREATE OR REPLACE TABLE heavy AS SELECT i, hash(i) AS h, i::VARCHAR AS s FROM range(12000000) r(i)";
             while began.elapsed() < BESIDE_TIME {
                 heavy.execute(text).await?;
             }
@@ -211,4 +212,3 @@ async fn resident(place: &Place, state: &str) -> Result<u64> {
     }
     Err(format!("it is not {state}").into())
 }
-

@@ -7,10 +7,7 @@ fn generated_code_is_current() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = tempfile::tempdir().expect("a temporary directory");
     let descriptors = protox::compile(["control.proto"], [root]).expect("control.proto compiles");
-    tonic_prost_build::configure()
-        .out_dir(out.path())
-        .compile_fds(descriptors)
-        .expect("code is generated");
+    tonic_prost_build::configure().out_dir(out.path()).compile_fds(descriptors).expect("code is generated");
     let fresh = fs::read_to_string(out.path().join("dbmux.control.v1.rs")).expect("the generated file");
     let kept = root.join("src/generated.rs");
     if std::env::var_os("UPDATE").is_some() {

@@ -58,7 +58,10 @@ impl Foreign {
     pub fn open(&mut self, database: &Path, read_only: bool) -> String {
         let read_only = if read_only { "True" } else { "False" };
         let path = database.display();
-        self.tell(&format!("globals().update(connection=duckdb.connect({path:?}, read_only={read_only}))", path = path.to_string()))
+        self.tell(&format!(
+            "globals().update(connection=duckdb.connect({path:?}, read_only={read_only}))",
+            path = path.to_string()
+        ))
     }
 
     /// Lets the file go.

@@ -121,7 +121,8 @@ fn the_client_opens_no_database_file() {
     let found = offenders(&words, &["crates/os", "crates/lock", "crates/engine", "crates/duckdb", "crates/broker"]);
     // The broker's log is the one file that it opens.
     let log = "crates/client/src/connect/spawn.rs";
-    let opens: Vec<_> = found.iter().filter(|line| line.starts_with("crates/client") && !line.starts_with(log)).collect();
+    let opens: Vec<_> =
+        found.iter().filter(|line| line.starts_with("crates/client") && !line.starts_with(log)).collect();
     assert!(opens.is_empty(), "{opens:#?}");
 }
 

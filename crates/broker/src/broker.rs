@@ -1,10 +1,14 @@
 //! The broker itself: how it starts, and the service that it offers to the wire.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dbmux_engine::{
-    Engine, EngineError, HelloReply, HelloRequest, Peer, Service, ServiceError, Session, SessionId,
-    SessionOptions, StatsReply, StatusReply,
+    Engine, EngineError, HelloReply, HelloRequest, Peer, Service, ServiceError, Session, SessionId, SessionOptions,
+    StatsReply, StatusReply,
 };
 use dbmux_lock::{Lock, LockName, Mode, Request, Wait};
 
@@ -58,7 +62,7 @@ impl Broker {
     }
 }
 
-fn take_locks(database: &PathBuf, wait: Duration) -> Result<Locks, ServiceError> {
+fn take_locks(database: &Path, wait: Duration) -> Result<Locks, ServiceError> {
     let lock_error = |error| lock_error(error, database);
     let owner = Arc::new(Lock::open_for_database(database, LockName::Owner).map_err(lock_error)?);
     let file = Arc::new(Lock::open_for_database(database, LockName::File).map_err(lock_error)?);
@@ -67,7 +71,7 @@ fn take_locks(database: &PathBuf, wait: Duration) -> Result<Locks, ServiceError>
     Ok(Locks { owner, owned, file })
 }
 
-fn lock_error(error: dbmux_lock::LockError, database: &std::path::Path) -> ServiceError {
+fn lock_error(error: dbmux_lock::LockError, database: &Path) -> ServiceError {
     crate::file::lock_error(&error, database)
 }
 

@@ -95,7 +95,8 @@ impl Core {
             let running = |phase| matches!(phase, Phase::Running | Phase::Sending);
             tracks.values().filter(|track| running(track.phase())).map(|track| track.began).min()
         };
-        let oldest = sessions.iter().filter_map(|session| Some((longest(session)?, session))).min_by_key(|(began, _)| *began);
+        let oldest =
+            sessions.iter().filter_map(|session| Some((longest(session)?, session))).min_by_key(|(began, _)| *began);
         oldest.map(|(began, session)| session.as_holder(began.elapsed()))
     }
 }

@@ -3,12 +3,7 @@
 use dbmux_engine::{Access, Holder, StatusReply};
 use dbmux_proto::{BrokerState, HolderKind, SessionStatus};
 
-use crate::{
-    core::Core,
-    errors::millis,
-    session::BrokerSession,
-    track::Phase,
-};
+use crate::{core::Core, errors::millis, session::BrokerSession, track::Phase};
 
 pub(crate) async fn status(core: &Core) -> StatusReply {
     let admission = core.admission.view();
@@ -40,7 +35,7 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
     for session in core.sessions.lock().values() {
         session.report(&mut reply);
     }
-    reply.sessions.sort_by(|a, b| b.age_ms.cmp(&a.age_ms));
+    reply.sessions.sort_by_key(|session| std::cmp::Reverse(session.age_ms));
     reply.queued.sort_by_key(|statement| std::cmp::Reverse(statement.elapsed_ms));
     reply
 }

@@ -98,7 +98,8 @@ impl Track {
 
     fn event(&self) -> StatementEvent {
         let phase = self.phase();
-        let mut event = StatementEvent { elapsed_ms: millis(self.began.elapsed()), progress: -1.0, ..Default::default() };
+        let mut event =
+            StatementEvent { elapsed_ms: millis(self.began.elapsed()), progress: -1.0, ..Default::default() };
         event.set_state(state(&phase));
         match phase {
             Phase::Queued => event.ahead = u32::try_from(self.ahead()).unwrap_or(u32::MAX),

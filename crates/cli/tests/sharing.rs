@@ -134,7 +134,6 @@ fn after_a_burst_a_foreign_tool_opens_the_file_and_sessions_live_on() {
     assert!(foreign.sql("insert into t values (1)").starts_with("ok"));
     foreign.close();
     assert_eq!(ask("select mine.i + t.i as sum from mine, t;", 1), "{\"sum\":6}\n");
-    drop(ask);
     drop(input);
     assert!(session.wait().expect("its end").success());
 }

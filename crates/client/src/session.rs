@@ -87,7 +87,9 @@ impl Session {
                 Err(trouble) => trouble,
             };
             match trouble {
-                Trouble::Broker(detail) if not_begun(detail.code()) => self.reopen_or_give_up(detail.code(), deadline).await?,
+                Trouble::Broker(detail) if not_begun(detail.code()) => {
+                    self.reopen_or_give_up(detail.code(), deadline).await?
+                }
                 Trouble::Broker(detail) if as_read && detail.code() == ErrorCode::ReadOnly => {
                     return Err(self.outcome_unknown());
                 }
@@ -161,7 +163,9 @@ impl Session {
         let request = WatchRequest { session: open.hello.session.clone(), statement_id: statement };
         let events = open.link.control().watch(request).await;
         let events = events.map_err(|status| self.error(crate::connect::trouble(status)))?.into_inner();
-        Ok(events.take_while(|event| std::future::ready(event.is_ok())).filter_map(|event| std::future::ready(event.ok())))
+        Ok(events
+            .take_while(|event| std::future::ready(event.is_ok()))
+            .filter_map(|event| std::future::ready(event.ok())))
     }
 
     /// Lets the transaction go: the session is closed when it is dropped, and opened again when it is used.

@@ -117,13 +117,12 @@ impl Shape {
             return Self::Stateful;
         }
         match first.as_str() {
-            "SELECT" | "FROM" | "WITH" | "VALUES" | "SHOW" | "DESCRIBE" | "DESC" | "SUMMARIZE" | "EXPLAIN" | "TABLE" => {
-                Self::Read
-            }
+            "SELECT" | "FROM" | "WITH" | "VALUES" | "SHOW" | "DESCRIBE" | "DESC" | "SUMMARIZE" | "EXPLAIN"
+            | "TABLE" => Self::Read,
             "BEGIN" | "START" => Self::Begin,
             "COMMIT" | "END" | "ROLLBACK" | "ABORT" => Self::End,
-            "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "DROP" | "ALTER" | "COPY" | "TRUNCATE" | "CHECKPOINT" | "VACUUM"
-            | "ANALYZE" | "COMMENT" | "EXPORT" | "IMPORT" => Self::Write,
+            "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "DROP" | "ALTER" | "COPY" | "TRUNCATE" | "CHECKPOINT"
+            | "VACUUM" | "ANALYZE" | "COMMENT" | "EXPORT" | "IMPORT" => Self::Write,
             "CREATE" => {
                 let temporary = words.take(4).any(|word| word == "TEMP" || word == "TEMPORARY" || word == "SECRET");
                 if temporary { Self::Stateful } else { Self::Write }

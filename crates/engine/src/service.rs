@@ -37,7 +37,11 @@ pub struct Peer {
 #[async_trait::async_trait]
 pub trait Service: Send + Sync + 'static {
     /// Opens a session.
-    async fn open_session(&self, hello: HelloRequest, peer: Peer) -> Result<(HelloReply, Arc<dyn Session>), ServiceError>;
+    async fn open_session(
+        &self,
+        hello: HelloRequest,
+        peer: Peer,
+    ) -> Result<(HelloReply, Arc<dyn Session>), ServiceError>;
 
     /// Finds an open session.
     fn session(&self, id: SessionId) -> Option<Arc<dyn Session>>;

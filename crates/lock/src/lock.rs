@@ -231,8 +231,10 @@ fn take_mode(sidecar: &Path, database: &Path) {
         // Refused unless we own the sidecar and are in the group: then its owner has seen to it, or will.
         let _ = chown(sidecar, None, Some(file.gid()));
     }
-    if file.mode() & 0o777 != beside.mode() & 0o777 {
-        let _ = std::fs::set_permissions(sidecar, std::fs::Permissions::from_mode(file.mode() & 0o777));
+    // A database that is only read is locked all the same: the sidecar stays writable for its owner.
+    let mode = (file.mode() & 0o666) | 0o600;
+    if mode != beside.mode() & 0o777 {
+        let _ = std::fs::set_permissions(sidecar, std::fs::Permissions::from_mode(mode));
     }
 }
 

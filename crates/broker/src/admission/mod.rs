@@ -121,12 +121,7 @@ impl Admission {
 
     pub(crate) fn view(&self) -> View {
         let inner = self.inner.lock();
-        View {
-            running: inner.running,
-            queued: inner.queue.len(),
-            queued_max: inner.queued_max,
-            workers: inner.workers,
-        }
+        View { running: inner.running, queued: inner.queue.len(), queued_max: inner.queued_max, workers: inner.workers }
     }
 
     fn permit(&self) -> Permit {

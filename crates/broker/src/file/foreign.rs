@@ -51,11 +51,8 @@ pub(super) async fn find(path: &Path) -> Foreign {
 
 /// A holder as it is shown.
 fn show(found: &FileHolder) -> Holder {
-    let mut holder = Holder {
-        writes: found.access == holders::Access::Write,
-        part: found.part.to_string(),
-        ..Holder::default()
-    };
+    let mut holder =
+        Holder { writes: found.access == holders::Access::Write, part: found.part.to_string(), ..Holder::default() };
     match &found.who {
         Who::Process(process) => {
             holder.set_kind(HolderKind::Process);

@@ -11,7 +11,7 @@ mod foreign;
 mod keeper;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -108,10 +108,6 @@ impl File {
             attaches: AtomicU64::new(0),
             releases: AtomicU64::new(0),
         })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// How the file is attached now.

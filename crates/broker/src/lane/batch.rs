@@ -55,12 +55,7 @@ fn halve(
 }
 
 /// Runs one item: by the lane's prepared statement, and when that fails as it was written, for its own words.
-fn alone(
-    core: &Core,
-    shape: &InsertShape,
-    session: &mut dyn EngineSession,
-    item: &Item,
-) -> Result<(), ServiceError> {
+fn alone(core: &Core, shape: &InsertShape, session: &mut dyn EngineSession, item: &Item) -> Result<(), ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
     let outcome = outcome.or_else(|_| as_written(core, session, item)).and_then(|()| core.file.verify(false));
     outcome.map_err(|error| errors::engine(error, &core.options.database))

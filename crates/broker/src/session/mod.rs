@@ -14,8 +14,8 @@ use std::{
 };
 
 use dbmux_engine::{
-    EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority, ServiceError, Session,
-    SessionId, SessionState, StatementEvent, StatementRequest,
+    EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
+    ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
 use futures::Stream;
 use parking_lot::Mutex;

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dbmux_engine::{
-    Access, Answer, EngineError, EngineSession, PreparedStatement, Prepared, ServiceError, StatementRequest,
+    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ServiceError, StatementRequest,
 };
 use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 

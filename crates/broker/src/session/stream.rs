@@ -13,8 +13,7 @@ use std::{
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use dbmux_engine::{
-    Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind,
-    StatementRequest,
+    Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind, StatementRequest,
 };
 use futures::Stream;
 use parking_lot::Mutex;
@@ -47,7 +46,12 @@ pub(crate) struct Job {
 pub(crate) enum Started {
     Answered(Answer),
     /// It did nothing yet, and needs more.
-    Lacks { what: Lacks, job: Box<Job>, turn: Turn, rights: Rights },
+    Lacks {
+        what: Lacks,
+        job: Box<Job>,
+        turn: Turn,
+        rights: Rights,
+    },
 }
 
 type Reply = oneshot::Sender<Result<Started, ServiceError>>;
@@ -262,7 +266,8 @@ impl Thread {
                 let (sender, failure) = begin_stream(job, reply, head.clone());
                 let sent = send_rows(job, &sender, first, rows.as_mut());
                 drop(rows);
-                let sent = sent.and_then(|()| acknowledge(core, head.kind)).map_err(|error| translate(core, job, error));
+                let sent =
+                    sent.and_then(|()| acknowledge(core, head.kind)).map_err(|error| translate(core, job, error));
                 return Ok(Some(End::Streamed(sender, failure, sent)));
             }
         }

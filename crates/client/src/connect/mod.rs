@@ -68,7 +68,7 @@ impl Target {
         if !self.options.start {
             return Err(ClientError::NoBroker { database: self.database.clone() });
         }
-        if !(self.options.create && !self.options.read_only) && !self.database.exists() {
+        if (!self.options.create || self.options.read_only) && !self.database.exists() {
             return Err(ClientError::NoSuchDatabase { database: self.database.clone() });
         }
         let _starting = self.start_lock(deadline).await?;
@@ -140,7 +140,8 @@ impl Target {
         let theirs = link.status().await.ok().and_then(|status| status.protocol);
         let newer = theirs.as_ref().is_none_or(|theirs| theirs.major > dbmux_proto::PROTOCOL_MAJOR);
         if newer || deadline.passed() {
-            let theirs = theirs.map_or_else(|| message.to_owned(), |theirs| format!("{}.{}", theirs.major, theirs.minor));
+            let theirs =
+                theirs.map_or_else(|| message.to_owned(), |theirs| format!("{}.{}", theirs.major, theirs.minor));
             return Err(ClientError::Protocol { theirs, ours });
         }
         let drain = StopRequest { drain_ms: u64::try_from(deadline.left().as_millis()).unwrap_or(u64::MAX) };
