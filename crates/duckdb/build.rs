@@ -2,10 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a build script ends by panicking")]
 
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "src/shim/arrow.cpp",
     "src/shim/describe.cpp",
     "src/shim/guard.cpp",
+    "src/shim/insert.cpp",
     "src/shim/session.cpp",
     "src/shim/statement.cpp",
 ];

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::{
     errors,
     ffi::{self, Door, Instance, Protection},
-    magic,
+    insert, magic,
     name::catalog_name,
     options::{self, DuckDbOptions},
     session::DuckDbSession,
@@ -220,10 +220,8 @@ impl Engine for DuckDbEngine {
             }
             Some(_) => {}
         }
-        if thorough {
-            if !holders::own_ofd_lock(attached.device, attached.inode) {
-                return Err(lost("the kernel shows no lock of ours on it".to_owned()));
-            }
+        if thorough && !holders::own_ofd_lock(attached.device, attached.inode) {
+            return Err(lost("the kernel shows no lock of ours on it".to_owned()));
         }
         Ok(())
     }
@@ -232,8 +230,8 @@ impl Engine for DuckDbEngine {
         Ok(Box::new(DuckDbSession::open(&self.shared, options)?))
     }
 
-    fn insert_shape(&self, _sql: &str) -> Option<InsertShape> {
-        None
+    fn insert_shape(&self, sql: &str) -> Option<InsertShape> {
+        insert::recognise(sql).map(|insert| insert.shape)
     }
 
     fn changed_settings(&self) -> Vec<(String, String)> {

@@ -20,6 +20,9 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
         let what = "attaching the same file once more".to_owned();
         return EngineError::Refused { what, why: "it is attached already: use its tables".to_owned() };
     }
+    if let Some(name) = missing_extension(&message) {
+        return EngineError::ExtensionMissing { name, message };
+    }
     match failure.code {
         Code::DUCKDB_V2_ERROR_RUNTIME_INTERRUPT => EngineError::Interrupted,
         Code::DUCKDB_V2_ERROR_RUNTIME_FATAL | Code::DUCKDB_V2_ERROR_RUNTIME_INTERNAL => EngineError::Fatal { message },
@@ -36,6 +39,30 @@ fn refusal(message: &str) -> Option<EngineError> {
     let (what, why) = text.split_once(" :: ")?;
     let why = why.lines().next().unwrap_or_default();
     Some(EngineError::Refused { what: what.to_owned(), why: why.to_owned() })
+}
+
+/// The name of the extension that a message misses.
+fn missing_extension(message: &str) -> Option<String> {
+    let is_name =
+        |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    // `Extension "/…/icu.duckdb_extension" not found.`
+    if let Some((path, rest)) = message.split_once(".duckdb_extension\"")
+        && rest.trim_start().starts_with("not found")
+    {
+        return path.rsplit(['/', '"']).next().filter(is_name).map(str::to_owned);
+    }
+    // Arithmetic with time zones is in an extension, of which this error says nothing: with it, a candidate would match.
+    if let Some((given, candidates)) = message.split_once("Candidate functions")
+        && given.contains("No function matches")
+        && given.contains("TIMESTAMP WITH TIME ZONE")
+        && !candidates.contains("TIMESTAMP WITH TIME ZONE")
+    {
+        return Some("icu".to_owned());
+    }
+    // `… but it exists in the spatial extension.`
+    let (_, rest) = message.split_once("exists in the ")?;
+    let (name, _) = rest.split_once(" extension")?;
+    Some(name.trim_matches(['"', '\''])).filter(is_name).map(str::to_owned)
 }
 
 /// A failure to turn a client's parameter into a value.
@@ -131,6 +158,7 @@ fn sqlstate(code: Code, message: &str) -> &'static str {
             "07001"
         }
         Code::DUCKDB_V2_ERROR_CONFIGURATION_PERMISSION => "42501",
+        Code::DUCKDB_V2_ERROR_INPUT_INVALID | Code::DUCKDB_V2_ERROR_INPUT_PARAMETER_INVALID => "22000",
         _ => "XX000",
     }
 }

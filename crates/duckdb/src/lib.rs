@@ -12,6 +12,7 @@ mod engine;
 mod errors;
 mod facts;
 mod ffi;
+mod insert;
 mod interrupt;
 mod magic;
 mod name;

@@ -65,12 +65,8 @@ const REFUSED_CALLS: [(&str, &str); 8] = [
 /// DuckDB's `LoadType` of `CREATE EXTENSION REPOSITORY` and `DROP EXTENSION REPOSITORY`.
 const REPOSITORY_LOADS: [u8; 2] = [4, 5];
 
-/// Looks at what a statement says, before it is bound. `is_global` tells whether a setting is everybody's.
-pub(crate) fn check(
-    facts: &[Fact],
-    client: &Client<'_>,
-    is_global: impl Fn(&str, Scope) -> bool,
-) -> Result<(), EngineError> {
+/// Looks at what a statement says, before it is bound.
+pub(crate) fn check(facts: &[Fact], client: &Client<'_>) -> Result<(), EngineError> {
     facts.iter().try_for_each(|fact| match fact {
         Fact::Statement(kind) => statement_type(*kind, client),
         Fact::Detach { name } => detach(name, client),
@@ -78,9 +74,7 @@ pub(crate) fn check(
         Fact::External => {
             Err(refused("ATTACH TO EXTERNAL RESOURCE", "external resources are not the broker's to make"))
         }
-        Fact::Set { name, scope, .. } | Fact::Reset { name, scope } => {
-            setting(name, *scope, client, is_global(name, *scope))
-        }
+        Fact::Set { name, scope, .. } | Fact::Reset { name, scope } => setting(name, *scope, client),
         Fact::Pragma { name } => pragma(name, client),
         Fact::Call { name } => call(name),
         Fact::Load { kind, name } if REPOSITORY_LOADS.contains(kind) => {
@@ -134,14 +128,14 @@ fn detach(name: &str, client: &Client<'_>) -> Result<(), EngineError> {
     Err(refused(format!("DETACH {name}"), "this session did not attach it"))
 }
 
-fn setting(name: &str, scope: Scope, client: &Client<'_>, is_global: bool) -> Result<(), EngineError> {
+fn setting(name: &str, scope: Scope, client: &Client<'_>) -> Result<(), EngineError> {
     if scope == Scope::Variable {
         return Ok(());
     }
     if let Some((_, why)) = FIXED.iter().find(|(beginning, _)| name.starts_with(beginning)) {
         return Err(refused(format!("the setting {name}"), why));
     }
-    if is_global { local(client, || format!("the global setting {name}")) } else { Ok(()) }
+    if scope == Scope::Global { local(client, || format!("the global setting {name}")) } else { Ok(()) }
 }
 
 fn pragma(name: &str, client: &Client<'_>) -> Result<(), EngineError> {

@@ -86,13 +86,15 @@ impl Looker<'_> {
     /// session's own.
     fn check(&self, statement: &Statement) -> Result<Vec<Fact>, EngineError> {
         let failed = |failure: Failure| errors::statement(&failure);
-        let facts = facts::of(self.connection, statement).map_err(failed)?;
-        let is_global = |name: &str, scope: Scope| match scope {
-            Scope::Global => true,
-            Scope::Automatic => self.connection.is_global_setting(name),
-            Scope::Session | Scope::Variable => false,
-        };
-        policy::check(&facts, &self.client, is_global)?;
+        let mut facts = facts::of(self.connection, statement).map_err(failed)?;
+        for fact in &mut facts {
+            if let Fact::Set { name, scope, .. } | Fact::Reset { name, scope } = fact
+                && *scope == Scope::Automatic
+            {
+                *scope = if self.connection.is_global_setting(name) { Scope::Global } else { Scope::Session };
+            }
+        }
+        policy::check(&facts, &self.client)?;
         self.connection.prefer_session_scope(statement).map_err(failed)?;
         Ok(facts)
     }

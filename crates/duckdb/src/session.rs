@@ -12,7 +12,8 @@ use crate::{
     engine::Shared,
     errors,
     facts::{Fact, Known, Scope},
-    ffi::{Connection, Failure, ResultKind, Statement, Value},
+    ffi::{Cell, Connection, Failure, ResultKind, Statement, Value},
+    insert::{self, Item},
     interrupt::ConnectionInterrupter,
     options, parameters, policy,
     ready::{Looker, Ready, Work},
@@ -22,6 +23,9 @@ use crate::{
 
 /// Rows of a batch of results at most.
 const BATCH_ROWS: u64 = 32_768;
+
+/// Shapes of inserts whose statements are kept parsed.
+const KEPT_INSERTS: usize = 64;
 
 /// A session: a connection, and the statements that it has prepared.
 pub(crate) struct DuckDbSession {
@@ -35,6 +39,8 @@ pub(crate) struct DuckDbSession {
     attached: Vec<String>,
     prepared: HashMap<PreparedId, Ready>,
     next: u64,
+    /// The parsed statements of inserts that were merged.
+    inserts: HashMap<InsertShape, Statement>,
     traces: Traces,
 }
 
@@ -60,6 +66,7 @@ impl DuckDbSession {
             attached: Vec::new(),
             prepared: HashMap::new(),
             next: 1,
+            inserts: HashMap::new(),
             traces: Traces::default(),
         })
     }
@@ -155,8 +162,46 @@ impl EngineSession for DuckDbSession {
         Ok(answer)
     }
 
-    fn insert_many(&mut self, _shape: &InsertShape, _rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
-        Err(EngineError::Unsupported { what: "inserting many at once".to_owned(), why: "insert one by one".to_owned() })
+    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
+        let failed = |failure: Failure| errors::statement(&failure);
+        let declined = || EngineError::Unsupported {
+            what: "inserting these rows at once".to_owned(),
+            why: "insert them one by one".to_owned(),
+        };
+        let inserts: Option<Vec<_>> = rows.iter().map(|(sql, _)| insert::recognise(sql)).collect();
+        let inserts = inserts.filter(|inserts| inserts.iter().all(|insert| insert.shape == *shape));
+        let inserts = inserts.ok_or_else(declined)?;
+        if self.state().in_transaction {
+            return Err(declined());
+        }
+        let items =
+            || inserts.iter().enumerate().flat_map(|(row, insert)| insert.values.iter().map(move |item| (row, *item)));
+        let wishes: Vec<_> = items()
+            .filter_map(|(row, item)| match item {
+                Item::Parameter(number) => Some((row, number)),
+                Item::Literal(_) => None,
+            })
+            .collect();
+        let parameters: Vec<_> = rows.iter().map(|(_, parameters)| *parameters).collect();
+        let values = parameters::gather(&self.connection, &parameters, &wishes)?.ok_or_else(declined)?;
+        let mut given = values.iter();
+        let cells: Vec<Cell<'_>> = items()
+            .map(|(_, item)| match item {
+                Item::Literal(text) => insert::cell(text),
+                Item::Parameter(_) => given.next().map_or(Cell::Null, Cell::Value),
+            })
+            .collect();
+        if !self.inserts.contains_key(shape) {
+            let mut parsed = self.connection.parse(&insert::statement(shape)).map_err(failed)?;
+            let statement = parsed.pop().filter(|_| parsed.is_empty()).ok_or_else(declined)?;
+            if self.inserts.len() >= KEPT_INSERTS {
+                self.inserts.clear();
+            }
+            self.inserts.insert(shape.clone(), statement);
+        }
+        let statement = self.inserts.get(shape).ok_or_else(declined)?;
+        let done = self.connection.insert_rows(statement, &shape.table, &cells, shape.width).map_err(failed)?;
+        if done { Ok(()) } else { Err(declined()) }
     }
 
     fn forget(&mut self, prepared: PreparedId) {
@@ -223,11 +268,11 @@ impl Shared {
     fn note_settings(&self, facts: &[Fact]) {
         for fact in facts {
             match fact {
-                Fact::Set { name, scope: Scope::Global | Scope::Automatic, value } => {
+                Fact::Set { name, scope: Scope::Global, value } => {
                     let (Known::Text(value) | Known::Expression(value)) = value;
                     self.settings.lock().insert(name.clone(), value.clone());
                 }
-                Fact::Reset { name, scope: Scope::Global | Scope::Automatic } => {
+                Fact::Reset { name, scope: Scope::Global } => {
                     self.settings.lock().remove(name);
                 }
                 _ => {}

@@ -17,33 +17,6 @@ unsafe impl Send for Connection {}
 // SAFETY: as above.
 unsafe impl Sync for Connection {}
 
-/// A lexical class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenKind {
-    /// A keyword of the grammar.
-    Keyword,
-    /// An identifier, its quotes included.
-    Identifier,
-    /// A quoted or dollar-quoted string, its quotes included.
-    String,
-    /// A number.
-    Number,
-    /// Operators and punctuation.
-    Operator,
-    /// A semicolon.
-    Terminator,
-}
-
-/// A piece of SQL; comments are none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Token<'a> {
-    pub(crate) kind: TokenKind,
-    /// As written.
-    pub(crate) text: &'a str,
-    /// Where it starts, in bytes.
-    pub(crate) start: usize,
-}
-
 impl Connection {
     pub(super) fn open(instance: &Arc<Instance>) -> Result<Self, Failure> {
         let mut handle: v2::duckdb_v2_connection_handle = std::ptr::null_mut();
@@ -129,64 +102,6 @@ impl Connection {
             statement.execute(self, &[], 0)?.drain()?;
         }
         Ok(())
-    }
-
-    /// Splits text into tokens; comments are left out. `None` when the text ends inside a string, an identifier or a
-    /// comment.
-    pub(crate) fn tokenize<'a>(&self, sql: &'a str) -> Option<Vec<Token<'a>>> {
-        let view = v2::duckdb_v2_str::from(sql);
-        let mut iterator: v2::duckdb_v2_token_iterator_handle = std::ptr::null_mut();
-        // SAFETY: the text outlives the call; the slot receives an owned handle, destroyed below.
-        call(|error| unsafe { v2::duckdb_v2_tokenize_sql(self.handle, &raw const view, &raw mut iterator, error) })
-            .ok()?;
-        let mut unterminated = true;
-        // SAFETY: the iterator is alive.
-        unsafe {
-            v2::duckdb_v2_token_iterator_ends_unterminated(iterator, &raw mut unterminated, std::ptr::null_mut())
-        };
-        let mut tokens = if unterminated { None } else { Some(Vec::new()) };
-        while let Some(collected) = tokens.as_mut() {
-            let mut kind = v2::DUCKDB_V2_TOKEN_TYPE::DUCKDB_V2_TOKEN_TYPE_INVALID;
-            let (mut start, mut length) = (0, 0);
-            // SAFETY: the iterator and the slots are alive.
-            let next = call(|error| unsafe {
-                v2::duckdb_v2_token_iterator_next(iterator, &raw mut kind, &raw mut start, &raw mut length, error)
-            });
-            let span = usize::try_from(start).ok().zip(usize::try_from(start + length).ok());
-            let text = span.and_then(|(start, end)| sql.get(start..end).map(|text| (start, text)));
-            match (next, token_kind(kind), text) {
-                (Ok(()), Lexeme::Token(kind), Some((start, text))) => collected.push(Token { kind, text, start }),
-                (Ok(()), Lexeme::Comment, _) => {}
-                (Ok(()), Lexeme::End, _) => break,
-                _ => tokens = None,
-            }
-        }
-        // SAFETY: owned by us, and not used again.
-        unsafe { v2::duckdb_v2_token_iterator_destroy(&raw mut iterator) };
-        tokens
-    }
-}
-
-/// What the tokenizer may give.
-enum Lexeme {
-    Token(TokenKind),
-    Comment,
-    End,
-    Unknown,
-}
-
-fn token_kind(kind: v2::DUCKDB_V2_TOKEN_TYPE) -> Lexeme {
-    use v2::DUCKDB_V2_TOKEN_TYPE as Type;
-    match kind {
-        Type::DUCKDB_V2_TOKEN_TYPE_KEYWORD => Lexeme::Token(TokenKind::Keyword),
-        Type::DUCKDB_V2_TOKEN_TYPE_IDENTIFIER => Lexeme::Token(TokenKind::Identifier),
-        Type::DUCKDB_V2_TOKEN_TYPE_STRING_LITERAL => Lexeme::Token(TokenKind::String),
-        Type::DUCKDB_V2_TOKEN_TYPE_NUMBER_LITERAL => Lexeme::Token(TokenKind::Number),
-        Type::DUCKDB_V2_TOKEN_TYPE_OPERATOR => Lexeme::Token(TokenKind::Operator),
-        Type::DUCKDB_V2_TOKEN_TYPE_TERMINATOR => Lexeme::Token(TokenKind::Terminator),
-        Type::DUCKDB_V2_TOKEN_TYPE_COMMENT => Lexeme::Comment,
-        Type::DUCKDB_V2_TOKEN_TYPE_END_OF_INPUT => Lexeme::End,
-        _ => Lexeme::Unknown,
     }
 }
 

@@ -16,13 +16,13 @@ mod statement;
 mod syscalls;
 mod value;
 
-pub(crate) use connection::{Connection, Token, TokenKind};
+pub(crate) use connection::Connection;
 pub(crate) use guard::{Attaching, Door, Protection};
 pub(crate) use instance::Instance;
 use libduckdb_sys::v2;
 pub(crate) use result::{ArrowResult, FirstBatch, ResultKind};
-pub(crate) use shim::{SessionFacts, Signature};
-pub(crate) use statement::{Prepared, Statement, StatementType};
+pub(crate) use shim::{Cell, Signature};
+pub(crate) use statement::{Statement, StatementType};
 pub(crate) use v2::DUCKDB_V2_ERROR as Code;
 pub(crate) use value::Value;
 

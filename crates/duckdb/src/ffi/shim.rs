@@ -1,6 +1,6 @@
 //! The calls of `shim/`.
 
-use std::ffi::c_void;
+use std::{borrow::Cow, ffi::c_void};
 
 use arrow::{
     datatypes::Schema,
@@ -8,7 +8,9 @@ use arrow::{
 };
 use libduckdb_sys::v2;
 
-use super::{Code, Connection, Failure, Instance, ResultKind, Statement, StatementType, call, result::import_schema};
+use super::{
+    Code, Connection, Failure, Instance, ResultKind, Statement, StatementType, Value, call, result::import_schema,
+};
 
 unsafe extern "C" {
     fn dbmux_statement_signature(
@@ -63,6 +65,16 @@ unsafe extern "C" {
         name: *const v2::duckdb_v2_str,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
+    fn dbmux_insert_rows(
+        connection: v2::duckdb_v2_connection_handle,
+        statement: v2::duckdb_v2_sql_statement_handle,
+        table: *const v2::duckdb_v2_str,
+        cells: *const RawCell,
+        rows: usize,
+        width: usize,
+        out: *mut bool,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
     fn dbmux_session_set_default(
         connection: v2::duckdb_v2_connection_handle,
         name: *const v2::duckdb_v2_str,
@@ -75,6 +87,43 @@ unsafe extern "C" {
         values: *mut v2::duckdb_v2_value_handle,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
+}
+
+/// A value of a row that is inserted.
+pub(crate) enum Cell<'a> {
+    /// `NULL`.
+    Null,
+    /// `TRUE`, `FALSE`.
+    Boolean(bool),
+    /// As it is written.
+    Number(&'a str),
+    /// Without its quotes.
+    Text(Cow<'a, str>),
+    /// A parameter's.
+    Value(&'a Value),
+}
+
+/// As `shim/insert.cpp` has it.
+#[repr(C)]
+struct RawCell {
+    kind: u8,
+    text: *const u8,
+    length: usize,
+    value: v2::duckdb_v2_value_handle,
+}
+
+impl From<&Cell<'_>> for RawCell {
+    fn from(cell: &Cell<'_>) -> Self {
+        let (kind, text, value) = match cell {
+            Cell::Null => (0, "", std::ptr::null_mut()),
+            Cell::Boolean(true) => (1, "true", std::ptr::null_mut()),
+            Cell::Boolean(false) => (1, "false", std::ptr::null_mut()),
+            Cell::Number(text) => (2, *text, std::ptr::null_mut()),
+            Cell::Text(text) => (3, text.as_ref(), std::ptr::null_mut()),
+            Cell::Value(value) => (4, "", value.handle()),
+        };
+        Self { kind, text: text.as_ptr(), length: text.len(), value }
+    }
 }
 
 #[repr(C)]
@@ -251,7 +300,36 @@ impl Connection {
         call(|error| unsafe { dbmux_session_set_default(self.handle, &raw const name, error) })
     }
 
-    /// Imports a one-row Arrow struct as one value a column.
+    /// Runs `INSERT INTO table [(columns)] FROM dbmux_rows` with these rows, cells row by row. `false`: the table would
+    /// notice that it is one statement; nothing has happened then, as after an error.
+    pub(crate) fn insert_rows(
+        &self,
+        statement: &Statement,
+        table: &str,
+        cells: &[Cell<'_>],
+        width: usize,
+    ) -> Result<bool, Failure> {
+        let raw: Vec<RawCell> = cells.iter().map(RawCell::from).collect();
+        let rows = raw.len().checked_div(width).unwrap_or(0);
+        let table = v2::duckdb_v2_str::from(table);
+        let mut done = false;
+        // SAFETY: all handles and views are alive; there are `rows * width` cells at least.
+        call(|error| unsafe {
+            dbmux_insert_rows(
+                self.handle,
+                statement.handle,
+                &raw const table,
+                raw.as_ptr(),
+                rows,
+                width,
+                &raw mut done,
+                error,
+            )
+        })?;
+        Ok(done)
+    }
+
+    /// Imports an Arrow struct's rows as one value a column, row by row.
     pub(super) fn import_values(
         &self,
         schema: &FFI_ArrowSchema,

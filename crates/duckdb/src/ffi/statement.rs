@@ -85,16 +85,6 @@ impl Statement {
         })?;
         Ok(ArrowResult::adopt(result))
     }
-
-    /// Plans it once, to run it often.
-    pub(crate) fn prepare(&self, connection: &Connection) -> Result<Prepared, Failure> {
-        let mut prepared: v2::duckdb_v2_prepared_statement_handle = std::ptr::null_mut();
-        // SAFETY: both handles are alive; the slot receives an owned handle.
-        call(|error| unsafe {
-            v2::duckdb_v2_prepared_statement_create(connection.handle, self.handle, false, &raw mut prepared, error)
-        })?;
-        Ok(Prepared { handle: prepared })
-    }
 }
 
 fn views(arguments: Arguments<'_>) -> (Vec<v2::duckdb_v2_str>, Vec<v2::duckdb_v2_value_handle>) {
@@ -113,41 +103,5 @@ impl Drop for Statement {
     fn drop(&mut self) {
         // SAFETY: owned by us, and not used again.
         unsafe { v2::duckdb_v2_sql_statement_destroy(&raw mut self.handle) };
-    }
-}
-
-/// A planned statement of one connection, which it keeps alive by itself.
-pub(crate) struct Prepared {
-    handle: v2::duckdb_v2_prepared_statement_handle,
-}
-
-// SAFETY: every call on it takes its connection's lock.
-unsafe impl Send for Prepared {}
-
-impl Prepared {
-    /// Runs it with values for `$1`, `$2`, … and gives the number of rows changed.
-    pub(crate) fn execute(&self, values: &[Value]) -> Result<u64, Failure> {
-        let handles: Vec<_> = values.iter().map(Value::handle).collect();
-        let mut result: v2::duckdb_v2_arrow_result_handle = std::ptr::null_mut();
-        // SAFETY: all handles are alive; the values are copied; the slot receives an owned handle.
-        call(|error| unsafe {
-            v2::duckdb_v2_prepared_statement_execute_arrow(
-                self.handle,
-                std::ptr::null(),
-                handles.as_ptr(),
-                handles.len() as u64,
-                0,
-                &raw mut result,
-                error,
-            )
-        })?;
-        ArrowResult::adopt(result).drain()
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        // SAFETY: owned by us, and not used again.
-        unsafe { v2::duckdb_v2_prepared_statement_destroy(&raw mut self.handle) };
     }
 }

@@ -2,7 +2,6 @@
 
 #include "session.hpp"
 
-#include "duckdb/catalog/catalog_search_path.hpp"
 #include "duckdb/main/attached_database.hpp"
 #include "duckdb/main/client_data.hpp"
 #include "duckdb/main/database_manager.hpp"
@@ -15,9 +14,9 @@ using namespace duckdb::capiv2;
 
 namespace {
 
-//! One row of Arrow as a data chunk.
-struct ImportedRow {
-	ImportedRow(CV2Context &context, ArrowSchema *schema, ArrowArray *array) {
+//! Rows of Arrow as a data chunk.
+struct ImportedRows {
+	ImportedRows(CV2Context &context, ArrowSchema *schema, ArrowArray *array) {
 		duckdb_v2_error_info_handle err = nullptr;
 		Check(duckdb_v2_arrow_importer_create(Convert(&context), schema, 0, &importer, &err), err);
 		Check(duckdb_v2_arrow_importer_append(importer, array, true, true, &err), err);
@@ -28,7 +27,7 @@ struct ImportedRow {
 		}
 		chunk = Convert(handle);
 	}
-	~ImportedRow() {
+	~ImportedRows() {
 		Destroy();
 	}
 
@@ -79,7 +78,12 @@ DUCKDB_V2_ERROR dbmux_session_mark(duckdb_v2_connection_handle conn, const duckd
 	return WithErrorHandler(err, [&]() {
 		auto state = duckdb::make_shared_ptr<dbmux::SessionState>();
 		state->directory = string(Convert(directory));
-		Convert(conn)->context->registered_state->Insert(dbmux::SessionState::KEY, std::move(state));
+		auto &context = *Convert(conn)->context;
+		context.registered_state->Insert(dbmux::SessionState::KEY, std::move(state));
+		// How far a statement is can be asked; nothing is printed.
+		context.config.enable_progress_bar = true;
+		context.config.print_progress_bar = false;
+		context.config.wait_time = 0;
 	});
 }
 
@@ -169,16 +173,19 @@ DUCKDB_V2_ERROR dbmux_session_detach(duckdb_v2_connection_handle conn, const duc
 	});
 }
 
-//! Imports a one-row Arrow struct: one value a column, by DuckDB's own rules for Arrow types.
+//! Imports an Arrow struct's rows: one value a column, row by row, by DuckDB's own rules for Arrow types.
 DUCKDB_V2_ERROR dbmux_parameter_values(duckdb_v2_connection_handle conn, ArrowSchema *schema, ArrowArray *array,
                                        duckdb_v2_value_handle *values, duckdb_v2_error_info_handle *err) {
 	return WithErrorHandler(err, [&]() {
 		auto &connection = *Convert(conn);
 		connection.context->RunFunctionInTransaction(
 		    [&]() {
-			    ImportedRow row(connection.context_handle, schema, array);
-			    for (idx_t i = 0; i < row.chunk->ColumnCount(); i++) {
-				    values[i] = Convert(new Value(row.chunk->GetValue(i, 0)));
+			    ImportedRows rows(connection.context_handle, schema, array);
+			    auto columns = rows.chunk->ColumnCount();
+			    for (idx_t row = 0; row < rows.chunk->size(); row++) {
+				    for (idx_t column = 0; column < columns; column++) {
+					    values[row * columns + column] = Convert(new Value(rows.chunk->GetValue(column, row)));
+				    }
 			    }
 		    },
 		    false);

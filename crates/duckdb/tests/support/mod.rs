@@ -1,6 +1,14 @@
 //! What the tests share: a database in a folder of its own, and foreign processes.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's own tools: each test file uses a part of them, and they end by panicking"
+)]
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +18,7 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, RecordBatch},
+    array::RecordBatch,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use dbmux_duckdb::{DuckDbEngine, DuckDbOptions};
