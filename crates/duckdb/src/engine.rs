@@ -47,6 +47,25 @@ pub(crate) struct Shared {
     pub(crate) settings: Mutex<BTreeMap<String, String>>,
     /// Also held while attaching and releasing, which thereby exclude each other.
     attachment: Mutex<Option<Attachment>>,
+    /// Dropped after the instance, which empties its folder.
+    _folder: ScratchFolder,
+}
+
+/// The folder for spilled data: it goes with its owner, if nothing is left in it.
+struct ScratchFolder(PathBuf);
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        remove_if_empty(&self.0);
+    }
+}
+
+/// Removes a scratch folder, and the one around it, if nobody has anything there.
+fn remove_if_empty(scratch: &Path) {
+    let _ = fs::remove_dir(scratch);
+    if let Some(folder) = scratch.parent() {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 impl DuckDbEngine {
@@ -58,6 +77,7 @@ impl DuckDbEngine {
         let path = path.into();
         let (catalog, notice) = catalog_name(&path);
         let instance = Instance::start(&options.settings(&path)).map_err(|failure| errors::internal(&failure))?;
+        let scratch = ScratchFolder(options::scratch(&path));
         let shared = Shared {
             instance: Arc::new(instance),
             protection: Protection::of(&path),
@@ -67,6 +87,7 @@ impl DuckDbEngine {
             attaching: Mutex::new(()),
             settings: Mutex::default(),
             attachment: Mutex::new(None),
+            _folder: scratch,
         };
         Ok(Self { shared: Arc::new(shared), options, swept: AtomicBool::new(false) })
     }
@@ -121,10 +142,7 @@ impl DuckDbEngine {
             }
             _ => {}
         }
-        // The folder around it goes if nobody else put anything there.
-        if let Some(folder) = scratch.parent() {
-            let _ = fs::remove_dir(folder);
-        }
+        remove_if_empty(&scratch);
     }
 }
 

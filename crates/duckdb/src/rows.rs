@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Int64Array, RecordBatch},
+    array::{Array, Int64Array, RecordBatch},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use dbmux_engine::{EngineError, Rows};
@@ -13,6 +13,9 @@ use crate::{
     ffi::{ArrowResult, FirstBatch},
     session::Closing,
 };
+
+/// Bytes of a batch at most, about.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// The one column of a statement that answers with a count.
 pub(crate) fn count_schema() -> SchemaRef {
@@ -25,6 +28,8 @@ pub(crate) struct StreamedRows {
     schema: SchemaRef,
     /// What had to be fetched to learn the columns.
     first: Option<FirstBatch>,
+    /// What is left of a batch that is too large to be given at once.
+    left: Option<RecordBatch>,
     /// Ends the transaction that was begun around it, if one was.
     closing: Option<Closing>,
 }
@@ -36,7 +41,22 @@ impl StreamedRows {
         first: Option<FirstBatch>,
         closing: Option<Closing>,
     ) -> Self {
-        Self { result: Some(result), schema, first, closing }
+        Self { result: Some(result), schema, first, left: None, closing }
+    }
+}
+
+impl StreamedRows {
+    /// As much of a batch as is given at once; the rest is kept for later.
+    fn part(&mut self, batch: RecordBatch) -> RecordBatch {
+        let size: usize =
+            batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        let rows = batch.num_rows();
+        let fits = (rows * BATCH_BYTES).checked_div(size).unwrap_or(rows).max(1);
+        if size <= BATCH_BYTES || fits >= rows {
+            return batch;
+        }
+        self.left = Some(batch.slice(fits, rows - fits));
+        batch.slice(0, fits)
     }
 }
 
@@ -46,6 +66,9 @@ impl Rows for StreamedRows {
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
+        if let Some(left) = self.left.take() {
+            return Ok(Some(self.part(left)));
+        }
         let Some(result) = self.result.as_mut() else {
             return Ok(None);
         };
@@ -55,7 +78,7 @@ impl Rows for StreamedRows {
         };
         let batch = batch.map_err(|failure| errors::statement(&failure));
         if let Ok(Some(batch)) = batch {
-            return Ok(Some(batch));
+            return Ok(Some(self.part(batch)));
         }
         self.result = None;
         match (batch, self.closing.take()) {

@@ -86,7 +86,15 @@ public:
 	}
 	bool CreateDirectoryExtended(const string &path, const CreateDirectoryOptions &options,
 	                             optional_ptr<FileOpener> opener) override {
-		return LocalFileSystem::CreateDirectoryExtended(Resolve(path, opener), options, opener);
+		auto resolved = Resolve(path, opener);
+		if (!FileOpener::TryGetClientContext(opener)) {
+			// DuckDB makes its folder for spilled data when it first needs it; ours lies one level deeper than its own.
+			auto parent = resolved.substr(0, resolved.find_last_of('/'));
+			if (!parent.empty() && !LocalFileSystem::DirectoryExists(parent, opener)) {
+				LocalFileSystem::CreateDirectoryExtended(parent, {CreateDirectoryMode::SINGLE}, opener);
+			}
+		}
+		return LocalFileSystem::CreateDirectoryExtended(resolved, options, opener);
 	}
 	bool FileExists(const string &path, optional_ptr<FileOpener> opener) override {
 		return LocalFileSystem::FileExists(Resolve(path, opener), opener);

@@ -1,12 +1,18 @@
 //! What a session attaches beside its database.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::fs;
 
+use crate::support::{Database, Foreign};
 use dbmux_duckdb::DuckDbOptions;
 use dbmux_engine::{Engine, EngineError};
-use support::{Database, Foreign};
 
 #[test]
 fn another_file_is_a_copy_under_a_name_of_the_sessions_own() {
@@ -146,7 +152,7 @@ fn two_that_attach_each_others_file_do_not_block_each_other() {
                 let options = SessionOptions { working_directory: Some(path), read_only: false, local: true };
                 for _ in 0..20 {
                     engine.attach(Access::ReadWrite).unwrap();
-                    let mut session = support::Session(engine.open_session(&options).unwrap());
+                    let mut session = crate::support::Session(engine.open_session(&options).unwrap());
                     let answer = session.try_run(&format!("ATTACH '{other}' AS other (READ_ONLY)"));
                     let told = matches!(answer, Ok(_) | Err(EngineError::Refused { .. } | EngineError::Sql { .. }));
                     assert!(told, "{answer:?}");

@@ -1,15 +1,21 @@
 //! Any mix of statements, merged and one by one, gives the same tables, row counts and errors.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::{fmt::Write as _, sync::Arc, time::Instant};
 
+use crate::support::{Database, Session};
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use dbmux_engine::{Access, Engine, EngineError, Parameters};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use support::{Database, Session};
 
 type Statement = (String, Option<Parameters>);
 

@@ -1,12 +1,18 @@
 //! Files: their names, their kinds, their holders; what foreign processes may do, and when.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
+use crate::support::{Database, Foreign, Session};
 use dbmux_duckdb::{DuckDbEngine, DuckDbOptions};
 use dbmux_engine::{Access, Engine, EngineError, SessionOptions};
-use support::{Database, Foreign, Session};
 
 fn readable_by_1_5() -> DuckDbOptions {
     DuckDbOptions { storage_version: Some("v1.4.0".to_owned()), ..DuckDbOptions::default() }

@@ -1,7 +1,13 @@
 //! The hazards: no client's statement makes the attached file lose its lock, or replaces, truncates, removes or writes
 //! it, its log or its sidecar. After each, a foreign process is still kept out, and every row is there.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::{
     fs,
@@ -9,9 +15,9 @@ use std::{
     path::Path,
 };
 
+use crate::support::{Database, Foreign, Session};
 use dbmux_duckdb::DuckDbOptions;
 use dbmux_engine::{Access, Engine, EngineError, SessionOptions};
-use support::{Database, Foreign, Session};
 
 /// A database with rows, a log, a sidecar, and other names for each of them.
 fn prepared() -> (Database, Session) {

@@ -1,9 +1,16 @@
 //! Every type of DuckDB's crosses to Arrow, and back as a parameter, and is the same.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::sync::Arc;
 
+use crate::support::{Database, Session};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
@@ -15,7 +22,6 @@ use arrow::{
     datatypes::{DataType, Decimal128Type, Field, Int32Type, IntervalMonthDayNano, Schema},
 };
 use dbmux_engine::EngineError;
-use support::{Database, Session};
 
 /// The rows of one column, as Arrow, with its field.
 fn column(session: &mut Session, sql: &str) -> (Field, ArrayRef) {

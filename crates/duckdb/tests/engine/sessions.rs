@@ -1,17 +1,23 @@
 //! Sessions: kinds of statements, transactions, settings, interruption, paths.
 
-mod support;
+#![allow(
+    clippy::allow_attributes,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
+use crate::support::Database;
 use dbmux_engine::{
     Engine, EngineError, ResultShape, SessionOptions,
     StatementKind::{self, Exclusive, Read, Write},
 };
-use support::Database;
 
 #[test]
 fn kinds_are_true() {
