@@ -1,6 +1,7 @@
 //! The engine on real DuckDB, with foreign openers in real Python processes.
 
-#![expect(
+#![allow(
+    clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
