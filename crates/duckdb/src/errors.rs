@@ -88,6 +88,14 @@ pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
         EngineError::DiskFull { message }
     } else if has("not a valid DuckDB database file") {
         EngineError::NotADatabase { path, engine: "DuckDB", message }
+    } else if has("Cannot open encrypted database") {
+        let why = "its key cannot be given here; decrypt it with DuckDB's own command line".to_owned();
+        EngineError::Unsupported { what: format!("the encrypted database {}", path.display()), why }
+    } else if let Some((_, rest)) = failure.message.split_once("The version string '") {
+        let version = rest.split('\'').next().unwrap_or_default();
+        EngineError::Unsupported { what: format!("the storage version {version}"), why: message }
+    } else if has("Trying to read a database file with version number") {
+        EngineError::Unsupported { what: format!("the storage version of {}", path.display()), why: message }
     } else if has("does not exist") {
         EngineError::NotFound { path }
     } else if failure.code == Code::DUCKDB_V2_ERROR_RUNTIME_FATAL {

@@ -195,3 +195,34 @@ fn sessions_live_on_while_the_file_is_released() {
         assert_eq!(other.one("SELECT current_setting('null_order')"), "NULLS_LAST");
     }
 }
+
+#[test]
+fn files_that_this_duckdb_cannot_open_are_told_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    let mut foreign = Foreign::start();
+    foreign.ask("open", path.join("main.db").to_str().unwrap()).unwrap();
+    foreign.ask("sql", "SET force_mbedtls_unsafe = 'true'").unwrap();
+    foreign
+        .ask("sql", &format!("ATTACH '{}' AS e (ENCRYPTION_KEY 'key')", path.join("encrypted.db").display()))
+        .unwrap();
+    foreign.ask("sql", "CREATE TABLE e.t AS SELECT 1 AS x").unwrap();
+    foreign.ask("sql", "CHECKPOINT e").unwrap();
+    foreign.ask("sql", "CHECKPOINT").unwrap();
+    drop(foreign);
+    let answer = engine(&folder, "encrypted.db").attach(Access::ReadWrite);
+    assert!(matches!(&answer, Err(EngineError::Unsupported { what, .. }) if what.contains("encrypted")), "{answer:?}");
+    let mut content = fs::read(path.join("main.db")).unwrap();
+    content[100] ^= 1;
+    fs::write(path.join("broken.db"), content).unwrap();
+    let answer = engine(&folder, "broken.db").attach(Access::ReadWrite);
+    assert!(matches!(&answer, Err(EngineError::Io { message, .. }) if message.contains("Corrupt")), "{answer:?}");
+    let answer = DuckDbEngine::new(
+        path.join("a.db"),
+        DuckDbOptions { storage_version: Some("v9.9".into()), ..DuckDbOptions::default() },
+    )
+    .unwrap()
+    .attach(Access::ReadWrite);
+    assert!(matches!(&answer, Err(EngineError::Unsupported { what, .. }) if what.contains("v9.9")), "{answer:?}");
+    assert!(!path.join("a.db").exists(), "nothing was made");
+}
