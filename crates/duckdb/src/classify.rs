@@ -7,7 +7,7 @@
 use dbmux_engine::StatementKind;
 
 use crate::{
-    facts::Fact,
+    facts::{Fact, TYPE},
     ffi::{Signature, StatementType},
 };
 
@@ -45,6 +45,21 @@ pub(crate) fn kind(facts: &[Fact], signature: &Signature) -> StatementKind {
     }
     let reads = !signature.modifies && has_reading_type(facts, signature) && signature.calls().all(only_answers);
     if reads { StatementKind::Read } else { StatementKind::Write }
+}
+
+/// Whether a statement may run where nothing may be written, inside a read-only transaction. Beside what reads that is
+/// a `PIVOT` of unknown columns: a temporary type and a query, of which the transaction refuses what writes.
+pub(crate) fn may_run_read_only(facts: &[Fact], kind: StatementKind) -> bool {
+    const MULTI: u32 = StatementType::DUCKDB_V2_STATEMENT_TYPE_MULTI as u32;
+    const SELECT: u32 = StatementType::DUCKDB_V2_STATEMENT_TYPE_SELECT as u32;
+    const CREATE: u32 = StatementType::DUCKDB_V2_STATEMENT_TYPE_CREATE as u32;
+    let is_pivot = facts.first() == Some(&Fact::Statement(MULTI))
+        && facts.iter().all(|fact| match fact {
+            Fact::Statement(kind) => matches!(*kind, MULTI | SELECT | CREATE),
+            Fact::Create { kind, temporary } => *kind == TYPE && *temporary,
+            _ => false,
+        });
+    kind == StatementKind::Read || is_pivot
 }
 
 /// `VACUUM`, `ANALYZE`, and checkpoints by other names.

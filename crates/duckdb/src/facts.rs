@@ -55,6 +55,8 @@ pub(crate) enum Fact {
     External,
 }
 
+/// DuckDB's `CatalogType` of a type.
+pub(crate) const TYPE: u8 = 8;
 /// DuckDB's `CatalogType` of a secret.
 pub(crate) const SECRET: u8 = 71;
 

@@ -5,10 +5,11 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use arrow::datatypes::Schema;
 use dbmux_engine::{
     EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, Rows, SessionOptions,
-    SessionState, StatementKind,
+    SessionState,
 };
 
 use crate::{
+    classify,
     engine::Shared,
     errors,
     facts::{Fact, Known, Scope},
@@ -76,7 +77,7 @@ impl DuckDbSession {
         if ready.control {
             return Ok(None);
         }
-        if ready.kind != StatementKind::Read {
+        if !classify::may_run_read_only(&ready.facts, ready.kind) {
             return Err(EngineError::ReadOnly {
                 message: "the statement writes, and only reading is allowed here".to_owned(),
             });

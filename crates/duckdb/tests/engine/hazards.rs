@@ -200,6 +200,10 @@ fn the_ways_round_are_closed() {
     let (database, mut session) = prepared();
     let mut foreign = Foreign::start();
     let path = database.path.display().to_string();
+    let evil = database.path.with_file_name("evil");
+    fs::create_dir(&evil).unwrap();
+    fs::write(evil.join("schema.sql"), "CREATE TABLE evil (x VARCHAR);\nDETACH sales;\n").unwrap();
+    fs::write(evil.join("load.sql"), format!("COPY evil FROM '{path}';\n")).unwrap();
     let descriptor = fs::read_dir("/proc/self/fd")
         .unwrap()
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -224,6 +228,12 @@ fn the_ways_round_are_closed() {
         format!("CALL enable_logging(storage = 'file', storage_config = {{'path': '{path}.wal'}})"),
         format!("SELECT * FROM enable_logging(storage_path = '{path}.wal')"),
         format!("LOAD '{path}'"),
+        format!("INSTALL '{path}'"),
+        format!("FORCE INSTALL sales FROM '{}'", database.path.parent().unwrap().display()),
+        "IMPORT DATABASE 'evil'".to_owned(),
+        "DROP DATABASE sales".to_owned(),
+        "DROP DATABASE IF EXISTS sales".to_owned(),
+        "CONNECT TO sales".to_owned(),
         "DETACH sales".to_owned(),
         "DETACH DATABASE IF EXISTS \"SALES\"".to_owned(),
         "ALTER DATABASE sales RENAME TO s".to_owned(),

@@ -134,6 +134,8 @@ fn read_only_refuses_whatever_writes() {
         "PRAGMA table_info('t')",
         "SHOW TABLES",
         "CALL pragma_version()",
+        "PIVOT t ON x USING count(*)",
+        "SELECT * FROM (PIVOT t ON x USING count(*))",
     ] {
         reader.run(sql);
         writer.try_run_with(sql, None, true).unwrap();
@@ -144,6 +146,7 @@ fn read_only_refuses_whatever_writes() {
         "CREATE TABLE u (x INTEGER)",
         "SELECT nextval('s')",
         "SELECT * FROM counting",
+        "PIVOT (SELECT nextval('s') AS x) ON x USING count(*)",
         "WITH w AS (INSERT INTO t VALUES (1) RETURNING x) SELECT * FROM w",
         "COPY t TO 'out.csv'",
         "EXPLAIN ANALYZE COPY t TO 'out.csv'",
