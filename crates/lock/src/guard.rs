@@ -5,13 +5,7 @@ use std::{fmt, sync::Arc};
 use dbmux_os::process::ProcessId;
 
 use crate::{
-    LockError,
-    book::Book,
-    failpoint,
-    grant::Ticket,
-    ground::Ground,
-    lock::{Inner, names},
-    table::Header,
+    LockError, book::Book, failpoint, grant::Ticket, ground::Ground, pool::Pool, sidecar::names, table::Header,
 };
 
 /// A number that grows with each grant to a writer: whoever shows a smaller one comes too late.
@@ -40,7 +34,7 @@ impl fmt::Display for FenceToken {
 #[derive(Debug)]
 #[must_use = "the lock is given back when its guard is dropped"]
 pub struct Guard {
-    inner: Arc<Inner>,
+    pool: Arc<Pool>,
     ground: Option<Ground>,
     slot: usize,
     ticket: Ticket,
@@ -50,14 +44,14 @@ pub struct Guard {
 
 impl Guard {
     pub(crate) fn new(
-        inner: Arc<Inner>,
+        pool: Arc<Pool>,
         ground: Ground,
         slot: usize,
         ticket: Ticket,
         fence: FenceToken,
         died: Option<ProcessId>,
     ) -> Self {
-        Self { inner, ground: Some(ground), slot, ticket, fence, died }
+        Self { pool, ground: Some(ground), slot, ticket, fence, died }
     }
 
     /// The fencing token.
@@ -70,15 +64,33 @@ impl Guard {
         self.died
     }
 
-    /// Whether others still see this lock: the path still names its file.
+    /// Whether others still see this lock: the path names its file, and the file has its ticket.
     ///
     /// # Errors
-    /// [`LockError::Replaced`] when it does not; let whatever it protects go.
+    /// [`LockError::Replaced`] or [`LockError::Emptied`] when they do not; let whatever it protects go.
     pub fn verify(&self) -> Result<(), LockError> {
+        let path = &self.pool.path;
         match &self.ground {
-            Some(ground) if names(&self.inner.path, ground)? => Ok(()),
-            _ => Err(LockError::Replaced { path: self.inner.path.clone() }),
+            Some(ground) if names(path, ground)? => {
+                if Book::is_there(ground, path, self.slot, self.ticket.number)? {
+                    return Ok(());
+                }
+                Err(LockError::Emptied { path: path.clone() })
+            }
+            _ => Err(LockError::Replaced { path: path.clone() }),
         }
+    }
+
+    /// Marks the entry as left, then lets the ticket's byte go, in this order: a byte that is free beside an entry that is
+    /// not left means a death. Neither needs the gate, so nobody who is stopped there keeps a release waiting.
+    fn release(&self, ground: &Ground) -> Result<(), LockError> {
+        let path = &self.pool.path;
+        Book::leave(ground, path, self.slot)?;
+        failpoint::reached("entry left");
+        ground.give_up(self.ticket.number)?;
+        failpoint::reached("given back");
+        tracing::debug!(path = %path.display(), ticket = self.ticket.number, "given back");
+        Ok(())
     }
 }
 
@@ -86,26 +98,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let Some(ground) = self.ground.take().filter(Ground::is_ours) else { return };
         match self.release(&ground) {
-            Ok(()) => self.inner.keep(ground),
+            Ok(()) => self.pool.keep(ground),
             // Closing the file gives it back all the same; the next one clears the entry away.
             Err(error) => tracing::warn!(%error, "a lock was given back the hard way"),
         }
-    }
-}
-
-impl Guard {
-    fn release(&self, ground: &Ground) -> Result<(), LockError> {
-        let path = &self.inner.path;
-        ground.enter_gate(None)?;
-        failpoint::reached("gate entered to release");
-        let mut book = Book::open(ground, path)?;
-        if book.find(self.ticket.number).is_some_and(|(slot, _)| slot == self.slot) {
-            book.clear(ground, path, self.slot)?;
-        }
-        failpoint::reached("entry cleared");
-        ground.give_up(self.ticket.number)?;
-        failpoint::reached("given back");
-        tracing::debug!(path = %path.display(), ticket = self.ticket.number, "given back");
-        Ok(())
     }
 }

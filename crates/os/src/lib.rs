@@ -5,9 +5,11 @@
 
 pub mod daemon;
 mod error;
+pub mod file_id;
 pub mod fork;
 pub mod fs_kind;
 pub mod holders;
+pub mod new_file;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
