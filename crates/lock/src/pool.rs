@@ -23,7 +23,9 @@ use crate::{
 /// held for microseconds.
 const GATE_PATIENCE: Duration = Duration::from_secs(10);
 /// How far behind the deadline the gate is waited for: it is held for microseconds, and one who never waits passes it too.
-const GATE_GRACE: Duration = Duration::from_millis(40);
+const GATE_GRACE: Duration = Duration::from_millis(25);
+/// Whoever keeps the gate for so long is stuck in it, stopped or not.
+const STUCK: Duration = Duration::from_secs(1);
 /// Files that are kept for the next acquisition.
 const KEPT: usize = 8;
 
@@ -74,15 +76,17 @@ impl Pool {
 
     /// Waits for the gate; a process that is stopped in it is told, and never robbed.
     pub(crate) fn enter_gate(&self, ground: &Ground, deadline: Option<Instant>) -> Result<(), LockError> {
-        let now = Instant::now();
-        let until = deadline.map_or(now + GATE_PATIENCE, |deadline| deadline.max(now) + GATE_GRACE);
-        match ground.enter_gate(Some(until))? {
-            Outcome::Locked => Ok(()),
-            Outcome::TimedOut | Outcome::Cancelled => {
-                let holder = ground.in_the_gate().map(Box::new);
-                Err(LockError::GateHeld { path: self.path.clone(), holder })
-            }
+        let began = Instant::now();
+        let until = deadline.map_or(began + GATE_PATIENCE, |deadline| deadline.max(began) + GATE_GRACE);
+        if ground.enter_gate(Some(until))? == Outcome::Locked {
+            return Ok(());
         }
+        let path = self.path.clone();
+        Err(match ground.in_the_gate() {
+            // It is passed all the time, and we were not lucky: nobody is stuck in it.
+            None if deadline.is_some() => LockError::TimedOut { path, holder: None, ahead: 0, waited: began.elapsed() },
+            holder => LockError::GateHeld { path, holder: holder.map(Box::new) },
+        })
     }
 
     /// A file to look at the table that the path names now; `None`: there is none, and none is made.

@@ -189,7 +189,11 @@ impl World {
             }
             Step::Look => self.look(at, model),
             Step::LookAgain(number) => {
-                if slot_of(&self.entries, number).is_some() { Step::ReapHeader(number) } else { self.forget(at, number) }
+                if slot_of(&self.entries, number).is_some() {
+                    Step::ReapHeader(number)
+                } else {
+                    self.forget(at, number)
+                }
             }
             Step::ReapHeader(number) => self.reap_header(at, number),
             Step::ReapEntry(number) => {

@@ -192,18 +192,19 @@ fn descriptions(pid: u32, file: FileId) -> Option<Vec<Line>> {
     Some(locks)
 }
 
-fn whose(file: FileId, is_it: impl Fn(&Line) -> bool) -> Vec<ProcessInfo> {
-    let has = |pid: &u32| descriptions(*pid, file).is_some_and(|locks| locks.iter().any(&is_it));
+pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
+    let covers = |lock: &Line| lock.first <= byte && lock.last.is_none_or(|last| last >= byte);
+    let is_it = |lock: &Line| lock.kind == Kind::Ofd && covers(lock);
+    let has = |pid: &u32| descriptions(*pid, file).is_some_and(|locks| locks.iter().any(is_it));
     pids().filter(has).filter_map(|pid| process::info(pid).ok()).collect()
 }
 
-pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
-    let covers = |lock: &Line| lock.first <= byte && lock.last.is_none_or(|last| last >= byte);
-    whose(file, |lock| lock.kind == Kind::Ofd && covers(lock))
-}
-
 pub(super) fn of_flock(file: FileId) -> Vec<ProcessInfo> {
-    whose(file, |lock| lock.kind == Kind::Flock)
+    // The kernel remembers who asked for it; a child may have it now.
+    let text = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let lines = text.lines().filter_map(parse).filter(|line| line.kind == Kind::Flock && line.inode == file.inode);
+    let pids = lines.filter_map(|line| u32::try_from(line.pid).ok());
+    pids.filter(|pid| has_open(*pid, file).unwrap_or(true)).filter_map(|pid| process::info(pid).ok()).collect()
 }
 
 pub(super) fn own_ofd_lock(file: FileId) -> bool {
