@@ -110,7 +110,7 @@ impl<'a> Attempt<'a> {
             // The grant writes the entry, once.
             book.put_quietly(slot, entry);
         } else {
-            book.put(ground, path, slot, entry)?;
+            book.put(ground, path, slot, &entry)?;
         }
         self.slot = Some(slot);
         Ok(ticket)
@@ -143,7 +143,8 @@ impl<'a> Attempt<'a> {
         }
         let waited = waited.then(|| self.began.elapsed());
         book.header.statistics.granted(waited, now);
-        book.put(ground, path, slot, Entry { ticket, since: now, ..entry })?;
+        let entry = Entry { ticket, since: now, ..entry };
+        book.put(ground, path, slot, &entry)?;
         // Readers are told and leave it: only a writer can put right what was left half done.
         if ticket.mode == Mode::Exclusive && book.header.died.take().is_some() {
             book.write_header(ground, path)?;
@@ -155,7 +156,7 @@ impl<'a> Attempt<'a> {
         tracing::debug!(path = %path.display(), ticket = ticket.number, ?waited, %fence, "granted");
         self.slot = None;
         let ground = self.ground.take().ok_or_else(|| LockError::Cancelled { path: path.clone() })?;
-        Ok(Guard::new(Arc::clone(self.pool), ground, slot, ticket, fence, died))
+        Ok(Guard::new(Arc::clone(self.pool), ground, slot, entry, fence, died))
     }
 
     /// Sleeps until the one in the way has left, and enters the gate again; an error ends the attempt.

@@ -95,13 +95,13 @@ impl Book {
     }
 
     /// Puts an entry into a slot. The header goes first: it has the ticket's number, which must never be given twice.
-    pub(crate) fn put(&mut self, ground: &Ground, path: &Path, slot: usize, entry: Entry) -> Result<(), LockError> {
+    pub(crate) fn put(&mut self, ground: &Ground, path: &Path, slot: usize, entry: &Entry) -> Result<(), LockError> {
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, None);
         }
         let mut bytes = [0; HEADER_SIZE + ENTRY_SIZE];
         entry.encode(&mut bytes[HEADER_SIZE..]);
-        self.slots[slot] = Some(entry);
+        self.slots[slot] = Some(entry.clone());
         let used = self.slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         self.header.used = u32::try_from(used).unwrap_or_default();
         self.header.encode(&mut bytes[..HEADER_SIZE]);
@@ -118,6 +118,13 @@ impl Book {
             self.slots.resize(slot + 1, None);
         }
         self.slots[slot] = Some(entry);
+    }
+
+    /// Writes a granted entry again, with what others are shown of it changed; only its owner may, and needs no gate.
+    pub(crate) fn rewrite(ground: &Ground, path: &Path, slot: usize, entry: &Entry) -> Result<(), LockError> {
+        let mut bytes = [0; ENTRY_SIZE];
+        entry.encode(&mut bytes);
+        write_all(ground, &bytes, HEADER_SIZE + slot * ENTRY_SIZE, path)
     }
 
     /// Marks an entry as left: one byte, which needs no gate, for only its ticket's owner writes it while that lives.

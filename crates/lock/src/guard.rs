@@ -1,11 +1,17 @@
 //! A lock that is held.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, process::Command, sync::Arc};
 
-use dbmux_os::process::ProcessId;
+use dbmux_os::{child, process::ProcessId};
 
 use crate::{
-    LockError, book::Book, failpoint, grant::Ticket, ground::Ground, pool::Pool, sidecar::names, table::Header,
+    LockError,
+    book::Book,
+    failpoint,
+    ground::Ground,
+    pool::Pool,
+    sidecar::names,
+    table::{Entry, Header},
 };
 
 /// A number that grows with each grant to a writer: whoever shows a smaller one comes too late.
@@ -37,7 +43,7 @@ pub struct Guard {
     pool: Arc<Pool>,
     ground: Option<Ground>,
     slot: usize,
-    ticket: Ticket,
+    entry: Entry,
     fence: FenceToken,
     died: Option<ProcessId>,
 }
@@ -47,11 +53,11 @@ impl Guard {
         pool: Arc<Pool>,
         ground: Ground,
         slot: usize,
-        ticket: Ticket,
+        entry: Entry,
         fence: FenceToken,
         died: Option<ProcessId>,
     ) -> Self {
-        Self { pool, ground: Some(ground), slot, ticket, fence, died }
+        Self { pool, ground: Some(ground), slot, entry, fence, died }
     }
 
     /// The fencing token.
@@ -64,6 +70,31 @@ impl Guard {
         self.died
     }
 
+    /// Gives the lock to the process that this command starts as well: should this one be killed, the lock lives as long as
+    /// that process, and those to which it leaves its open files. Dropping the guard gives it back for all of them.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn share_with(&self, command: &mut Command) -> Result<(), LockError> {
+        let path = &self.pool.path;
+        let failed = |source| LockError::Table { operation: "share", path: path.clone(), source };
+        let ground = self.ground.as_ref().ok_or_else(|| LockError::Replaced { path: path.clone() })?;
+        child::keep_open(command, ground.ticket_descriptor().map_err(failed)?);
+        Ok(())
+    }
+
+    /// Shows another process as the one who has it: a child that works under the lock. Its command stays as it was asked
+    /// for.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub fn show_as(&mut self, process: ProcessId) -> Result<(), LockError> {
+        let path = &self.pool.path;
+        let ground = self.ground.as_ref().ok_or_else(|| LockError::Replaced { path: path.clone() })?;
+        self.entry.process = process;
+        Book::rewrite(ground, path, self.slot, &self.entry)
+    }
+
     /// Whether others still see this lock: the path names its file, and the file has its ticket.
     ///
     /// # Errors
@@ -72,7 +103,7 @@ impl Guard {
         let path = &self.pool.path;
         match &self.ground {
             Some(ground) if names(path, ground)? => {
-                if Book::is_there(ground, path, self.slot, self.ticket.number)? {
+                if Book::is_there(ground, path, self.slot, self.entry.ticket.number)? {
                     return Ok(());
                 }
                 Err(LockError::Emptied { path: path.clone() })
@@ -87,9 +118,9 @@ impl Guard {
         let path = &self.pool.path;
         Book::leave(ground, path, self.slot)?;
         failpoint::reached("entry left");
-        ground.give_up(self.ticket.number)?;
+        ground.give_up(self.entry.ticket.number)?;
         failpoint::reached("given back");
-        tracing::debug!(path = %path.display(), ticket = self.ticket.number, "given back");
+        tracing::debug!(path = %path.display(), ticket = self.entry.ticket.number, "given back");
         Ok(())
     }
 }

@@ -83,8 +83,11 @@ impl Pool {
         }
         let path = self.path.clone();
         Err(match ground.in_the_gate() {
-            // It is passed all the time, and we were not lucky: nobody is stuck in it.
-            None if deadline.is_some() => LockError::TimedOut { path, holder: None, ahead: 0, waited: began.elapsed() },
+            Some(holder) if holder.stopped => LockError::GateHeld { path, holder: Some(Box::new(holder)) },
+            // It is passed all the time on a busy machine, and we were not lucky: nobody is known to be stuck in it.
+            _ if began.elapsed() < STUCK => {
+                LockError::TimedOut { path, holder: None, ahead: 0, waited: began.elapsed() }
+            }
             holder => LockError::GateHeld { path, holder: holder.map(Box::new) },
         })
     }
