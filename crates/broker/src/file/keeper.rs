@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use dbmux_engine::{Access, Engine, EngineError, Holder};
 use dbmux_lock::{Guard, Lock};
+use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
 use super::{File, Need, foreign};
@@ -39,12 +40,14 @@ struct Keeper {
     file: Arc<File>,
     options: KeeperOptions,
     guard: Option<Guard>,
+    /// For whom it waited last, and how long the next pause is at most.
+    watched: Option<ProcessId>,
     pause: Duration,
 }
 
 /// Keeps the file until `shutdown`, and releases it then.
 pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
-    let mut keeper = Keeper { file, options, guard: None, pause: BACK_OFF.0 };
+    let mut keeper = Keeper { file, options, guard: None, watched: None, pause: BACK_OFF.0 };
     let shutdown = keeper.options.shutdown.clone();
     while !shutdown.is_cancelled() {
         match keeper.next() {
@@ -183,6 +186,11 @@ impl Keeper {
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
         self.file.tell(|view| view.holder.clone_from(&holder));
+        if process != self.watched {
+            // Somebody else, or nobody any more: whoever had it went while it was looked for.
+            self.watched = process;
+            self.pause = BACK_OFF.0;
+        }
         let pause = foreign::jittered(self.pause);
         self.pause = (self.pause * 2).min(BACK_OFF.1);
         tokio::select! {
