@@ -1,8 +1,6 @@
 //! Statements that do not reach their end: cancelled, refused by a full queue, or left by a client that is killed. Each
 //! leaves the broker to the next client as if it had never been.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::time::{Duration, Instant};
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode, Statement};

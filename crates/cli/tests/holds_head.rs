@@ -1,7 +1,5 @@
 //! Ten gigabytes piped to `head`: nobody makes, keeps or waits for what nobody reads.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
