@@ -6,12 +6,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dbmux_engine::{Access, Engine, EngineError, Holder};
+use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
 use dbmux_lock::{Guard, Lock};
 use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
 use super::{File, Need, foreign};
+use crate::errors;
 
 /// How often the lock of an attached file is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -104,12 +105,13 @@ impl Keeper {
         match self.try_attach(need).await {
             Ok(access) => self.attached(access),
             Err(EngineError::Locked { .. }) => {
-                let foreign = foreign::find(&self.file.path).await;
+                let foreign = foreign::find(&self.file).await;
                 self.let_file_lock_go();
                 self.wait_for(foreign).await;
             }
             Err(error) => {
                 self.let_file_lock_go();
+                let error = errors::engine(error, &self.file.path);
                 self.file.tell(|view| {
                     view.holder = None;
                     view.failure = Some((view.turn, error));
@@ -145,11 +147,13 @@ impl Keeper {
     /// A writer waits beside a read-only attachment. While a foreign reader is there, readers go on; when it has left,
     /// nobody enters until the last reader of ours is out, and the file is attached anew.
     async fn upgrade(&mut self) {
-        let foreign = foreign::find(&self.file.path).await;
+        let foreign = foreign::find(&self.file).await;
         if foreign.holder.is_some() {
             self.wait_for(foreign).await;
             return;
         }
+        // From here on our own readers are the ones who are waited for.
+        self.file.tell(|view| view.holder = None);
         if self.file.close() == 0 {
             self.release().await;
         }
@@ -200,7 +204,7 @@ impl Keeper {
     }
 
     /// `None`: nobody wants it any more.
-    async fn take_file_lock(&self) -> Result<Option<Guard>, EngineError> {
+    async fn take_file_lock(&self) -> Result<Option<Guard>, ServiceError> {
         foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>| {
             self.file.tell(|view| view.holder = holder);
         })
