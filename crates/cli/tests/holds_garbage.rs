@@ -1,7 +1,7 @@
 //! Peers that speak nonsense, too much, nothing at all, or a protocol of the future: each is told, or let go, and the
 //! broker serves the next one.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 use std::{
     io::{Read, Write},
