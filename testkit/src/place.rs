@@ -117,8 +117,12 @@ impl Place {
     /// A client in this process; for a place [`Place::with_clients`].
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
         assert!(self.runtime.is_none(), "this process's clients look for their brokers elsewhere");
-        Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
-            .expect("a client")
+        let options = ClientOptions {
+            broker_program: Some(self.binary.clone()),
+            working_directory: Some(self.directory.path().to_owned()),
+            ..options
+        };
+        Client::open(self.path(database), options).expect("a client")
     }
 
     /// The process ids of the brokers that run here.

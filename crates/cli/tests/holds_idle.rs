@@ -197,6 +197,22 @@ fn a_broker_that_is_told_to_end_waits_for_a_transaction_no_longer_than_the_limit
 }
 
 #[test]
+fn an_idle_file_is_released_in_time_whatever_was_done_before() {
+    let place = place().with("DBMUX_RELEASE_AFTER", "300ms");
+    let mut shell = Shell::start(&place, "a.duckdb", &[]);
+    shell.done("create table t (i int)");
+    for pause in [0, 100, 200, 250] {
+        std::thread::sleep(Duration::from_millis(pause));
+        shell.done("insert into t values (1)");
+        assert_eq!(place.status("a.duckdb")["state"], "attached");
+    }
+    let idle = Instant::now();
+    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    let took = idle.elapsed();
+    assert!(took > Duration::from_millis(200) && took < Duration::from_millis(900), "{took:?}");
+}
+
+#[test]
 fn statements_of_an_open_transaction_pass_a_full_queue() {
     let place = place().with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "1");
     place.sql("a.duckdb", "create table t (i int)");

@@ -4,7 +4,10 @@
 //! foreign reader has left, release when nobody has used the file for a while. It takes the database's *file* lock before
 //! it attaches, and drops it after it has released.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
 use dbmux_lock::{Guard, Lock};
@@ -16,6 +19,8 @@ use crate::errors;
 
 /// How often the lock of an attached file is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a file in use is looked at, at most.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// The shortest and the longest pause between two attempts to attach a file that somebody else has.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
@@ -42,13 +47,16 @@ struct Keeper {
     options: KeeperOptions,
     guard: Option<Guard>,
     /// For whom it waited last, and how long the next pause is at most.
-    watched: Option<ProcessId>,
+    waited_for: Option<ProcessId>,
     pause: Duration,
+    /// When the lock of the attached file was looked at last.
+    watched: Instant,
 }
 
 /// Keeps the file until `shutdown`, and releases it then.
 pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
-    let mut keeper = Keeper { file, options, guard: None, watched: None, pause: BACK_OFF.0 };
+    let (waited_for, watched) = (None, Instant::now());
+    let mut keeper = Keeper { file, options, guard: None, waited_for, pause: BACK_OFF.0, watched };
     let shutdown = keeper.options.shutdown.clone();
     while !shutdown.is_cancelled() {
         match keeper.next() {
@@ -86,7 +94,11 @@ impl Keeper {
             None => Step::Wait,
             Some(_) if state.users == 0 && state.must_go() => Step::Release,
             Some(Access::ReadOnly) if state.wanted_to_write > 0 && !state.closed => Step::Upgrade,
-            Some(_) if state.users > 0 || wanted > 0 => Step::WaitFor(WATCH_INTERVAL),
+            // Nobody says so when the last one leaves, for that would cost every statement: looked at this often, an
+            // idle file is released in time.
+            Some(_) if state.users > 0 || wanted > 0 => {
+                Step::WaitFor(self.options.release_after.clamp(SHORTEST_LOOK, WATCH_INTERVAL))
+            }
             Some(_) => match self.options.release_after.checked_sub(state.last_used.elapsed()) {
                 Some(left) if !left.is_zero() => Step::WaitFor(left.min(WATCH_INTERVAL)),
                 _ => Step::Release,
@@ -177,9 +189,10 @@ impl Keeper {
         self.file.tell(|_| {});
     }
 
-    async fn watch(&self) {
-        let attached = self.file.attached().is_some();
-        if attached {
+    async fn watch(&mut self) {
+        let due = self.watched.elapsed() >= WATCH_INTERVAL;
+        if due && self.file.attached().is_some() {
+            self.watched = Instant::now();
             let file = Arc::clone(&self.file);
             let _ = tokio::task::spawn_blocking(move || file.verify(true)).await;
         }
@@ -190,9 +203,9 @@ impl Keeper {
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
         self.file.tell(|view| view.holder.clone_from(&holder));
-        if process != self.watched {
+        if process != self.waited_for {
             // Somebody else, or nobody any more: whoever had it went while it was looked for.
-            self.watched = process;
+            self.waited_for = process;
             self.pause = BACK_OFF.0;
         }
         let pause = foreign::jittered(self.pause);
