@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dbmux_client::{Client, ClientOptions};
+use dbmux_client::{Client, ClientOptions, blocking};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A place for one test. Its brokers end with it.
@@ -74,10 +74,19 @@ impl Place {
         assert!(output.status.success(), "{sql}: {error}");
     }
 
-    /// A client in this process. Its sockets are where `DBMUX_RUNTIME_DIR` of this process says.
+    /// A client in this process.
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
-            .expect("a client")
+        Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    /// A client in this process, without `async`.
+    pub fn blocking_client(&self, database: &str, options: ClientOptions) -> blocking::Client {
+        blocking::Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    fn options(&self, options: ClientOptions) -> ClientOptions {
+        let (program, directory) = (Some(self.binary.clone()), Some(self.path("run")));
+        ClientOptions { broker_program: program, runtime_directory: directory, ..options }
     }
 
     /// The process ids of the brokers that run here.
