@@ -7,15 +7,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dbmux_client::{Client, ClientOptions};
+use dbmux_client::{Client, ClientOptions, blocking};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A place for one test. Its brokers end with it.
 pub struct Place {
     directory: tempfile::TempDir,
     binary: PathBuf,
-    /// Its own runtime directory; `None`: this process's.
-    runtime: Option<PathBuf>,
     environment: Vec<(String, String)>,
 }
 
@@ -26,16 +24,7 @@ impl Place {
         fs::create_dir(directory.path().join("run")).expect("a runtime directory");
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(directory.path().join("run"), private).expect("a private one");
-        let runtime = Some(directory.path().join("run"));
-        Self { directory, binary: PathBuf::from(binary), runtime, environment: Vec::new() }
-    }
-
-    /// A place whose brokers this process's own clients reach: their sockets are where it looks for them. A socket is
-    /// named by its database's path, so they meet nobody else's.
-    pub fn with_clients(binary: &str) -> Self {
-        let mut place = Self::new(binary);
-        place.runtime = None;
-        place
+        Self { directory, binary: PathBuf::from(binary), environment: Vec::new() }
     }
 
     /// Gives every process that is started here a variable: what a broker shall be like, for example.
@@ -70,9 +59,7 @@ impl Place {
         for name in ["DBMUX_WAIT", "DBMUX_PRIORITY", "DBMUX_LOG", "DBMUX_IDLE_TRANSACTION"] {
             command.env_remove(name);
         }
-        if let Some(runtime) = &self.runtime {
-            command.env("DBMUX_RUNTIME_DIR", runtime);
-        }
+        command.env("DBMUX_RUNTIME_DIR", self.path("run"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
@@ -114,15 +101,23 @@ impl Place {
         assert!(output.status.success(), "{sql}: {error}");
     }
 
-    /// A client in this process; for a place [`Place::with_clients`].
+    /// A client in this process.
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        assert!(self.runtime.is_none(), "this process's clients look for their brokers elsewhere");
-        let options = ClientOptions {
+        Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    /// A client in this process, without `async`.
+    pub fn blocking_client(&self, database: &str, options: ClientOptions) -> blocking::Client {
+        blocking::Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    fn options(&self, options: ClientOptions) -> ClientOptions {
+        ClientOptions {
             broker_program: Some(self.binary.clone()),
+            runtime_directory: Some(self.path("run")),
             working_directory: Some(self.directory.path().to_owned()),
             ..options
-        };
-        Client::open(self.path(database), options).expect("a client")
+        }
     }
 
     /// The process ids of the brokers that run here.
@@ -131,17 +126,8 @@ impl Place {
     }
 
     fn sockets(&self) -> Vec<PathBuf> {
-        let Some(runtime) = &self.runtime else { return self.sockets_of_databases() };
-        let entries = fs::read_dir(runtime).into_iter().flatten().filter_map(Result::ok);
+        let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
-    }
-
-    /// Where the brokers of the databases here listen: a broker has made a sidecar before anything else.
-    fn sockets_of_databases(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.directory.path()).into_iter().flatten().filter_map(Result::ok);
-        let sidecars = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "dbmux"));
-        let clients = sidecars.filter_map(|path| Client::open(path.with_extension(""), ClientOptions::default()).ok());
-        clients.map(|client| client.socket().to_owned()).collect()
     }
 
     /// Kills the brokers that run here, and waits until they are gone.
@@ -179,13 +165,6 @@ impl Drop for Place {
         }
         for pid in self.brokers() {
             let _ = kill_process(pid, Signal::KILL);
-        }
-        if self.runtime.is_none() {
-            for file in
-                sockets.iter().flat_map(|socket| ["sock", "log", "start"].map(|kind| socket.with_extension(kind)))
-            {
-                let _ = fs::remove_file(file);
-            }
         }
     }
 }
