@@ -3,12 +3,14 @@
 //! A test's code: it panics where something is not as it must be.
 
 mod foreign;
+mod hazards;
 mod place;
 mod shell;
 
 use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
+pub use hazards::Hazards;
 pub use place::Place;
 pub use shell::Shell;
 
