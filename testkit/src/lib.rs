@@ -37,6 +37,12 @@ pub fn seed() -> u64 {
     seed
 }
 
+/// How long a soak lasts: `DBMUX_SOAK_MINUTES`, else one minute.
+pub fn soak_time() -> Duration {
+    let given = std::env::var("DBMUX_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(60 * given.unwrap_or(1))
+}
+
 /// A small random sequence (splitmix64): the same for the same seed.
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);

@@ -4,13 +4,13 @@
 //! What many sessions do at once has one outcome only where they do not meet. So every session writes to rows of its own;
 //! where two write the same row, they write the same values, and it is counted how many succeed.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use arrow::util::display::array_value_to_string;
 use dbmux_client::{Client, ClientError, ClientOptions, Session, Statement, Value};
-use dbmux_testkit::{Place, seed};
+use dbmux_testkit::{Place, seed, soak_time};
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -195,8 +195,8 @@ fn of<'a>(told: &'a BTreeMap<(String, String), usize>, sql: &str) -> Vec<(&'a St
     told.iter().filter(|((text, _), _)| text == sql).map(|((_, outcome), count)| (outcome, *count)).collect()
 }
 
-#[test]
-fn any_mix_of_statements_ends_as_it_does_one_by_one() {
+/// Compares so many mixes; how they merged, all in all, is printed.
+fn mixes(seed: u64, cases: u32) {
     let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
     let together = place.client("together.duckdb", ClientOptions::default());
     // The one that it is compared with merges nothing.
@@ -205,14 +205,14 @@ fn any_mix_of_statements_ends_as_it_does_one_by_one() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed().to_le_bytes());
-    let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let scripts = prop::collection::vec(prop::collection::vec(step(), 0..8), SESSIONS);
     let outcome = runner.run(&scripts, |scripts| {
         runtime.block_on(compare(&together, &apart, &scripts)).map_err(|error| TestCaseError::fail(error.to_string()))
     });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
+    outcome.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let stats = runtime.block_on(together.stats()).expect("statistics").expect("a broker");
     println!(
         "{} statements, {} of them in {} batches",
@@ -221,4 +221,21 @@ fn any_mix_of_statements_ends_as_it_does_one_by_one() {
     assert!(stats.merged_statements > stats.merged_batches, "nothing was merged");
     let stats = runtime.block_on(apart.stats()).expect("statistics").expect("a broker");
     assert_eq!(stats.merged_statements, 0);
+}
+
+#[test]
+fn any_mix_of_statements_ends_as_it_does_one_by_one() {
+    mixes(seed(), CASES);
+}
+
+#[test]
+#[ignore = "for minutes: just soak"]
+fn soak_any_mix_of_statements_ends_as_it_does_one_by_one() {
+    let over = Instant::now() + soak_time();
+    for seed in seed().. {
+        mixes(seed, 4 * CASES);
+        if Instant::now() > over {
+            break;
+        }
+    }
 }
