@@ -31,7 +31,7 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
         workers: u32::try_from(admission.workers).unwrap_or(u32::MAX),
         workers_min: u32::try_from(limits.workers_min).unwrap_or(u32::MAX),
         workers_max: u32::try_from(limits.workers_max).unwrap_or(u32::MAX),
-        settings: core.engine.changed_settings().into_iter().collect(),
+        settings: core.engine.settings().into_iter().collect(),
         memory_bytes: dbmux_os::process::resident_memory(std::process::id()).unwrap_or_default(),
         serial: core.options.serial,
         release_after_ms: millis(core.options.release_after),

@@ -76,13 +76,20 @@ async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Resu
     session.execute("create temp table mine as select 7 as i").await?;
     let (running, waiting) = (Statement::new(ENDLESS), Statement::new("from t"));
     let (running_id, waiting_id) = (running.id(), waiting.id());
-    let (told_running, told_waiting, _) = tokio::join!(session.execute(running), other.execute(waiting), async {
+    let cancel_both = async {
         while client.status().await.expect("a status").is_none_or(|status| status.queued.is_empty()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(other.cancel(waiting_id).await.expect("an answer"), "the one that waits");
         assert!(session.cancel(running_id).await.expect("an answer"), "the one that runs");
-    });
+    };
+    let behind_it = async {
+        while client.status().await.expect("a status").is_none_or(|status| status.running.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::join!(other.execute(waiting), cancel_both).0
+    };
+    let (told_running, told_waiting) = tokio::join!(session.execute(running), behind_it);
     for told in [told_running, told_waiting] {
         let error = told.expect_err("it was cancelled");
         assert_eq!(error.code(), ErrorCode::Cancelled, "{error}");

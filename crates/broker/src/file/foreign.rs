@@ -9,6 +9,7 @@ use std::{
 use dbmux_engine::{Holder, ServiceError};
 use dbmux_lock::{Guard, Lock, LockError, Mode, Request, Wait};
 use dbmux_os::{
+    OsError,
     holders::{self, FileHolder, Who},
     process::{ExitWatch, ProcessId},
 };
@@ -109,6 +110,7 @@ pub(super) async fn gone(process: Option<ProcessId>, pause: Duration) {
     let Some(process) = process else { return tokio::time::sleep(pause).await };
     let watched = tokio::task::spawn_blocking(move || match ExitWatch::open(process) {
         Ok(watch) => watch.wait(Some(pause)).is_ok(),
+        Err(OsError::NoSuchProcess { .. }) => true,
         Err(_) => false,
     });
     if !watched.await.unwrap_or(false) {

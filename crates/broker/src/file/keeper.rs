@@ -11,6 +11,7 @@ use std::{
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
 use dbmux_lock::{Guard, Lock};
+use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
 use super::{File, Need, foreign};
@@ -45,13 +46,17 @@ struct Keeper {
     file: Arc<File>,
     options: KeeperOptions,
     guard: Option<Guard>,
+    /// For whom it waited last, and how long the next pause is at most.
+    waited_for: Option<ProcessId>,
     pause: Duration,
+    /// When the lock of the attached file was looked at last.
     watched: Instant,
 }
 
 /// Keeps the file until `shutdown`, and releases it then.
 pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
-    let mut keeper = Keeper { file, options, guard: None, pause: BACK_OFF.0, watched: Instant::now() };
+    let (waited_for, watched) = (None, Instant::now());
+    let mut keeper = Keeper { file, options, guard: None, waited_for, pause: BACK_OFF.0, watched };
     let shutdown = keeper.options.shutdown.clone();
     while !shutdown.is_cancelled() {
         match keeper.next() {
@@ -198,6 +203,11 @@ impl Keeper {
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
         self.file.tell(|view| view.holder.clone_from(&holder));
+        if process != self.waited_for {
+            // Somebody else, or nobody any more: whoever had it went while it was looked for.
+            self.waited_for = process;
+            self.pause = BACK_OFF.0;
+        }
         let pause = foreign::jittered(self.pause);
         self.pause = (self.pause * 2).min(BACK_OFF.1);
         tokio::select! {
