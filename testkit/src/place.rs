@@ -14,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Place {
     directory: tempfile::TempDir,
     binary: PathBuf,
+    /// Its own runtime directory; `None`: this process's.
+    runtime: Option<PathBuf>,
+    environment: Vec<(String, String)>,
 }
 
 impl Place {
@@ -23,7 +26,23 @@ impl Place {
         fs::create_dir(directory.path().join("run")).expect("a runtime directory");
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(directory.path().join("run"), private).expect("a private one");
-        Self { directory, binary: PathBuf::from(binary) }
+        let runtime = Some(directory.path().join("run"));
+        Self { directory, binary: PathBuf::from(binary), runtime, environment: Vec::new() }
+    }
+
+    /// A place whose brokers this process's own clients reach: their sockets are where it looks for them. A socket is
+    /// named by its database's path, so they meet nobody else's.
+    pub fn with_clients(binary: &str) -> Self {
+        let mut place = Self::new(binary);
+        place.runtime = None;
+        place
+    }
+
+    /// Gives every process that is started here a variable: what a broker shall be like, for example.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+        self
     }
 
     /// A path in it.
@@ -47,10 +66,31 @@ impl Place {
     /// Makes a command run in this place.
     pub fn set_up(&self, command: &mut Command) {
         command.current_dir(self.directory.path());
-        command.env("DBMUX_RUNTIME_DIR", self.path("run")).env("HOME", self.directory.path());
+        command.env("HOME", self.directory.path());
         for name in ["DBMUX_WAIT", "DBMUX_PRIORITY", "DBMUX_LOG", "DBMUX_IDLE_TRANSACTION"] {
             command.env_remove(name);
         }
+        if let Some(runtime) = &self.runtime {
+            command.env("DBMUX_RUNTIME_DIR", runtime);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// What `dbmux status DB --json` says.
+    pub fn status(&self, database: &str) -> serde_json::Value {
+        let output = self.run(["status", database, "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Runs SQL that must fail: its exit code, and its error as `--json` gives it.
+    pub fn fails(&self, arguments: &[&str]) -> (i32, serde_json::Value) {
+        let output = self.run(arguments.iter().copied().chain(["--json"]));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?} succeeded: {}", String::from_utf8_lossy(&output.stdout));
+        // Notes may stand before it.
+        let error = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        (output.status.code().unwrap_or(-1), error.unwrap_or_else(|| panic!("no error object in {text:?}")))
     }
 
     /// Runs `dbmux` to its end.
@@ -74,17 +114,34 @@ impl Place {
         assert!(output.status.success(), "{sql}: {error}");
     }
 
-    /// A client in this process. Its sockets are where `DBMUX_RUNTIME_DIR` of this process says.
+    /// A client in this process; for a place [`Place::with_clients`].
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
-            .expect("a client")
+        assert!(self.runtime.is_none(), "this process's clients look for their brokers elsewhere");
+        let options = ClientOptions {
+            broker_program: Some(self.binary.clone()),
+            working_directory: Some(self.directory.path().to_owned()),
+            ..options
+        };
+        Client::open(self.path(database), options).expect("a client")
     }
 
     /// The process ids of the brokers that run here.
     pub fn brokers(&self) -> Vec<Pid> {
-        let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
-        let sockets = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock"));
-        sockets.filter_map(|socket| broker_behind(&socket)).collect()
+        self.sockets().iter().filter_map(|socket| broker_behind(socket)).collect()
+    }
+
+    fn sockets(&self) -> Vec<PathBuf> {
+        let Some(runtime) = &self.runtime else { return self.sockets_of_databases() };
+        let entries = fs::read_dir(runtime).into_iter().flatten().filter_map(Result::ok);
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
+    }
+
+    /// Where the brokers of the databases here listen: a broker has made a sidecar before anything else.
+    fn sockets_of_databases(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.directory.path()).into_iter().flatten().filter_map(Result::ok);
+        let sidecars = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "dbmux"));
+        let clients = sidecars.filter_map(|path| Client::open(path.with_extension(""), ClientOptions::default()).ok());
+        clients.map(|client| client.socket().to_owned()).collect()
     }
 
     /// Kills the brokers that run here, and waits until they are gone.
@@ -114,15 +171,21 @@ fn is_running(pid: Pid) -> bool {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let sockets = self.sockets();
         if std::thread::panicking() {
-            for entry in fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok) {
-                if entry.path().extension().is_some_and(|extension| extension == "log") {
-                    eprintln!("{}:\n{}", entry.path().display(), fs::read_to_string(entry.path()).unwrap_or_default());
-                }
+            for log in sockets.iter().map(|socket| socket.with_extension("log")) {
+                eprintln!("{}:\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
             }
         }
         for pid in self.brokers() {
             let _ = kill_process(pid, Signal::KILL);
+        }
+        if self.runtime.is_none() {
+            for file in
+                sockets.iter().flat_map(|socket| ["sock", "log", "start"].map(|kind| socket.with_extension(kind)))
+            {
+                let _ = fs::remove_file(file);
+            }
         }
     }
 }
