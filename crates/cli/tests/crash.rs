@@ -159,7 +159,7 @@ fn storm(place: &Place, time: Duration) -> Told {
 }
 
 fn nothing_acknowledged_is_lost_in(time: Duration) {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     place.sql("a.duckdb", "create table t (id bigint)");
     let told = storm(&place, time);
     let rows = place.sql("a.duckdb", "select id, count(*) from t group by id");
