@@ -8,6 +8,7 @@ mod command;
 mod environment;
 mod exit;
 mod failure;
+mod log;
 mod render;
 mod split;
 mod terminal;
@@ -20,7 +21,10 @@ fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     terminal::set_up(&arguments.common);
     let json = arguments.wants_json();
-    let exit = command::run(arguments).unwrap_or_else(|failure| {
+    let done = log::set_up()
+        .map_err(|error| failure::Failure::usage(format!("DBMUX_LOG: {error}")))
+        .and_then(|()| command::run(arguments));
+    let exit = done.unwrap_or_else(|failure| {
         render::error::show(&failure, json);
         failure.exit()
     });

@@ -1,7 +1,6 @@
 //! One file, and the instance of DuckDB that it is attached to.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::MetadataExt,
@@ -23,6 +22,7 @@ use crate::{
     name::catalog_name,
     options::{self, DuckDbOptions},
     session::DuckDbSession,
+    shared::{ScratchFolder, Shared, remove_if_empty},
 };
 
 /// DuckDB's side of one database file.
@@ -31,41 +31,6 @@ pub struct DuckDbEngine {
     options: DuckDbOptions,
     /// What dead owners left behind has been swept.
     swept: AtomicBool,
-}
-
-/// What sessions need of their engine.
-pub(crate) struct Shared {
-    pub(crate) instance: Arc<Instance>,
-    pub(crate) path: PathBuf,
-    pub(crate) catalog: String,
-    notice: Option<String>,
-    /// Keeps clients' statements from the file, its logs and its sidecar.
-    protection: Protection,
-    /// Held while a session attaches something: its name is everybody's for a moment.
-    pub(crate) attaching: Mutex<()>,
-    /// Global settings that clients changed.
-    pub(crate) settings: Mutex<BTreeMap<String, String>>,
-    /// Also held while attaching and releasing, which thereby exclude each other.
-    attachment: Mutex<Option<Attachment>>,
-    /// Dropped after the instance, which empties its folder.
-    _folder: ScratchFolder,
-}
-
-/// The folder for spilled data: it goes with its owner, if nothing is left in it.
-struct ScratchFolder(PathBuf);
-
-impl Drop for ScratchFolder {
-    fn drop(&mut self) {
-        remove_if_empty(&self.0);
-    }
-}
-
-/// Removes a scratch folder, and the one around it, if nobody has anything there.
-fn remove_if_empty(scratch: &Path) {
-    let _ = fs::remove_dir(scratch);
-    if let Some(folder) = scratch.parent() {
-        let _ = fs::remove_dir(folder);
-    }
 }
 
 impl DuckDbEngine {
@@ -77,7 +42,7 @@ impl DuckDbEngine {
         let path = path.into();
         let (catalog, notice) = catalog_name(&path);
         let instance = Instance::start(&options.settings(&path)).map_err(|failure| errors::internal(&failure))?;
-        let scratch = ScratchFolder(options::scratch(&path));
+        let scratch = ScratchFolder::of(&path);
         let shared = Shared {
             instance: Arc::new(instance),
             protection: Protection::of(&path),
@@ -252,7 +217,9 @@ impl Engine for DuckDbEngine {
         insert::recognise(sql).map(|insert| insert.shape)
     }
 
-    fn changed_settings(&self) -> Vec<(String, String)> {
-        self.shared.settings.lock().clone().into_iter().collect()
+    fn settings(&self) -> Vec<(String, String)> {
+        let installs = ("autoinstall_known_extensions".to_owned(), self.options.install_extensions.to_string());
+        let changed = self.shared.settings.lock().clone();
+        std::iter::once(installs).chain(changed).collect()
     }
 }

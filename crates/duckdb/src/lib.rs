@@ -22,8 +22,8 @@
 //!
 //! Marked values are taken back as parameters of their type.
 //!
-//! What always holds: the file is opened by [`dbmux_engine::Engine::attach`] and by nothing else in this crate, [`plain`] aside,
-//! which is for programs that have no broker.
+//! What always holds: the file is opened by [`dbmux_engine::Engine::attach`] and by nothing else in this crate,
+//! [`plain`] aside, which is for programs that have no broker.
 
 mod attached;
 mod classify;
@@ -34,14 +34,17 @@ mod ffi;
 mod insert;
 mod interrupt;
 mod magic;
+mod merged;
 mod name;
 mod options;
 mod parameters;
 pub mod plain;
 mod policy;
+mod read_only;
 mod ready;
 mod rows;
 mod session;
+mod shared;
 mod state;
 
 pub use engine::DuckDbEngine;

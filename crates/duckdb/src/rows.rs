@@ -11,7 +11,7 @@ use dbmux_engine::{EngineError, Rows};
 use crate::{
     errors,
     ffi::{ArrowResult, FirstBatch},
-    session::Closing,
+    read_only::ReadOnlyTransaction,
 };
 
 /// Bytes of a batch at most, about.
@@ -31,7 +31,7 @@ pub(crate) struct StreamedRows {
     /// What is left of a batch that is too large to be given at once.
     left: Option<RecordBatch>,
     /// Ends the transaction that was begun around it, if one was.
-    closing: Option<Closing>,
+    closing: Option<ReadOnlyTransaction>,
 }
 
 impl StreamedRows {
@@ -39,7 +39,7 @@ impl StreamedRows {
         result: ArrowResult,
         schema: SchemaRef,
         first: Option<FirstBatch>,
-        closing: Option<Closing>,
+        closing: Option<ReadOnlyTransaction>,
     ) -> Self {
         Self { result: Some(result), schema, first, left: None, closing }
     }

@@ -9,24 +9,20 @@ use dbmux_engine::{
 };
 
 use crate::{
-    classify,
-    engine::Shared,
-    errors,
-    facts::{Fact, Known, Scope},
-    ffi::{Cell, Connection, Failure, ResultKind, Statement, Value},
-    insert::{self, Item},
+    classify, errors,
+    ffi::{Connection, Failure, ResultKind, Statement, Value},
     interrupt::ConnectionInterrupter,
+    merged::{self, MergedInserts},
     options, parameters, policy,
+    read_only::ReadOnlyTransaction,
     ready::{Looker, Ready, Work},
     rows::{MadeRows, StreamedRows},
+    shared::Shared,
     state::Traces,
 };
 
 /// Rows of a batch of results at most.
 const BATCH_ROWS: u64 = 32_768;
-
-/// Shapes of inserts whose statements are kept parsed.
-const KEPT_INSERTS: usize = 64;
 
 /// A session: a connection, and the statements that it has prepared.
 pub(crate) struct DuckDbSession {
@@ -40,8 +36,7 @@ pub(crate) struct DuckDbSession {
     attached: Vec<String>,
     prepared: HashMap<PreparedId, Ready>,
     next: u64,
-    /// The parsed statements of inserts that were merged.
-    inserts: HashMap<InsertShape, Statement>,
+    merged: MergedInserts,
     traces: Traces,
 }
 
@@ -67,13 +62,13 @@ impl DuckDbSession {
             attached: Vec::new(),
             prepared: HashMap::new(),
             next: 1,
-            inserts: HashMap::new(),
+            merged: MergedInserts::default(),
             traces: Traces::default(),
         })
     }
 
     /// Refuses what writes, and begins a transaction around what does not.
-    fn begin_read_only(&self, ready: &Ready) -> Result<Option<Closing>, EngineError> {
+    fn begin_read_only(&self, ready: &Ready) -> Result<Option<ReadOnlyTransaction>, EngineError> {
         if ready.control {
             return Ok(None);
         }
@@ -85,29 +80,7 @@ impl DuckDbSession {
         if self.state().in_transaction {
             return Ok(None);
         }
-        self.connection.run("BEGIN TRANSACTION READ ONLY").map_err(|failure| errors::statement(&failure))?;
-        Ok(Some(Closing { connection: Some(Arc::clone(&self.connection)) }))
-    }
-}
-
-/// Ends the read-only transaction around a statement: dropped, it rolls back.
-pub(crate) struct Closing {
-    connection: Option<Arc<Connection>>,
-}
-
-impl Closing {
-    pub(crate) fn commit(mut self) -> Result<(), EngineError> {
-        let done = self.connection.take().map_or(Ok(()), |connection| connection.run("COMMIT"));
-        done.map_err(|failure| errors::statement(&failure))
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        // A failure cannot be told here; the transaction was read-only.
-        if let Some(Err(failure)) = self.connection.take().map(|connection| connection.run("ROLLBACK")) {
-            tracing::warn!(error = failure.message, "rolling back a read-only transaction failed");
-        }
+        ReadOnlyTransaction::begin(&self.connection).map(Some)
     }
 }
 
@@ -164,45 +137,10 @@ impl EngineSession for DuckDbSession {
     }
 
     fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
-        let failed = |failure: Failure| errors::statement(&failure);
-        let declined = || EngineError::Unsupported {
-            what: "inserting these rows at once".to_owned(),
-            why: "insert them one by one".to_owned(),
-        };
-        let inserts: Option<Vec<_>> = rows.iter().map(|(sql, _)| insert::recognise(sql)).collect();
-        let inserts = inserts.filter(|inserts| inserts.iter().all(|insert| insert.shape == *shape));
-        let inserts = inserts.ok_or_else(declined)?;
         if self.state().in_transaction {
-            return Err(declined());
+            return Err(merged::declined());
         }
-        let items =
-            || inserts.iter().enumerate().flat_map(|(row, insert)| insert.values.iter().map(move |item| (row, *item)));
-        let wishes: Vec<_> = items()
-            .filter_map(|(row, item)| match item {
-                Item::Parameter(number) => Some((row, number)),
-                Item::Literal(_) => None,
-            })
-            .collect();
-        let parameters: Vec<_> = rows.iter().map(|(_, parameters)| *parameters).collect();
-        let values = parameters::gather(&self.connection, &parameters, &wishes)?.ok_or_else(declined)?;
-        let mut given = values.iter();
-        let cells: Vec<Cell<'_>> = items()
-            .map(|(_, item)| match item {
-                Item::Literal(text) => insert::cell(text),
-                Item::Parameter(_) => given.next().map_or(Cell::Null, Cell::Value),
-            })
-            .collect();
-        if !self.inserts.contains_key(shape) {
-            let mut parsed = self.connection.parse(&insert::statement(shape)).map_err(failed)?;
-            let statement = parsed.pop().filter(|_| parsed.is_empty()).ok_or_else(declined)?;
-            if self.inserts.len() >= KEPT_INSERTS {
-                self.inserts.clear();
-            }
-            self.inserts.insert(shape.clone(), statement);
-        }
-        let statement = self.inserts.get(shape).ok_or_else(declined)?;
-        let done = self.connection.insert_rows(statement, &shape.table, &cells, shape.width).map_err(failed)?;
-        if done { Ok(()) } else { Err(declined()) }
+        self.merged.insert(&self.connection, shape, rows)
     }
 
     fn forget(&mut self, prepared: PreparedId) {
@@ -235,7 +173,7 @@ fn run<'a>(
     connection: &Connection,
     statement: &Statement,
     values: &[(String, Value)],
-    closing: Option<Closing>,
+    closing: Option<ReadOnlyTransaction>,
 ) -> Result<Box<dyn Rows + 'a>, EngineError> {
     let failed = |failure: Failure| errors::statement(&failure);
     let arguments: Vec<(&str, &Value)> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
@@ -260,24 +198,6 @@ impl Drop for DuckDbSession {
         // What it attached goes before the connection does.
         if let Err(failure) = self.connection.detach_own(None) {
             tracing::warn!(error = failure.message, "detaching a session's own databases failed");
-        }
-    }
-}
-
-impl Shared {
-    /// Notes the global settings that a statement changed.
-    fn note_settings(&self, facts: &[Fact]) {
-        for fact in facts {
-            match fact {
-                Fact::Set { name, scope: Scope::Global, value } => {
-                    let (Known::Text(value) | Known::Expression(value)) = value;
-                    self.settings.lock().insert(name.clone(), value.clone());
-                }
-                Fact::Reset { name, scope: Scope::Global } => {
-                    self.settings.lock().remove(name);
-                }
-                _ => {}
-            }
         }
     }
 }

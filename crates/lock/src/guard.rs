@@ -120,7 +120,9 @@ impl Guard {
         failpoint::reached("entry left");
         ground.give_up(self.entry.ticket.number)?;
         failpoint::reached("given back");
-        tracing::debug!(path = %path.display(), ticket = self.entry.ticket.number, "given back");
+        // The clock is looked at only where somebody listens.
+        let held = || self.entry.since.elapsed().unwrap_or_default();
+        tracing::debug!(path = %path.display(), ticket = self.entry.ticket.number, held = ?held(), "given back");
         Ok(())
     }
 }
