@@ -69,7 +69,8 @@ struct Waiter(Child, BufReader<ChildStdout>);
 impl Waiter {
     fn start(how: &str, path: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut child = command.args(["wait", how]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.args(["wait", how]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self(child, output)
     }

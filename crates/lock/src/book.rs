@@ -19,6 +19,8 @@ const READ_AHEAD: usize = 4;
 pub(crate) struct Book {
     pub(crate) header: Header,
     slots: Vec<Option<Entry>>,
+    /// Slots that are not free yet: their owners are about to mark them.
+    leaving: Vec<usize>,
 }
 
 impl Book {
@@ -43,7 +45,7 @@ impl Book {
             read_up_to(ground, &mut rest, HEADER_SIZE, path)?;
             slots.extend(rest.chunks_exact(ENTRY_SIZE).map(Entry::decode));
         }
-        Ok(Some(Self { header, slots }))
+        Ok(Some(Self { header, slots, leaving: Vec::new() }))
     }
 
     /// Reads the table, or begins a new one; a new run of the machine begins a new epoch, which is synced.
@@ -54,7 +56,7 @@ impl Book {
         let mut book = match Self::read(ground, path)? {
             Some(book) => book,
             None if ground.is_anybody_there()? => return Err(LockError::Emptied { path: path.to_owned() }),
-            None => Self { header: Header::new(), slots: Vec::new() },
+            None => Self { header: Header::new(), slots: Vec::new(), leaving: Vec::new() },
         };
         let boot = process::own().boot.unwrap_or(1);
         if book.header.boot != boot {
@@ -90,8 +92,8 @@ impl Book {
 
     /// A slot for one more; `None`: the table is full.
     pub(crate) fn free_slot(&self) -> Option<usize> {
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        (free < ENTRIES).then_some(free)
+        let is_free = |slot: &usize| self.slots.get(*slot).is_none_or(Option::is_none) && !self.leaving.contains(slot);
+        (0..ENTRIES).find(is_free)
     }
 
     /// Puts an entry into a slot. The header goes first: it has the ticket's number, which must never be given twice.
@@ -102,7 +104,8 @@ impl Book {
         let mut bytes = [0; HEADER_SIZE + ENTRY_SIZE];
         entry.encode(&mut bytes[HEADER_SIZE..]);
         self.slots[slot] = Some(entry.clone());
-        let used = self.slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let last = self.slots.iter().rposition(Option::is_some).max(self.leaving.iter().copied().max());
+        let used = last.map_or(0, |last| last + 1);
         self.header.used = u32::try_from(used).unwrap_or_default();
         self.header.encode(&mut bytes[..HEADER_SIZE]);
         if slot == 0 {
@@ -154,8 +157,13 @@ impl Book {
             }
             let Some((slot, entry)) = self.take(suspect.number) else { continue };
             any = true;
-            // Whoever leaves marks its entry before it lets its byte go: had it left since we read the table, the mark is
-            // there now.
+            // Its owner lives: it has given the lock back, and has marked its entry, or is about to. Until it has, the slot
+            // is its own.
+            if ground.is_leaving(suspect.number)? {
+                self.leaving.push(slot);
+                continue;
+            }
+            // Whoever leaves lives until its entry is marked: had it left since we read the table, the mark is there now.
             if !Self::is_there(ground, path, slot, suspect.number)? {
                 continue;
             }

@@ -112,13 +112,15 @@ impl Guard {
         }
     }
 
-    /// Marks the entry as left, then lets the ticket's byte go, in this order: a byte that is free beside an entry that is
-    /// not left means a death. Neither needs the gate, so nobody who is stopped there keeps a release waiting.
+    /// Wakes the next one, and marks the entry as left: whoever comes between the two sees that we live, and takes it for
+    /// marked. Neither needs the gate, so nobody who is stopped there keeps a release waiting.
     fn release(&self, ground: &Ground) -> Result<(), LockError> {
-        let path = &self.pool.path;
+        let (path, ticket) = (&self.pool.path, self.entry.ticket.number);
+        ground.let_go(ticket)?;
+        failpoint::reached("let go");
         Book::leave(ground, path, self.slot)?;
         failpoint::reached("entry left");
-        ground.give_up(self.entry.ticket.number)?;
+        ground.is_marked(ticket)?;
         failpoint::reached("given back");
         // The clock is looked at only where somebody listens.
         let held = || self.entry.since.elapsed().unwrap_or_default();

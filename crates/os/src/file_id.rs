@@ -43,6 +43,24 @@ impl FileId {
     }
 }
 
+/// Whether an open file still has a name anywhere: not after it was deleted, or another one was put in its place. Cheaper
+/// than to follow a path.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn has_a_name(file: &File) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        let (flags, mask) = (rustix::fs::AtFlags::EMPTY_PATH, rustix::fs::StatxFlags::NLINK);
+        Ok(rustix::fs::statx(file, "", flags, mask)?.stx_nlink > 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Ok(file.metadata()?.nlink() > 0)
+    }
+}
+
 impl From<&std::fs::Metadata> for FileId {
     fn from(found: &std::fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt;
@@ -61,7 +79,10 @@ mod tests {
         assert_eq!(FileId::of_path(named.path()).expect("it is there"), id);
         let other = tempfile::NamedTempFile::new().expect("another");
         assert_ne!(FileId::of_path(other.path()).expect("it is there"), id);
+        let open = named.reopen().expect("it is there");
+        assert!(has_a_name(&open).expect("it is open"));
         drop(named);
+        assert!(!has_a_name(&open).expect("it is open"));
         let gone = FileId::of_path(Path::new("/nowhere/at/all")).expect_err("there is none");
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
     }

@@ -145,13 +145,26 @@ pub fn unlock_range(file: &File, range: Range) -> Result<(), OsError> {
 /// # Errors
 /// When the file system knows no such locks.
 pub fn is_free(file: &File, range: Range, kind: Kind) -> Result<bool, OsError> {
+    in_the_way(file, range, kind).map(|found| found.is_none())
+}
+
+/// A lock of another description that is in the way of one of this kind on all of a range. Takes nothing.
+///
+/// # Errors
+/// When the file system knows no such locks.
+pub fn in_the_way(file: &File, range: Range, kind: Kind) -> Result<Option<Range>, OsError> {
     let mut range = raw(kind.code(), range);
     // SAFETY: the descriptor is open for as long as `file` lives, and the kernel fills in a `flock` that outlives the call.
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), GET, &raw mut range) };
     if answer == -1 {
         return Err(OsError::call("look at a byte range", io::Error::last_os_error()));
     }
-    Ok(i32::from(range.l_type) == i32::from(libc::F_UNLCK as libc::c_short))
+    if i32::from(range.l_type) == i32::from(libc::F_UNLCK as libc::c_short) {
+        return Ok(None);
+    }
+    let number = |value: libc::off_t| u64::try_from(value).unwrap_or_default();
+    let count = (range.l_len != 0).then(|| number(range.l_len));
+    Ok(Some(Range { first: number(range.l_start), count }))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

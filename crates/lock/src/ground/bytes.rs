@@ -3,6 +3,10 @@
 //! The gate's byte lies before the tickets', so one call can lock or unlock it together with a row of them: whoever comes
 //! when nobody has or wants the lock takes the gate and its own ticket's byte at once, and whoever leaves the gate gives
 //! back everything below its own byte at once.
+//!
+//! A ticket has two bytes, side by side, taken in one call. The first is the one that others sleep on. Whoever gives the
+//! lock back unlocks that one, and with it wakes the next; then it marks its entry; the second byte says meanwhile that it
+//! lives. It stays locked until the file is used again, and means nothing once the entry is marked.
 
 use std::{
     fs::File,
@@ -14,7 +18,7 @@ use std::{
 
 use dbmux_os::{
     OsError,
-    file_id::FileId,
+    file_id::{self, FileId},
     fork, holders,
     process::ProcessInfo,
     range_lock::{self, CancelFlag, Kind, Outcome, Range},
@@ -60,6 +64,12 @@ impl Ground {
         self.id
     }
 
+    /// Whether the table's file still has a name.
+    pub(crate) fn has_a_name(&self) -> Result<bool, OsError> {
+        let failed = |source| OsError::Call { operation: "look at an open file", source };
+        file_id::has_a_name(&self.file).map_err(failed)
+    }
+
     pub(crate) fn offset(&self) -> u64 {
         table_offset(self.region)
     }
@@ -76,11 +86,16 @@ impl Ground {
         self.gate() + 2 * ticket
     }
 
+    /// The byte that says that the ticket's owner lives, though it may have given the ticket back.
+    fn second(&self, ticket: u64) -> u64 {
+        self.byte(ticket) + 1
+    }
+
     /// Enters the gate, and takes what is likely the next ticket's byte in the same call. It fails when anybody is in the
     /// gate, or has or wants the lock.
     pub(crate) fn enter_alone(&self) -> Result<bool, OsError> {
         let next = self.last.load(Ordering::Relaxed) + 1;
-        let all = Range::between(self.gate(), self.byte(next) + 1);
+        let all = Range::between(self.gate(), self.second(next) + 1);
         let entered = range_lock::try_lock_range(&self.file, all, Kind::Exclusive)?;
         self.with_gate.store(if entered { next } else { 0 }, Ordering::Relaxed);
         Ok(entered)
@@ -106,20 +121,24 @@ impl Ground {
     pub(crate) fn leave_gate(&self, own: Option<u64>) -> Result<(), OsError> {
         let locked = self.with_gate.swap(0, Ordering::Relaxed);
         let Some(own) = own else {
-            return range_lock::unlock_range(&self.file, Range::between(self.gate(), self.byte(locked) + 1));
+            return range_lock::unlock_range(&self.file, Range::between(self.gate(), self.second(locked) + 1));
         };
         // Below it are the gate, what was locked with that, and the byte that was slept on.
         range_lock::unlock_range(&self.file, Range::between(self.gate(), self.byte(own)))?;
         if locked > own {
-            range_lock::unlock_range(&self.file, Range::between(self.byte(own) + 1, self.byte(locked) + 1))?;
+            range_lock::unlock_range(&self.file, Range::between(self.second(own) + 1, self.second(locked) + 1))?;
         }
         Ok(())
     }
 
-    /// Takes a ticket's byte. Tickets are never used again, so nobody can be in the way.
+    fn both(&self, ticket: u64) -> Range {
+        Range::between(self.byte(ticket), self.second(ticket) + 1)
+    }
+
+    /// Takes a ticket's bytes. Tickets are never used again, so nobody can be in the way.
     pub(crate) fn take(&self, ticket: u64) -> Result<bool, OsError> {
         let taken = ticket <= self.with_gate.load(Ordering::Relaxed)
-            || range_lock::try_lock(&self.file, self.byte(ticket), Kind::Exclusive)?;
+            || range_lock::try_lock_range(&self.file, self.both(ticket), Kind::Exclusive)?;
         if taken {
             self.last.store(ticket, Ordering::Relaxed);
         }
@@ -132,10 +151,23 @@ impl Ground {
         range_lock::is_free(&self.file, Range::byte(self.byte(ticket)), Kind::Shared)
     }
 
+    /// Whether the owner of a ticket that was given back lives: it marks its entry, or has marked it.
+    pub(crate) fn is_leaving(&self, ticket: u64) -> Result<bool, OsError> {
+        range_lock::is_free(&self.file, Range::byte(self.second(ticket)), Kind::Shared).map(|free| !free)
+    }
+
     /// Whether anybody but us has any ticket.
     pub(crate) fn is_anybody_there(&self) -> Result<bool, OsError> {
-        let tickets = Range::between(self.byte(1), self.gate() + BASE);
-        range_lock::is_free(&self.file, tickets, Kind::Exclusive).map(|free| !free)
+        let (mut first, end) = (self.byte(1), self.gate() + BASE);
+        while let Some(found) = range_lock::in_the_way(&self.file, Range::between(first, end), Kind::Exclusive)? {
+            // A second byte alone is left over from a ticket that was given back.
+            let odd = (found.first - self.gate()) % 2 == 1;
+            if !odd || found.count != Some(1) || found.first < first {
+                return Ok(true);
+            }
+            first = found.first + 1;
+        }
+        Ok(false)
     }
 
     /// Sleeps until the ticket is given back. Its byte stays locked with the others', to be read: whoever sleeps on it
@@ -152,6 +184,16 @@ impl Ground {
             range_lock::unlock(&self.file, self.byte(ticket))?;
         }
         Ok(outcome)
+    }
+
+    /// Gives the ticket back, and wakes the next one, before the entry is marked.
+    pub(crate) fn let_go(&self, ticket: u64) -> Result<(), OsError> {
+        range_lock::unlock(&self.file, self.byte(ticket))
+    }
+
+    /// After the entry is marked. The second byte goes with the next use of this file: a call less.
+    pub(crate) fn is_marked(&self, _ticket: u64) -> Result<(), OsError> {
+        Ok(())
     }
 
     /// Gives everything back: the gate, where it is ours, and the ticket.

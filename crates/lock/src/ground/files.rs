@@ -22,7 +22,7 @@ use std::{
 
 use dbmux_os::{
     OsError,
-    file_id::FileId,
+    file_id::{self, FileId},
     fork, holders,
     process::ProcessInfo,
     range_lock::{CancelFlag, Outcome},
@@ -127,6 +127,12 @@ impl Ground {
     /// Which file the table is.
     pub(crate) fn id(&self) -> FileId {
         self.id
+    }
+
+    /// Whether the table's file still has a name.
+    pub(crate) fn has_a_name(&self) -> Result<bool, OsError> {
+        let failed = |source| OsError::Call { operation: "look at an open file", source };
+        file_id::has_a_name(&self.table).map_err(failed)
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -246,6 +252,21 @@ impl Ground {
             Err(error) if is_missing(&error) => Ok(Outcome::Locked),
             Err(error) => Err(error),
         }
+    }
+
+    /// Nobody can tell here whether an owner who gave its ticket back is about to mark its entry: the mark comes first.
+    pub(crate) fn is_leaving(&self, _ticket: u64) -> Result<bool, OsError> {
+        Ok(false)
+    }
+
+    /// Before the entry is marked.
+    pub(crate) fn let_go(&self, _ticket: u64) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// After the entry is marked: gives the ticket back.
+    pub(crate) fn is_marked(&self, ticket: u64) -> Result<(), OsError> {
+        self.give_up(ticket)
     }
 
     /// Gives everything back: the gate, where it is ours, and the ticket.

@@ -25,10 +25,18 @@ struct Lock {
     the_dead_hold: bool,
     /// Whoever finds a byte free takes its owner for dead without a second look at the entry: a mistake that must be found.
     looks_once: bool,
+    /// Nothing says that an owner who has let go lives: a mistake that must be found.
+    has_no_second_byte: bool,
 }
 
-const SOUND: Lock =
-    Lock { processes: 3, crashes: 2, takes_the_notice_early: false, the_dead_hold: false, looks_once: false };
+const SOUND: Lock = Lock {
+    processes: 3,
+    crashes: 2,
+    takes_the_notice_early: false,
+    the_dead_hold: false,
+    looks_once: false,
+    has_no_second_byte: false,
+};
 
 impl Model for Lock {
     type State = World;
@@ -133,5 +141,11 @@ fn a_model_whose_dead_hold_gets_stuck() {
 #[test]
 fn a_model_that_looks_once_takes_one_who_left_for_dead() {
     let wrong = Lock { processes: 2, crashes: 0, looks_once: true, ..SOUND };
+    assert!(check(wrong).discovery("nobody who left is taken for dead").is_some());
+}
+
+#[test]
+fn a_model_without_the_second_byte_takes_one_who_marks_for_dead() {
+    let wrong = Lock { processes: 2, crashes: 0, has_no_second_byte: true, ..SOUND };
     assert!(check(wrong).discovery("nobody who left is taken for dead").is_some());
 }

@@ -26,6 +26,7 @@ pub(crate) enum Step {
     PublishNumber,
     WriteEntry,
     Look,
+    LookAtSecond(u64),
     LookAgain(u64),
     ReapHeader(u64),
     ReapEntry(u64),
@@ -37,6 +38,7 @@ pub(crate) enum Step {
     Asleep(u64),
     EnterAgain,
     Hold,
+    Mark,
     WantsToQuit,
     LeaveEntry,
     GiveBack,
@@ -188,6 +190,12 @@ impl World {
                 Step::Look
             }
             Step::Look => self.look(at, model),
+            // Its owner has let go, and lives: it is as good as marked, and its slot stays its own.
+            Step::LookAtSecond(number) => {
+                let leaves =
+                    self.processes.iter().any(|process| process.number == number && process.step == Step::Mark);
+                if leaves { self.forget(at, number) } else { Step::LookAgain(number) }
+            }
             Step::LookAgain(number) => {
                 if slot_of(&self.entries, number).is_some() {
                     Step::ReapHeader(number)
@@ -219,8 +227,17 @@ impl World {
                 Step::Asleep(number)
             }
             Step::Asleep(_) => Step::EnterAgain,
-            // To release is to mark the entry, outside the gate.
-            Step::Hold | Step::LeaveEntry => {
+            // To release is to let go, which wakes the next one, and then to mark the entry, both outside the gate.
+            Step::Hold => {
+                self.processes[at].byte = None;
+                Step::Mark
+            }
+            Step::Mark => {
+                let slot = self.processes[at].slot;
+                self.entries[slot] = None;
+                Step::Ended
+            }
+            Step::LeaveEntry => {
                 let slot = self.processes[at].slot;
                 self.entries[slot] = None;
                 Step::GiveBack
@@ -266,7 +283,8 @@ impl World {
         let free = suspects.find(|entry| !self.lives(entry.number)).map(|entry| entry.number);
         match free {
             Some(number) if model.looks_once => Step::ReapHeader(number),
-            Some(number) => Step::LookAgain(number),
+            Some(number) if model.has_no_second_byte => Step::LookAgain(number),
+            Some(number) => Step::LookAtSecond(number),
             None => Step::LeaveGateToSleep(first.number),
         }
     }
