@@ -81,14 +81,14 @@ impl Pool {
         if ground.enter_gate(Some(until))? == Outcome::Locked {
             return Ok(());
         }
-        let path = self.path.clone();
+        let (path, waited) = (self.path.clone(), began.elapsed());
         Err(match ground.in_the_gate() {
-            Some(holder) if holder.stopped => LockError::GateHeld { path, holder: Some(Box::new(holder)) },
-            // It is passed all the time on a busy machine, and we were not lucky: nobody is known to be stuck in it.
-            _ if began.elapsed() < STUCK => {
-                LockError::TimedOut { path, holder: None, ahead: 0, waited: began.elapsed() }
+            Some(holder) if holder.stopped || waited >= STUCK => {
+                LockError::GateHeld { path, holder: Some(Box::new(holder)) }
             }
-            holder => LockError::GateHeld { path, holder: holder.map(Box::new) },
+            None if deadline.is_none() => LockError::GateHeld { path, holder: None },
+            // It is passed all the time on a busy machine, and we were not lucky: nobody is known to be stuck in it.
+            _ => LockError::TimedOut { path, holder: None, ahead: 0, waited },
         })
     }
 

@@ -59,7 +59,7 @@ pub(crate) fn fork_in_the_middle(directory: &Path) {
                 // SAFETY: as above.
                 unsafe { libc::alarm(20) };
                 let taken = lock.acquire(&Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_secs(10))));
-                let failed = taken.map(drop).is_err();
+                let failed = taken.inspect_err(|error| println!("in a child: {error}")).map(drop).is_err();
                 // SAFETY: as above.
                 unsafe { libc::_exit(i32::from(failed)) };
             }
