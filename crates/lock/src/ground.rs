@@ -19,20 +19,20 @@ use crate::{sidecar, table::REGION_SIZE};
 
 /// How the table's file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Table {
+pub(crate) enum OpenTo {
     /// To take the lock; made where it is missing.
-    ToUse,
+    Use,
     /// To take the lock, where it is there.
-    ToUseIfThere,
+    UseIfThere,
     /// To be looked at only.
-    ToLookAt,
+    LookAt,
 }
 
-fn open_table(path: &Path, how: Table) -> io::Result<File> {
+fn open_table(path: &Path, how: OpenTo) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(how != Table::ToLookAt);
+    options.read(true).write(how != OpenTo::LookAt);
     match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && how == Table::ToUse => sidecar::make(path, &options),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && how == OpenTo::Use => sidecar::make(path, &options),
         opened => opened,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     attempt::{Attempt, Observer},
     book::Book,
     grant::State,
-    ground::{Ground, Table},
+    ground::{Ground, OpenTo},
     names,
     pool::Pool,
     sidecar,
@@ -35,7 +35,7 @@ impl Lock {
     /// [`LockError::NetworkFileSystem`] before anything is locked; [`LockError::Open`].
     pub fn open(path: &Path, name: LockName) -> Result<Self, LockError> {
         sidecar::refuse_network(path)?;
-        let ground = Ground::open(path, name as u8, Table::ToUse)?;
+        let ground = Ground::open(path, name as u8, OpenTo::Use)?;
         let pool = Pool::new(path.to_owned(), name);
         pool.keep(ground);
         Ok(Self { pool: Arc::new(pool) })
@@ -111,7 +111,7 @@ impl Lock {
             Err(error) if error.is_missing() => return Ok(None),
             refused => refused?,
         }
-        match Ground::open(path, name as u8, Table::ToLookAt) {
+        match Ground::open(path, name as u8, OpenTo::LookAt) {
             Ok(ground) => look(&ground, path),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),

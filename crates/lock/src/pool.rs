@@ -15,7 +15,7 @@ use crate::{
     LockError, LockName,
     book::Book,
     failpoint,
-    ground::{Ground, Table},
+    ground::{Ground, OpenTo},
     sidecar::names,
 };
 
@@ -56,7 +56,7 @@ impl Pool {
     }
 
     fn open(&self) -> Result<Ground, LockError> {
-        Ground::open(&self.path, self.name as u8, Table::ToUse)
+        Ground::open(&self.path, self.name as u8, OpenTo::Use)
     }
 
     /// Enters the gate of the file that the path names now: somebody may have replaced it.
@@ -99,7 +99,7 @@ impl Pool {
         {
             return Ok(Some(ground));
         }
-        match Ground::open(&self.path, self.name as u8, Table::ToUseIfThere) {
+        match Ground::open(&self.path, self.name as u8, OpenTo::UseIfThere) {
             Ok(ground) => Ok(Some(ground)),
             Err(error) if error.is_missing() => Ok(None),
             Err(error) => Err(error),

@@ -24,7 +24,7 @@ use dbmux_os::{
     range_lock::{self, CancelFlag, Kind, Outcome, Range},
 };
 
-use super::{Table, open_table, table_offset};
+use super::{OpenTo, open_table, table_offset};
 use crate::LockError;
 
 /// The first locked byte of the first region; each region has as many bytes of its own.
@@ -45,7 +45,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) fn open(path: &Path, region: u8, how: Table) -> Result<Self, LockError> {
+    pub(crate) fn open(path: &Path, region: u8, how: OpenTo) -> Result<Self, LockError> {
         let failed = |source| LockError::Open { path: path.to_owned(), source };
         let file = fork::open_private(|| open_table(path, how)).map_err(failed)?;
         let (last, with_gate) = (AtomicU64::new(0), AtomicU64::new(0));

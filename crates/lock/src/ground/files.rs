@@ -28,7 +28,7 @@ use dbmux_os::{
     range_lock::{CancelFlag, Outcome},
 };
 
-use super::{Table, open_table, table_offset};
+use super::{OpenTo, open_table, table_offset};
 use crate::LockError;
 
 /// How soon a waiter notices that it was cancelled: the flag wakes nobody who waits for a helper.
@@ -106,14 +106,14 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) fn open(path: &Path, region: u8, how: Table) -> Result<Self, LockError> {
+    pub(crate) fn open(path: &Path, region: u8, how: OpenTo) -> Result<Self, LockError> {
         let failed = |source| LockError::Open { path: path.to_owned(), source };
         let table = open_table(path, how).map_err(failed)?;
         let id = FileId::of_open(&table).map_err(failed)?;
         let mut directory = path.as_os_str().to_owned();
         directory.push(".tickets");
         let directory = PathBuf::from(directory);
-        let looks = how == Table::ToLookAt;
+        let looks = how == OpenTo::LookAt;
         if !looks {
             make_directory(&directory).map_err(failed)?;
         }
