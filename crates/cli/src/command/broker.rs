@@ -62,9 +62,9 @@ pub(crate) fn start_and_serve(
     runtime.block_on(async {
         let started = start(args).await;
         let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
-        let (broker, listener, socket) = started.map_err(failed)?;
+        let (broker, listener, _) = started.map_err(failed)?;
         told.map_err(failed)?;
-        serve(broker, listener, &socket, args.drain).await
+        serve(broker, listener, args.drain).await
     })
 }
 
@@ -97,7 +97,7 @@ fn listen(socket: &Path) -> std::io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain: Duration) -> Result<Exit, Failure> {
+async fn serve(broker: Arc<Broker>, listener: UnixListener, drain: Duration) -> Result<Exit, Failure> {
     let leaving = Arc::clone(&broker);
     tokio::spawn(async move {
         end_of_process().await;
@@ -106,8 +106,6 @@ async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain
     let ended = broker.ended();
     let service: Arc<dyn dbmux_engine::Service> = broker;
     let served = dbmux_wire::serve(listener, service, ended).await;
-    // Another broker may have taken its place already; then the socket is that one's.
-    let _ = socket;
     served.map_err(|error| Failure::system(error.to_string()))?;
     Ok(Exit::Done)
 }
