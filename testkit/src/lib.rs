@@ -8,7 +8,7 @@ mod place;
 use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
-pub use place::Place;
+pub use place::{Place, Stopped};
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -11,5 +11,6 @@ pub mod holders;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
+pub mod socket;
 
 pub use error::OsError;

@@ -125,7 +125,7 @@ impl Session {
         &self,
         statement: u64,
     ) -> Result<impl Stream<Item = StatementEvent> + Send + Unpin + use<>, ClientError> {
-        Ok(self.events(statement).await?)
+        self.events(statement).await
     }
 
     pub(crate) async fn events(&self, statement: u64) -> Result<BoxStream<'static, StatementEvent>, ClientError> {
