@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
-pub use place::Place;
+pub use place::{Place, Stopped};
 pub use shell::Shell;
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
