@@ -25,6 +25,10 @@ use crate::{args::BrokerArgs, exit::Exit, failure::Failure};
 const RUNTIME_THREADS: usize = 2;
 /// Threads on which statements, locks and looks may block.
 const BLOCKING_THREADS: usize = 512;
+/// How long calls may go on after the broker has ended: their answers' last bytes.
+const LAST_CALLS: Duration = Duration::from_secs(10);
+/// How long threads may go on after that.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Run by clients: detached, with its one word on standard output.
 pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
@@ -59,13 +63,16 @@ pub(crate) fn start_and_serve(
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let started = start(args).await;
         let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
         let (broker, listener, _) = started.map_err(failed)?;
         told.map_err(failed)?;
         serve(broker, listener, args.drain).await
-    })
+    });
+    // A statement that cannot be interrupted must not keep the process, for the process keeps the file.
+    runtime.shutdown_timeout(LAST_THREADS);
+    outcome
 }
 
 async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
@@ -103,9 +110,12 @@ async fn serve(broker: Arc<Broker>, listener: UnixListener, drain: Duration) -> 
         end_of_process().await;
         leaving.drain(drain);
     });
-    let ended = broker.ended();
+    let (ended, over) = (broker.ended(), broker.ended());
     let service: Arc<dyn dbmux_engine::Service> = broker;
-    let served = dbmux_wire::serve(listener, service, ended).await;
+    let served = tokio::select! {
+        served = dbmux_wire::serve(listener, service, ended) => served,
+        () = async { over.await; tokio::time::sleep(LAST_CALLS).await } => Ok(()),
+    };
     served.map_err(|error| Failure::system(error.to_string()))?;
     Ok(Exit::Done)
 }
