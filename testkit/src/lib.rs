@@ -4,11 +4,13 @@
 
 mod foreign;
 mod place;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
 pub use place::Place;
+pub use terminal::Terminal;
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);

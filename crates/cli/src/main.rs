@@ -18,8 +18,8 @@ use crate::args::Arguments;
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
-    terminal::set_up(&arguments.common);
     let json = arguments.wants_json();
+    terminal::set_up(&arguments.common, json);
     let exit = command::run(arguments).unwrap_or_else(|failure| {
         render::error::show(&failure, json);
         failure.exit()

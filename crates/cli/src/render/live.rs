@@ -1,14 +1,22 @@
-//! The line that tells for whom one waits, and how far a statement is: alive on a terminal, said once elsewhere.
+//! The line that tells for whom one waits, and how far a statement is: alive on a terminal, said once elsewhere, and not
+//! at all to a program that asked for JSON: the error will tell it.
 
 use std::time::{Duration, Instant};
 
-use dbmux_client::{StatementEvent, StatementState};
+use dbmux_client::{Holder, StatementEvent, StatementState};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::person;
+use crate::terminal;
 
 /// A wait longer than this is shown.
 pub(crate) const AFTER: Duration = Duration::from_millis(500);
+
+/// Columns of the line beside the holder's command: the times, the process id, the user, the place in line.
+const BESIDE: usize = 70;
+
+/// Characters of a holder's command that are shown on the narrowest terminal.
+const SHORTEST: usize = 12;
 
 /// The line of one statement, or of one lock.
 pub(crate) struct Live {
@@ -35,9 +43,13 @@ impl Live {
 
     /// Shows for whom one waits.
     pub(crate) fn waiting(&mut self, text: &str) {
+        if terminal::wants_json() {
+            return;
+        }
         let elapsed = person::duration(self.began.elapsed());
         if self.terminal {
-            self.line(None, &format!("waiting {text} · {elapsed}"));
+            // What changes stands first: a terminal may be too narrow for the rest.
+            self.line(None, &format!("waiting {elapsed} · {text}"));
         } else if !self.said {
             self.said = true;
             super::note(&format!("waiting {text}; {elapsed} so far"));
@@ -45,7 +57,7 @@ impl Live {
     }
 
     fn running(&mut self, event: &StatementEvent) {
-        if self.terminal {
+        if self.terminal && !terminal::wants_json() {
             let percent = (event.progress >= 0.0).then_some(event.progress);
             self.line(percent, &person::duration(self.began.elapsed()));
         }
@@ -85,12 +97,18 @@ impl Drop for Live {
     }
 }
 
+/// `for dbt build (pid 66618, alice, 12 s)`, as short as the terminal needs it: the process id must be seen.
+fn whom(holder: &Holder) -> String {
+    let most = terminal::width().saturating_sub(BESIDE).clamp(SHORTEST, person::ONE_LINE);
+    format!("for {}", person::holder_within(holder, most).replace("   (", " ("))
+}
+
 /// `for dbt build (pid 66618, alice, 12 s), 3 ahead of you`; nothing while it does not wait.
 fn waiting(event: &StatementEvent) -> Option<String> {
     if !matches!(event.state(), StatementState::Queued | StatementState::WaitingForFile) {
         return None;
     }
-    let whom = event.holder.as_ref().map(|holder| format!("for {}", person::holder(holder).replace("   (", " (")));
+    let whom = event.holder.as_ref().map(|holder| whom(holder));
     let ahead = (event.ahead > 0).then(|| format!("{} ahead of you", event.ahead));
     match (whom, ahead) {
         (Some(whom), Some(ahead)) => Some(format!("{whom}, {ahead}")),
@@ -102,8 +120,6 @@ fn waiting(event: &StatementEvent) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use dbmux_client::Holder;
-
     use super::*;
 
     #[test]

@@ -13,7 +13,12 @@ pub(crate) mod table;
 
 use std::io::Write;
 
-/// Tells something beside the data, on standard error. That nobody listens there is no failure.
+/// Tells something beside the data, on standard error; with `--json` as `{"note": …}`. That nobody listens there is no
+/// failure.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = if crate::terminal::wants_json() {
+        writeln!(anstream::stderr(), "{}", serde_json::json!({ "note": text.trim_start_matches("note: ") }))
+    } else {
+        writeln!(anstream::stderr(), "{text}")
+    };
 }
