@@ -14,10 +14,19 @@ mod terminal;
 
 use clap::Parser;
 
-use crate::args::Arguments;
+use crate::{args::Arguments, failure::Failure};
 
 fn main() -> std::process::ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && asks_for_json() => {
+            let failure = usage(&error);
+            render::error::show(&failure, true);
+            return failure.exit().into();
+        }
+        // Help, the version, or what a person is to be told: in clap's own words.
+        Err(error) => error.exit(),
+    };
     let json = arguments.wants_json();
     terminal::set_up(&arguments.common, json);
     let exit = command::run(arguments).unwrap_or_else(|failure| {
@@ -25,4 +34,16 @@ fn main() -> std::process::ExitCode {
         failure.exit()
     });
     exit.into()
+}
+
+/// Whether a command line that makes no sense asks for JSON all the same. What stands behind `--` is another program's.
+fn asks_for_json() -> bool {
+    std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json")
+}
+
+/// What clap says, without what it shows of the usage.
+fn usage(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    Failure::usage(message.trim_start_matches("error: ").trim()).with_hint("--help tells what it takes")
 }

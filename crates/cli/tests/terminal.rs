@@ -47,12 +47,15 @@ fn a_wait_is_alive() {
 fn the_place_in_line_is_told() {
     let place = place();
     // One statement at a time: the others stand in line.
-    assert!(place.dbmux(["sql", "a.duckdb", "select 1"]).env("DBMUX_SERIAL", "true").status().expect("a run").success());
+    assert!(
+        place.dbmux(["sql", "a.duckdb", "select 1"]).env("DBMUX_SERIAL", "true").status().expect("a run").success()
+    );
     let in_line = |wanted: usize| {
         until("they are in line", || {
             let status = place.run(["status", "a.duckdb", "--json"]);
             let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
-            ["running", "queued"].map(|list| status[list].as_array().map_or(0, Vec::len)).iter().sum::<usize>() == wanted
+            ["running", "queued"].map(|list| status[list].as_array().map_or(0, Vec::len)).iter().sum::<usize>()
+                == wanted
         });
     };
     let mut first = start(&place, &["sql", "a.duckdb", ENDLESS]);
@@ -60,8 +63,8 @@ fn the_place_in_line_is_told() {
     let second = start(&place, &["sql", "a.duckdb", "select 'second'"]);
     in_line(2);
     let third = start(&place, &["sql", "a.duckdb", "select 'third'"]);
-    second.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("in line: 1 ahead of you"));
-    third.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("in line: 2 ahead of you"));
+    second.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("· 1 ahead of you"));
+    third.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("· 2 ahead of you"));
     first.type_(INTERRUPT);
     for waiter in [second, third] {
         let (status, shown) = waiter.end();

@@ -34,8 +34,9 @@ impl Live {
 
     /// Shows what a statement is at.
     pub(crate) fn event(&mut self, event: &StatementEvent) {
-        if let Some(text) = waiting(event) {
-            self.waiting(&text);
+        if let Some((whom, ahead)) = waiting(event) {
+            let parts = |order: [&Option<String>; 2]| order.into_iter().flatten().cloned().collect::<Vec<_>>();
+            self.show(&parts([&ahead, &whom]).join(" · "), &parts([&whom, &ahead]).join(", "));
         } else if event.state() == StatementState::Running {
             self.running(event);
         }
@@ -43,16 +44,21 @@ impl Live {
 
     /// Shows for whom one waits.
     pub(crate) fn waiting(&mut self, text: &str) {
+        self.show(text, text);
+    }
+
+    /// The same facts for a line that may be cut, and for a sentence.
+    fn show(&mut self, line: &str, sentence: &str) {
         if terminal::wants_json() {
             return;
         }
         let elapsed = person::duration(self.began.elapsed());
         if self.terminal {
             // What changes stands first: a terminal may be too narrow for the rest.
-            self.line(None, &format!("waiting {elapsed} · {text}"));
+            self.line(None, &format!("waiting {elapsed} · {line}"));
         } else if !self.said {
             self.said = true;
-            super::note(&format!("waiting {text}; {elapsed} so far"));
+            super::note(&format!("waiting {sentence}; {elapsed} so far"));
         }
     }
 
@@ -103,19 +109,14 @@ fn whom(holder: &Holder) -> String {
     format!("for {}", person::holder_within(holder, most).replace("   (", " ("))
 }
 
-/// `for dbt build (pid 66618, alice, 12 s), 3 ahead of you`; nothing while it does not wait.
-fn waiting(event: &StatementEvent) -> Option<String> {
+/// `for dbt build (pid 66618, alice, 12 s)` and `3 ahead of you`; nothing while it does not wait.
+fn waiting(event: &StatementEvent) -> Option<(Option<String>, Option<String>)> {
     if !matches!(event.state(), StatementState::Queued | StatementState::WaitingForFile) {
         return None;
     }
-    let whom = event.holder.as_ref().map(|holder| whom(holder));
     let ahead = (event.ahead > 0).then(|| format!("{} ahead of you", event.ahead));
-    match (whom, ahead) {
-        (Some(whom), Some(ahead)) => Some(format!("{whom}, {ahead}")),
-        (Some(whom), None) => Some(whom),
-        (None, Some(ahead)) => Some(format!("in line: {ahead}")),
-        (None, None) => Some("in line".to_owned()),
-    }
+    let whom = event.holder.as_ref().map(whom).or_else(|| ahead.is_none().then(|| "in line".to_owned()));
+    Some((whom, ahead))
 }
 
 #[cfg(test)]
@@ -128,9 +129,13 @@ mod tests {
             Holder { pid: 7, command: "dbt build".into(), user: "alice".into(), held_ms: 12_000, ..Holder::default() };
         let mut event = StatementEvent { ahead: 3, holder: Some(holder), ..StatementEvent::default() };
         event.set_state(StatementState::WaitingForFile);
-        assert_eq!(waiting(&event).as_deref(), Some("for dbt build (pid 7, alice, 12 s), 3 ahead of you"));
+        let told = |whom: Option<&str>, ahead: Option<&str>| Some((whom.map(str::to_owned), ahead.map(str::to_owned)));
+        let whom = Some("for dbt build (pid 7, alice, 12 s)");
+        assert_eq!(waiting(&event), told(whom, Some("3 ahead of you")));
         event.holder = None;
-        assert_eq!(waiting(&event).as_deref(), Some("in line: 3 ahead of you"));
+        assert_eq!(waiting(&event), told(None, Some("3 ahead of you")));
+        event.ahead = 0;
+        assert_eq!(waiting(&event), told(Some("in line"), None));
         event.set_state(StatementState::Running);
         assert_eq!(waiting(&event), None);
     }

@@ -118,8 +118,16 @@ fn map(map: &MapArray) -> Result<ArrayRef, ArrowError> {
     if !keys_are_text {
         return Ok(Arc::new(ListArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned())?));
     }
-    let entries = entries.as_struct().clone();
+    let entries = with_keys(entries.as_struct())?;
+    let field = Arc::new(field.as_ref().clone().with_data_type(entries.data_type().clone()));
     Ok(Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), *sorted)?))
+}
+
+/// The entries of a map, whose keys are never NULL.
+fn with_keys(entries: &StructArray) -> Result<StructArray, ArrowError> {
+    let fields = entries.fields().iter().enumerate();
+    let fields = fields.map(|(number, field)| field.as_ref().clone().with_nullable(number > 0)).collect::<Vec<_>>();
+    StructArray::try_new(fields.into(), entries.columns().to_vec(), entries.nulls().cloned())
 }
 
 /// A union has no form in JSON or CSV that keeps its tags: its text is shown.
