@@ -31,6 +31,6 @@ docs:
 bench *ARGS:
     bash benches/run.sh {{ARGS}}
 
-# Kill, stop and starve real processes for a long time.
+# Kill, stop and starve real processes for a long time: so many minutes each.
 soak MINUTES="10":
-    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release -p dbmux-testkit --run-ignored only
+    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release --profile soak -p dbmux --run-ignored only

@@ -1,69 +1,67 @@
-//! Measures dbmux, one figure a command, and prints it as one JSON object. `benches/run.sh` runs it beside the rivals.
+//! Measures dbmux beside its rivals, and prints one table. `benches/run.sh` builds what it needs and runs it; what is
+//! measured, and how, stands in `docs/benchmarks.md`.
+//!
+//! What always holds: the sides of a comparison run in turn, in this one run, on the same file system; a figure is the
+//! median of the rounds' own, unless its row says otherwise. Each row is a file in `row/`, a rival in a language of its
+//! own a script in `rivals/`.
 
+mod context;
 mod figures;
-mod lock;
-mod sql;
+mod machine;
+mod place;
+mod report;
+mod rival;
+mod row;
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::Parser;
+use crate::{context::Context, report::Format};
 
-/// One figure.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Measures dbmux beside its rivals.
 #[derive(Debug, Parser)]
-enum Figure {
-    /// Uncontended acquire and release, beside a bare flock pair.
-    LockAlone,
-    /// From release to the next one running, beside a blocking flock.
-    LockHandOff,
-    /// From the holder's SIGKILL to the next one running.
-    LockKilled,
-    /// One of this program's own processes.
-    #[command(hide = true)]
-    Worker {
-        /// What it does.
-        what: String,
-        /// Its lock's file.
-        path: PathBuf,
-    },
-    /// `SELECT 42` on an open session.
-    Select {
-        /// The `dbmux` binary.
-        dbmux: PathBuf,
-    },
-    /// 5 million rows of 3 columns to Arrow.
-    Scan {
-        /// The `dbmux` binary.
-        dbmux: PathBuf,
-    },
-    /// Acknowledged single-row inserts of 16 sessions.
-    Insert {
-        /// The `dbmux` binary.
-        dbmux: PathBuf,
-    },
-    /// Small reads and writes alone, and beside a heavy writer.
-    Beside {
-        /// The `dbmux` binary.
-        dbmux: PathBuf,
-    },
-    /// The broker's memory, idle and released, after a query over 20 million rows.
-    Memory {
-        /// The `dbmux` binary.
-        dbmux: PathBuf,
-    },
+#[command(args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    worker: Option<Worker>,
+    #[command(flatten)]
+    context: Option<Context>,
+    /// Only these rows.
+    #[arg(long, value_name = "ROW")]
+    only: Vec<String>,
+    /// One JSON object.
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// The README's table.
+    #[arg(long)]
+    markdown: bool,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let result = match Figure::parse() {
-        Figure::LockAlone => lock::alone()?,
-        Figure::LockHandOff => lock::hand_off()?,
-        Figure::LockKilled => lock::killed()?,
-        Figure::Worker { what, path } => return lock::worker(&what, &path),
-        Figure::Select { dbmux } => sql::select(&dbmux)?,
-        Figure::Scan { dbmux } => sql::scan(&dbmux)?,
-        Figure::Insert { dbmux } => sql::insert(&dbmux)?,
-        Figure::Beside { dbmux } => sql::beside(&dbmux)?,
-        Figure::Memory { dbmux } => sql::memory(&dbmux)?,
+/// What this program starts itself as.
+#[derive(Debug, Subcommand)]
+enum Worker {
+    /// A process with a lock, told what to do on standard input.
+    #[command(hide = true)]
+    Lock(row::peer::Arguments),
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Worker::Lock(lock)) = arguments.worker {
+        return row::peer::serve(&lock);
+    }
+    let context =
+        arguments.context.ok_or("--dbmux, --python, --rivals and --directory are needed: see benches/run.sh")?;
+    let format = match (arguments.json, arguments.markdown) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Markdown,
+        _ => Format::Table,
     };
-    println!("{result}");
-    Ok(())
+    let mut report = report::Report::new(machine::Machine::here(&context)?, context.quick);
+    for row in row::chosen(&arguments.only)? {
+        eprintln!("{}: {}", row.name, row.about);
+        report.add(row.name, (row.measure)(&context)?);
+    }
+    report.print(format)
 }

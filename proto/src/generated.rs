@@ -247,7 +247,7 @@ pub struct StatusReply {
     pub workers_min: u32,
     #[prost(uint32, tag = "18")]
     pub workers_max: u32,
-    /// Foreign processes that have the file now.
+    /// Who keeps the file: foreign processes that have it now; and, while somebody waits for it, our own sessions.
     #[prost(message, repeated, tag = "19")]
     pub holders: ::prost::alloc::vec::Vec<Holder>,
     /// Global settings that a session changed.

@@ -7,13 +7,14 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dbmux_client::{Client, ClientOptions};
+use dbmux_client::{Client, ClientOptions, blocking};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A place for one test. Its brokers end with it.
 pub struct Place {
     directory: tempfile::TempDir,
     binary: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Place {
@@ -23,7 +24,14 @@ impl Place {
         fs::create_dir(directory.path().join("run")).expect("a runtime directory");
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(directory.path().join("run"), private).expect("a private one");
-        Self { directory, binary: PathBuf::from(binary) }
+        Self { directory, binary: PathBuf::from(binary), environment: Vec::new() }
+    }
+
+    /// Gives every process that is started here a variable: what a broker shall be like, for example.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.push((variable.to_owned(), value.to_owned()));
+        self
     }
 
     /// A path in it.
@@ -47,10 +55,29 @@ impl Place {
     /// Makes a command run in this place.
     pub fn set_up(&self, command: &mut Command) {
         command.current_dir(self.directory.path());
-        command.env("DBMUX_RUNTIME_DIR", self.path("run")).env("HOME", self.directory.path());
+        command.env("HOME", self.directory.path());
         for name in ["DBMUX_WAIT", "DBMUX_PRIORITY", "DBMUX_LOG", "DBMUX_IDLE_TRANSACTION"] {
             command.env_remove(name);
         }
+        command.env("DBMUX_RUNTIME_DIR", self.path("run"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+    }
+
+    /// What `dbmux status DB --json` says.
+    pub fn status(&self, database: &str) -> serde_json::Value {
+        let output = self.run(["status", database, "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// Runs SQL that must fail: its exit code, and its error as `--json` gives it.
+    pub fn fails(&self, arguments: &[&str]) -> (i32, serde_json::Value) {
+        let output = self.run(arguments.iter().copied().chain(["--json"]));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{arguments:?} succeeded: {}", String::from_utf8_lossy(&output.stdout));
+        // Notes may stand before it.
+        let error = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        (output.status.code().unwrap_or(-1), error.unwrap_or_else(|| panic!("no error object in {text:?}")))
     }
 
     /// Runs `dbmux` to its end.
@@ -74,17 +101,33 @@ impl Place {
         assert!(output.status.success(), "{sql}: {error}");
     }
 
-    /// A client in this process. Its sockets are where `DBMUX_RUNTIME_DIR` of this process says.
+    /// A client in this process.
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        Client::open(self.path(database), ClientOptions { broker_program: Some(self.binary.clone()), ..options })
-            .expect("a client")
+        Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    /// A client in this process, without `async`.
+    pub fn blocking_client(&self, database: &str, options: ClientOptions) -> blocking::Client {
+        blocking::Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    fn options(&self, options: ClientOptions) -> ClientOptions {
+        ClientOptions {
+            broker_program: Some(self.binary.clone()),
+            runtime_directory: Some(self.path("run")),
+            working_directory: Some(self.directory.path().to_owned()),
+            ..options
+        }
     }
 
     /// The process ids of the brokers that run here.
     pub fn brokers(&self) -> Vec<Pid> {
+        self.sockets().iter().filter_map(|socket| broker_behind(socket)).collect()
+    }
+
+    fn sockets(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
-        let sockets = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock"));
-        sockets.filter_map(|socket| broker_behind(&socket)).collect()
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
     }
 
     /// Kills the brokers that run here, and waits until they are gone.
@@ -114,11 +157,10 @@ fn is_running(pid: Pid) -> bool {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let sockets = self.sockets();
         if std::thread::panicking() {
-            for entry in fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok) {
-                if entry.path().extension().is_some_and(|extension| extension == "log") {
-                    eprintln!("{}:\n{}", entry.path().display(), fs::read_to_string(entry.path()).unwrap_or_default());
-                }
+            for log in sockets.iter().map(|socket| socket.with_extension("log")) {
+                eprintln!("{}:\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
             }
         }
         for pid in self.brokers() {

@@ -10,12 +10,13 @@ use dbmux_engine::{
     Engine, EngineError, HelloReply, HelloRequest, Peer, Service, ServiceError, Session, SessionId, SessionOptions,
     StatsReply, StatusReply,
 };
-use dbmux_lock::{Lock, LockName, Mode, Request, Wait};
+use dbmux_lock::{Lock, LockError, LockName, Mode, Request, Wait};
 
 use crate::{
     core::Core,
     errors,
     lifecycle::{self, Locks},
+    locks,
     options::BrokerOptions,
     session::BrokerSession,
     status,
@@ -63,16 +64,12 @@ impl Broker {
 }
 
 fn take_locks(database: &Path, wait: Duration) -> Result<Locks, ServiceError> {
-    let lock_error = |error| lock_error(error, database);
+    let lock_error = |error: LockError| locks::error(&error, database);
     let owner = Arc::new(Lock::open_for_database(database, LockName::Owner).map_err(lock_error)?);
     let file = Arc::new(Lock::open_for_database(database, LockName::File).map_err(lock_error)?);
     let request = Request::new(Mode::Exclusive).wait(Wait::For(wait));
     let owned = owner.acquire(&request).map_err(lock_error)?;
     Ok(Locks { owner, owned, file })
-}
-
-fn lock_error(error: dbmux_lock::LockError, database: &Path) -> ServiceError {
-    crate::file::lock_error(&error, database)
 }
 
 #[async_trait::async_trait]
@@ -84,7 +81,8 @@ impl Service for Broker {
     ) -> Result<(HelloReply, Arc<dyn Session>), ServiceError> {
         let core = &self.core;
         if core.is_draining() {
-            return Err(errors::reconnect());
+            // For whom it still waits is for whom the next broker waits.
+            return Err(errors::reconnect().held_by(core.longest_in_file()));
         }
         let hello = completed(hello, peer);
         let working_directory = match hello.working_directory.as_str() {

@@ -11,12 +11,20 @@ use std::{
 
 use dbmux_engine::{Engine, EngineError, Holder, ServiceError, SessionId};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Admission, errors, file::File, lane::Lanes, options::BrokerOptions, session::BrokerSession,
-    stats::Counters, track::Phase,
+    admission::Admission,
+    deadline::Deadline,
+    errors::{self, Waited},
+    file::File,
+    floor::Floor,
+    lane::Lanes,
+    options::BrokerOptions,
+    session::BrokerSession,
+    stats::Counters,
+    track::{Line, Track},
 };
 
 /// What all parts of a broker share.
@@ -25,8 +33,7 @@ pub(crate) struct Core {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) file: Arc<File>,
     pub(crate) admission: Admission,
-    /// Statements share it; an exclusive one has it alone.
-    pub(crate) exclusive: Arc<RwLock<()>>,
+    pub(crate) floor: Floor,
     pub(crate) lanes: Lanes,
     pub(crate) counters: Counters,
     pub(crate) sessions: Mutex<HashMap<SessionId, Arc<BrokerSession>>>,
@@ -46,7 +53,7 @@ impl Core {
         Arc::new(Self {
             file: File::new(Arc::clone(&engine)),
             admission: Admission::new(limits),
-            exclusive: Arc::default(),
+            floor: Floor::default(),
             lanes: Lanes::new(),
             counters: Counters::new(),
             sessions: Mutex::default(),
@@ -87,16 +94,60 @@ impl Core {
         Ok(())
     }
 
-    /// The session whose statement has run longest: for whom others wait.
+    /// The session whose statement has run longest: for whom those in the queue wait.
     pub(crate) fn longest_running(&self) -> Option<Holder> {
-        let sessions: Vec<_> = self.sessions.lock().values().cloned().collect();
-        let longest = |session: &Arc<BrokerSession>| {
-            let tracks = session.tracks.lock();
-            let running = |phase| matches!(phase, Phase::Running | Phase::Sending);
-            tracks.values().filter(|track| running(track.phase())).map(|track| track.began).min()
-        };
-        let oldest =
-            sessions.iter().filter_map(|session| Some((longest(session)?, session))).min_by_key(|(began, _)| *began);
-        oldest.map(|(began, session)| session.as_holder(began.elapsed()))
+        self.longest(BrokerSession::runs_since)
+    }
+
+    /// The session that has kept the file longest: for whom those wait who want it released, or attached anew.
+    pub(crate) fn longest_in_file(&self) -> Option<Holder> {
+        self.longest(BrokerSession::keeps_file_since)
+    }
+
+    fn longest(&self, since: impl Fn(&BrokerSession) -> Option<Instant>) -> Option<Holder> {
+        let sessions = self.all_sessions();
+        let those = sessions.iter().filter_map(|session| Some((since(session)?, session)));
+        those.min_by_key(|(since, _)| *since).map(|(since, session)| session.as_holder(since))
+    }
+
+    /// The sessions of this moment. Nothing is locked while they are looked at.
+    pub(crate) fn all_sessions(&self) -> Vec<Arc<BrokerSession>> {
+        self.sessions.lock().values().cloned().collect()
+    }
+
+    /// Waits for a statement's turn: until it comes, its deadline passes, or it is cancelled.
+    pub(crate) async fn turn<T>(
+        &self,
+        turn: impl Future<Output = T>,
+        deadline: Deadline,
+        track: &Track,
+        ahead: impl Fn() -> usize,
+    ) -> Result<T, ServiceError> {
+        tokio::select! {
+            turn = turn => Ok(turn),
+            () = deadline.reached() => Err(self.out_of_time(deadline, ahead())),
+            () = track.cancel.cancelled() => Err(track.cancelled()),
+        }
+    }
+
+    /// For whom a statement in the queue waits; asked for every report on it.
+    pub(crate) fn line<A>(self: &Arc<Self>, ahead: A) -> impl Fn() -> Line + Send + use<A>
+    where
+        A: Fn() -> usize + Send + 'static,
+    {
+        // A statement must not keep the broker.
+        let core = Arc::downgrade(self);
+        move || Line { ahead: ahead(), holder: core.upgrade().and_then(|core| core.longest_running()) }
+    }
+
+    /// The error of a statement that finds no place in the queue.
+    pub(crate) fn queue_full(&self, depth: usize) -> ServiceError {
+        self.counters.queue_full();
+        errors::queue_full(&self.options.database, depth)
+    }
+
+    /// The error of a statement whose turn did not come in time.
+    pub(crate) fn out_of_time(&self, deadline: Deadline, ahead: usize) -> ServiceError {
+        Waited { database: &self.options.database, deadline }.out_of_time(ahead, self.longest_running())
     }
 }

@@ -1,6 +1,9 @@
 //! The errors that the broker itself gives, each with what helps to decide what to do next.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant, SystemTime},
+};
 
 use dbmux_engine::{EngineError, ErrorCode, Holder, ServiceError};
 
@@ -99,6 +102,17 @@ pub(crate) fn engine(error: EngineError, database: &Path) -> ServiceError {
 
 pub(crate) fn internal(message: impl Into<String>) -> ServiceError {
     ServiceError::new(ErrorCode::Internal, message)
+}
+
+/// Says since when a holder has what others wait for.
+pub(crate) fn set_since(holder: &mut Holder, since: Instant) {
+    let held = since.elapsed();
+    holder.held_ms = millis(held);
+    holder.since = SystemTime::now().checked_sub(held).map(rfc3339).unwrap_or_default();
+}
+
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

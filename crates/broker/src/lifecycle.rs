@@ -72,9 +72,7 @@ async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
         core.leave();
     }
     core.file.give_way(file_wanted);
-    if file_wanted || core.file.is_wanted() {
-        end_idlers(core).await;
-    }
+    end_idlers(core).await;
     if !core.sessions.lock().is_empty() {
         *empty_since = Instant::now();
     } else if empty_since.elapsed() >= core.options.idle_exit {
@@ -93,16 +91,21 @@ fn waits(lock: &Lock) -> bool {
     }
 }
 
-/// Ends transactions that are idle, and results that nobody reads, for longer than the limit: others wait for them.
+/// Ends transactions that are idle, and results that nobody reads, for longer than the limit, where others wait for them.
+///
+/// Both keep the file. An unread result keeps a place among those that run, and one on the floor, as well.
 async fn end_idlers(core: &Arc<Core>) {
+    let file_is_wanted = core.is_draining() || core.file.is_waited_for();
+    if !file_is_wanted && !core.floor.is_wanted() && core.admission.view().queued == 0 {
+        return;
+    }
     let limit = core.options.idle_transaction;
-    let sessions: Vec<_> = core.sessions.lock().values().cloned().collect();
-    for session in sessions {
+    for session in core.all_sessions() {
         for track in session.unread_results(limit) {
             tracing::info!(session = ?session.id, "ending a result that nobody reads");
             session.end_result(&track, errors::unread_result(limit));
         }
-        if session.idle_in_transaction(limit) {
+        if file_is_wanted && session.idle_in_transaction(limit) {
             tracing::info!(session = ?session.id, "ending an idle transaction");
             session.end_transaction(errors::idle_transaction(limit)).await;
         }
@@ -114,7 +117,7 @@ async fn drain(core: &Arc<Core>) {
     let began = Instant::now();
     loop {
         close_those_without_transaction(core);
-        let sessions: Vec<_> = core.sessions.lock().values().cloned().collect();
+        let sessions = core.all_sessions();
         if sessions.is_empty() {
             return;
         }

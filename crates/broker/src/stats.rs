@@ -2,12 +2,14 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::Duration,
 };
 
 use dbmux_engine::{Answer, ErrorCode, ServiceError, StatementKind, StatsReply};
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+
+use crate::track::Track;
 
 /// The longest time that the histograms tell apart, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
@@ -26,23 +28,31 @@ pub(crate) struct Counters {
     queue_full: AtomicU64,
     deadlines: AtomicU64,
     sessions_opened: AtomicU64,
-    answer_times: Mutex<Option<Histogram<u64>>>,
+    times: Mutex<Option<Times>>,
+}
+
+/// How long statements took, in microseconds.
+struct Times {
+    /// From its arrival until it ran: of those that did.
+    waits: Histogram<u64>,
+    /// From then until its answer began.
+    runs: Histogram<u64>,
 }
 
 /// A statement on its way; counted when it ends.
 pub(crate) struct Counted<'a> {
     counters: &'a Counters,
-    began: Instant,
 }
 
 impl Counters {
     pub(crate) fn new() -> Self {
-        let histogram = Histogram::new_with_max(LONGEST, 3).ok();
-        Self { answer_times: Mutex::new(histogram), ..Self::default() }
+        let histogram = || Histogram::new_with_max(LONGEST, 3).ok();
+        let times = histogram().zip(histogram()).map(|(waits, runs)| Times { waits, runs });
+        Self { times: Mutex::new(times), ..Self::default() }
     }
 
     pub(crate) fn begin(&self) -> Counted<'_> {
-        Counted { counters: self, began: Instant::now() }
+        Counted { counters: self }
     }
 
     pub(crate) fn queue_full(&self) {
@@ -78,10 +88,11 @@ impl Counters {
             sessions_opened: read(&self.sessions_opened),
             ..StatsReply::default()
         };
-        if let Some(times) = &*self.answer_times.lock() {
-            reply.run_p50_us = times.value_at_quantile(0.5);
-            reply.run_p99_us = times.value_at_quantile(0.99);
-            reply.run_max_us = times.max();
+        if let Some(Times { waits, runs }) = &*self.times.lock() {
+            let figures =
+                |times: &Histogram<u64>| (times.value_at_quantile(0.5), times.value_at_quantile(0.99), times.max());
+            (reply.wait_p50_us, reply.wait_p99_us, reply.wait_max_us) = figures(waits);
+            (reply.run_p50_us, reply.run_p99_us, reply.run_max_us) = figures(runs);
         }
         reply
     }
@@ -89,7 +100,7 @@ impl Counters {
 
 impl Counted<'_> {
     /// Counts what became of it, up to the begin of its answer.
-    pub(crate) fn end(self, outcome: &Result<Answer, ServiceError>) {
+    pub(crate) fn end(self, outcome: &Result<Answer, ServiceError>, track: &Track) {
         let counters = self.counters;
         counters.statements.fetch_add(1, Ordering::Relaxed);
         let counter = match outcome {
@@ -105,8 +116,15 @@ impl Counted<'_> {
             }
             _ => 0,
         };
-        if let Some(times) = &mut *counters.answer_times.lock() {
-            times.saturating_record(u64::try_from(self.began.elapsed().as_micros()).unwrap_or(LONGEST));
+        let Some(waited) = track.waited() else { return };
+        let ran = track.began.elapsed().saturating_sub(waited);
+        if let Some(Times { waits, runs }) = &mut *counters.times.lock() {
+            waits.saturating_record(micros(waited));
+            runs.saturating_record(micros(ran));
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(LONGEST)
 }

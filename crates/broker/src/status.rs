@@ -1,9 +1,16 @@
 //! What the broker is doing now.
 
+use std::{sync::Arc, time::Instant};
+
 use dbmux_engine::{Access, Holder, StatusReply};
 use dbmux_proto::{BrokerState, HolderKind, SessionStatus};
 
-use crate::{core::Core, errors::millis, session::BrokerSession, track::Phase};
+use crate::{
+    core::Core,
+    errors::{self, millis},
+    session::BrokerSession,
+    track::Phase,
+};
 
 pub(crate) async fn status(core: &Core) -> StatusReply {
     let admission = core.admission.view();
@@ -24,20 +31,30 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
         workers: u32::try_from(admission.workers).unwrap_or(u32::MAX),
         workers_min: u32::try_from(limits.workers_min).unwrap_or(u32::MAX),
         workers_max: u32::try_from(limits.workers_max).unwrap_or(u32::MAX),
-        settings: core.engine.changed_settings().into_iter().collect(),
+        settings: core.engine.settings().into_iter().collect(),
         memory_bytes: dbmux_os::process::resident_memory(std::process::id()).unwrap_or_default(),
         serial: core.options.serial,
         release_after_ms: millis(core.options.release_after),
         idle_exit_ms: millis(core.options.idle_exit),
-        holders: core.file.foreign_holders().await,
+        holders: holders(core).await,
         ..StatusReply::default()
     };
-    for session in core.sessions.lock().values() {
+    for session in core.all_sessions() {
         session.report(&mut reply);
     }
     reply.sessions.sort_by_key(|session| std::cmp::Reverse(session.age_ms));
     reply.queued.sort_by_key(|statement| std::cmp::Reverse(statement.elapsed_ms));
     reply
+}
+
+/// Who keeps the file from those who want it: foreign processes; and, while somebody waits, our own sessions.
+async fn holders(core: &Core) -> Vec<Holder> {
+    let mut holders = core.file.foreign_holders().await;
+    if core.is_draining() || core.file.is_waited_for() {
+        let keeps = |session: Arc<BrokerSession>| Some(session.as_holder(session.keeps_file_since()?));
+        holders.extend(core.all_sessions().into_iter().filter_map(keeps));
+    }
+    holders
 }
 
 fn state(core: &Core) -> BrokerState {
@@ -55,27 +72,28 @@ impl BrokerSession {
     }
 
     /// This session as the one for whom others wait.
-    pub(crate) fn as_holder(&self, held: std::time::Duration) -> Holder {
+    pub(crate) fn as_holder(&self, since: Instant) -> Holder {
         let mut holder = Holder {
             pid: self.identity.peer.pid,
             command: self.identity.command.clone(),
             user: self.identity.user.clone(),
-            held_ms: millis(held),
             part: format!("session {}", self.name()),
             ..Holder::default()
         };
         holder.set_kind(HolderKind::Session);
+        errors::set_since(&mut holder, since);
         holder
     }
 
     fn report(&self, reply: &mut StatusReply) {
-        for track in self.tracks.lock().values() {
+        let tracks: Vec<_> = self.tracks.lock().values().cloned().collect();
+        for track in tracks {
             let mut statement = track.status();
             statement.session = self.name();
             statement.pid = self.identity.peer.pid;
             statement.command.clone_from(&self.identity.command);
             match track.phase() {
-                Phase::Queued | Phase::WaitingForFile { .. } => reply.queued.push(statement),
+                Phase::Queued | Phase::WaitingForFile => reply.queued.push(statement),
                 Phase::Running | Phase::Sending => reply.running.push(statement),
                 Phase::Ended => {}
             }

@@ -1,18 +1,21 @@
 //! What becomes of one statement: kept while it waits and runs, shown to whoever watches it, reached to cancel it.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use dbmux_engine::{Holder, Interrupter, Priority, StatementEvent, StatementKind};
+use dbmux_engine::{Holder, Interrupter, Priority, ServiceError, StatementEvent, StatementKind};
 use dbmux_proto::{StatementState, StatementStatus};
 use futures::Stream;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::errors::millis;
+use crate::errors::{self, millis};
 
 /// How often a watcher hears of a statement that does not change.
 const EVENT_INTERVAL: Duration = Duration::from_millis(250);
@@ -20,16 +23,23 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(250);
 const SHOWN_TEXT: usize = 200;
 
 /// Where a statement is on its way.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Phase {
     #[default]
     Queued,
-    WaitingForFile {
-        holder: Option<Holder>,
-    },
+    WaitingForFile,
     Running,
     Sending,
     Ended,
+}
+
+/// For whom a statement waits.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Statements that go first.
+    pub(crate) ahead: usize,
+    /// Who has what it waits for.
+    pub(crate) holder: Option<Holder>,
 }
 
 /// One statement on its way.
@@ -40,7 +50,14 @@ pub(crate) struct Track {
     pub(crate) cancel: CancellationToken,
     text: String,
     phase: watch::Sender<Phase>,
-    ahead: Mutex<Option<Box<dyn Fn() -> usize + Send>>>,
+    /// Looks for whom it waits: asked anew for every report, for others come and go meanwhile.
+    line: Mutex<Option<Box<dyn Fn() -> Line + Send>>>,
+    /// It waits in a lane, not for its session.
+    merged: AtomicBool,
+    /// When it first ran.
+    ran: Mutex<Option<Instant>>,
+    /// Why it was cancelled, where its client did not ask for that.
+    told: Mutex<Option<ServiceError>>,
     kind: Mutex<Option<StatementKind>>,
     /// When the client last took a batch: a result that nobody reads keeps others waiting.
     last_read: Mutex<Instant>,
@@ -56,14 +73,32 @@ impl Track {
             cancel: CancellationToken::new(),
             text: sql.chars().take(SHOWN_TEXT).collect(),
             phase: watch::Sender::new(Phase::Queued),
-            ahead: Mutex::new(None),
+            line: Mutex::new(None),
+            merged: AtomicBool::new(false),
+            ran: Mutex::new(None),
+            told: Mutex::new(None),
             kind: Mutex::new(None),
             last_read: Mutex::new(Instant::now()),
             interrupter,
         })
     }
 
+    /// Enters a phase in which it waits for nobody.
     pub(crate) fn enter(&self, phase: Phase) {
+        if phase == Phase::Running {
+            self.ran.lock().get_or_insert_with(Instant::now);
+        }
+        *self.line.lock() = None;
+        self.set(phase);
+    }
+
+    /// Enters a phase in which it waits, and says how to find out for whom.
+    pub(crate) fn wait(&self, phase: Phase, line: impl Fn() -> Line + Send + 'static) {
+        *self.line.lock() = Some(Box::new(line));
+        self.set(phase);
+    }
+
+    fn set(&self, phase: Phase) {
         self.phase.send_if_modified(|present| {
             let changed = *present != phase;
             *present = phase;
@@ -72,20 +107,43 @@ impl Track {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.phase.borrow().clone()
+        *self.phase.borrow()
     }
 
-    /// Says how to count those ahead while the statement is queued.
-    pub(crate) fn count_ahead_with(&self, count: impl Fn() -> usize + Send + 'static) {
-        *self.ahead.lock() = Some(Box::new(count));
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.phase(), Phase::Running | Phase::Sending)
     }
 
-    pub(crate) fn ahead(&self) -> usize {
-        self.ahead.lock().as_ref().map_or(0, |count| count())
+    /// How long it waited before it ran; `None`: it never did.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.ran.lock().map(|ran| ran.duration_since(self.began))
+    }
+
+    /// Cancels it for a reason that its client is told.
+    pub(crate) fn end_because(&self, told: ServiceError) {
+        *self.told.lock() = Some(told);
+        self.cancel.cancel();
+    }
+
+    /// Why it was cancelled.
+    pub(crate) fn cancelled(&self) -> ServiceError {
+        self.told.lock().clone().unwrap_or_else(errors::cancelled)
+    }
+
+    fn line(&self) -> Line {
+        self.line.lock().as_ref().map(|line| line()).unwrap_or_default()
     }
 
     pub(crate) fn is(&self, kind: StatementKind) {
         *self.kind.lock() = Some(kind);
+    }
+
+    pub(crate) fn goes_into_a_lane(&self) {
+        self.merged.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_in_a_lane(&self) -> bool {
+        self.merged.load(Ordering::Relaxed)
     }
 
     pub(crate) fn was_read(&self) {
@@ -100,10 +158,13 @@ impl Track {
         let phase = self.phase();
         let mut event =
             StatementEvent { elapsed_ms: millis(self.began.elapsed()), progress: -1.0, ..Default::default() };
-        event.set_state(state(&phase));
+        event.set_state(state(phase));
         match phase {
-            Phase::Queued => event.ahead = u32::try_from(self.ahead()).unwrap_or(u32::MAX),
-            Phase::WaitingForFile { holder } => event.holder = holder,
+            Phase::Queued | Phase::WaitingForFile => {
+                let line = self.line();
+                event.ahead = u32::try_from(line.ahead).unwrap_or(u32::MAX);
+                event.holder = line.holder;
+            }
             Phase::Running | Phase::Sending => {
                 let progress = self.interrupter.progress();
                 event.progress = progress.percent;
@@ -116,13 +177,13 @@ impl Track {
     }
 
     pub(crate) fn status(&self) -> StatementStatus {
-        let event = self.event();
+        let progress = if self.is_running() { self.interrupter.progress().percent } else { -1.0 };
         StatementStatus {
             sql: self.text.clone(),
-            state: event.state,
+            state: state(self.phase()).into(),
             priority: proto_priority(self.priority).into(),
-            elapsed_ms: event.elapsed_ms,
-            progress: event.progress,
+            elapsed_ms: millis(self.began.elapsed()),
+            progress,
             kind: self.kind.lock().map_or(dbmux_proto::StatementKind::Unspecified, proto_kind).into(),
             ..StatementStatus::default()
         }
@@ -143,10 +204,10 @@ pub(crate) fn events(track: Arc<Track>) -> impl Stream<Item = StatementEvent> + 
     })
 }
 
-pub(crate) fn state(phase: &Phase) -> StatementState {
+fn state(phase: Phase) -> StatementState {
     match phase {
         Phase::Queued => StatementState::Queued,
-        Phase::WaitingForFile { .. } => StatementState::WaitingForFile,
+        Phase::WaitingForFile => StatementState::WaitingForFile,
         Phase::Running => StatementState::Running,
         Phase::Sending => StatementState::Sending,
         Phase::Ended => StatementState::Ended,

@@ -325,6 +325,9 @@ pub(crate) struct BrokerArgs {
     /// The engine's threads. Default: all cores but one.
     #[arg(long, env = "DBMUX_THREADS")]
     pub(crate) threads: Option<usize>,
+    /// Let DuckDB download the extensions that statements need. Without it a missing one is named, at once.
+    #[arg(long, env = "DBMUX_INSTALL_EXTENSIONS")]
+    pub(crate) install_extensions: bool,
 }
 
 #[cfg(feature = "duckdb")]

@@ -8,6 +8,7 @@ mod command;
 mod environment;
 mod exit;
 mod failure;
+mod log;
 mod render;
 mod split;
 mod terminal;
@@ -29,7 +30,10 @@ fn main() -> std::process::ExitCode {
     };
     let json = arguments.wants_json();
     terminal::set_up(&arguments.common, json);
-    let exit = command::run(arguments).unwrap_or_else(|failure| {
+    let done = log::set_up()
+        .map_err(|error| Failure::usage(format!("DBMUX_LOG: {error}")))
+        .and_then(|()| command::run(arguments));
+    let exit = done.unwrap_or_else(|failure| {
         render::error::show(&failure, json);
         failure.exit()
     });

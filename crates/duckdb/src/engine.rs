@@ -217,7 +217,9 @@ impl Engine for DuckDbEngine {
         insert::recognise(sql).map(|insert| insert.shape)
     }
 
-    fn changed_settings(&self) -> Vec<(String, String)> {
-        self.shared.settings.lock().clone().into_iter().collect()
+    fn settings(&self) -> Vec<(String, String)> {
+        let installs = ("autoinstall_known_extensions".to_owned(), self.options.install_extensions.to_string());
+        let changed = self.shared.settings.lock().clone();
+        std::iter::once(installs).chain(changed).collect()
     }
 }

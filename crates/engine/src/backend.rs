@@ -84,8 +84,9 @@ pub trait Engine: Send + Sync + 'static {
     /// `INSERT … VALUES` of constants or parameters and nothing else. `None` whenever in doubt.
     fn insert_shape(&self, sql: &str) -> Option<InsertShape>;
 
-    /// Global settings that differ from what the engine started with.
-    fn changed_settings(&self) -> Vec<(String, String)>;
+    /// The global settings that everybody should know of: those that clients changed since the engine started, and those
+    /// by which it may surprise.
+    fn settings(&self) -> Vec<(String, String)>;
 }
 
 /// Who opens a session, and how.

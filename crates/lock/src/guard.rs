@@ -1,6 +1,6 @@
 //! A lock that is held.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
 use dbmux_os::process::ProcessId;
 
@@ -46,6 +46,7 @@ pub struct Guard {
     ticket: Ticket,
     fence: FenceToken,
     died: Option<ProcessId>,
+    granted: Instant,
 }
 
 impl Guard {
@@ -57,7 +58,7 @@ impl Guard {
         fence: FenceToken,
         died: Option<ProcessId>,
     ) -> Self {
-        Self { inner, ground: Some(ground), slot, ticket, fence, died }
+        Self { inner, ground: Some(ground), slot, ticket, fence, died, granted: Instant::now() }
     }
 
     /// The fencing token.
@@ -105,7 +106,8 @@ impl Guard {
         failpoint::reached("entry cleared");
         ground.give_up(self.ticket.number)?;
         failpoint::reached("given back");
-        tracing::debug!(path = %path.display(), ticket = self.ticket.number, "given back");
+        let held = self.granted.elapsed();
+        tracing::debug!(path = %path.display(), ticket = self.ticket.number, ?held, "given back");
         Ok(())
     }
 }

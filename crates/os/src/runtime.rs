@@ -18,10 +18,18 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
 pub fn runtime_dir() -> Result<PathBuf, OsError> {
     let path = runtime_path();
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-    made.map_err(|error| OsError::path("make", &path, error))?;
-    check_private(&path)?;
+    make_private(&path)?;
     Ok(path)
+}
+
+/// Makes a directory that is ours alone where it is missing, and refuses one that is not.
+///
+/// # Errors
+/// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
+pub fn make_private(path: &Path) -> Result<(), OsError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| OsError::path("make", path, error))?;
+    check_private(path)
 }
 
 /// The same, without making or checking it.
@@ -49,8 +57,16 @@ fn check_private(path: &Path) -> Result<(), OsError> {
 /// # Errors
 /// When the path is too long for a socket.
 pub fn socket_path(database: &Path) -> Result<PathBuf, OsError> {
+    socket_path_in(&runtime_path(), database)
+}
+
+/// The same, in another runtime directory.
+///
+/// # Errors
+/// As [`socket_path`].
+pub fn socket_path_in(directory: &Path, database: &Path) -> Result<PathBuf, OsError> {
     let name = xxhash_rust::xxh3::xxh3_128(database.as_os_str().as_encoded_bytes());
-    let path = runtime_path().join(format!("{name:032x}.sock"));
+    let path = directory.join(format!("{name:032x}.sock"));
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
         let error = io::Error::new(io::ErrorKind::InvalidFilename, "too long for a socket; set DBMUX_RUNTIME_DIR");
         return Err(OsError::path("listen on", path, error));

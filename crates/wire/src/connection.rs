@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tonic::{Request, Status};
 
 use crate::{
-    flight::Memory,
+    memory::Memory,
     status::{internal, invalid, status},
 };
 

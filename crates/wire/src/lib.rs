@@ -13,6 +13,7 @@ mod control;
 mod details;
 mod error;
 mod flight;
+mod memory;
 mod serve;
 mod socket;
 mod status;

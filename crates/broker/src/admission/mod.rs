@@ -135,11 +135,6 @@ impl Waiting {
         (&mut self.granted).await.ok()
     }
 
-    /// How many go first.
-    pub(crate) fn ahead(&self) -> usize {
-        self.inner.lock().queue.ahead(self.place)
-    }
-
     /// Counts how many go first, for as long as anybody asks.
     pub(crate) fn counter(&self) -> impl Fn() -> usize + Send + use<> {
         let (place, inner) = (self.place, Arc::clone(&self.inner));
@@ -244,9 +239,9 @@ mod tests {
         let running = granted(admission.enter(Priority::Normal));
         let leaves = queued(admission.enter(Priority::Normal));
         let mut stays = queued(admission.enter(Priority::Normal));
-        assert_eq!(stays.ahead(), 1);
+        assert_eq!(stays.counter()(), 1);
         drop(leaves);
-        assert_eq!(stays.ahead(), 0);
+        assert_eq!(stays.counter()(), 0);
         drop(running);
         let permit = stays.granted().await;
         assert!(permit.is_some());

@@ -1,8 +1,12 @@
 //! Who else has the file: found through the kernel, shown to those who wait, and watched until it is gone.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use dbmux_engine::{EngineError, ErrorCode, Holder, ServiceError};
+use dbmux_engine::{Holder, ServiceError};
 use dbmux_lock::{Guard, Lock, LockError, Mode, Request, Wait};
 use dbmux_os::{
     OsError,
@@ -10,8 +14,10 @@ use dbmux_os::{
     process::{ExitWatch, ProcessId},
 };
 use dbmux_proto::HolderKind;
+use parking_lot::Mutex;
 
 use super::File;
+use crate::{errors, locks};
 
 /// How long one wait for the file lock lasts before it is looked whether anybody still wants it.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
@@ -26,9 +32,29 @@ pub(super) struct Foreign {
     pub(super) all: Vec<Holder>,
 }
 
+/// Since when each of them is known to have the file. The kernel does not tell since when a lock is held; a process's
+/// age is no answer, for a notebook that has run for days may have opened the file a moment ago.
+#[derive(Debug, Default)]
+pub(super) struct Sightings(Mutex<HashMap<ProcessId, Instant>>);
+
+impl Sightings {
+    /// Those that are here now; the others are forgotten.
+    fn update(&self, present: &[ProcessId]) {
+        let mut seen = self.0.lock();
+        seen.retain(|process, _| present.contains(process));
+        for process in present {
+            seen.entry(*process).or_insert_with(Instant::now);
+        }
+    }
+
+    fn since(&self, process: ProcessId) -> Option<Instant> {
+        self.0.lock().get(&process).copied()
+    }
+}
+
 /// Looks for other processes that have the file. Opens nothing.
-pub(super) async fn find(path: &Path) -> Foreign {
-    let path = path.to_owned();
+pub(super) async fn find(file: &File) -> Foreign {
+    let path = file.path.clone();
     let found = tokio::task::spawn_blocking(move || holders::holders_of(&path)).await;
     let found = match found {
         Ok(Ok(found)) => found,
@@ -42,16 +68,21 @@ pub(super) async fn find(path: &Path) -> Foreign {
         }
     };
     let others: Vec<_> = found.into_iter().filter(|holder| !holder.mine).collect();
-    let process = others.iter().find_map(|holder| match &holder.who {
+    let processes: Vec<_> = others.iter().filter_map(process_of).collect();
+    file.sightings.update(&processes);
+    let all: Vec<_> = others.iter().map(|found| show(found, &file.sightings)).collect();
+    Foreign { holder: all.first().cloned(), process: processes.first().copied(), all }
+}
+
+fn process_of(found: &FileHolder) -> Option<ProcessId> {
+    match &found.who {
         Who::Process(process) => Some(process.id),
         _ => None,
-    });
-    let all: Vec<_> = others.iter().map(show).collect();
-    Foreign { holder: all.first().cloned(), process, all }
+    }
 }
 
 /// A holder as it is shown.
-fn show(found: &FileHolder) -> Holder {
+fn show(found: &FileHolder, sightings: &Sightings) -> Holder {
     let mut holder =
         Holder { writes: found.access == holders::Access::Write, part: found.part.to_string(), ..Holder::default() };
     match &found.who {
@@ -63,8 +94,9 @@ fn show(found: &FileHolder) -> Holder {
             holder.working_directory =
                 process.working_directory.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             holder.stopped = process.stopped;
-            let held = process.started.elapsed().unwrap_or_default();
-            holder.held_ms = crate::errors::millis(held);
+            if let Some(since) = sightings.since(process.id) {
+                errors::set_since(&mut holder, since);
+            }
         }
         Who::OtherNamespace => holder.set_kind(HolderKind::OtherNamespace),
         Who::OtherHost => holder.set_kind(HolderKind::OtherHost),
@@ -96,33 +128,18 @@ pub(super) async fn take_file_lock(
     file: &Arc<File>,
     lock: &Arc<Lock>,
     tell: impl Fn(Option<Holder>),
-) -> Result<Option<Guard>, EngineError> {
+) -> Result<Option<Guard>, ServiceError> {
     let mut wait = Wait::Never;
     loop {
         let lock = Arc::clone(lock);
         let request = Request::new(Mode::Exclusive).wait(wait);
         let taken = tokio::task::spawn_blocking(move || lock.acquire(&request)).await;
-        match taken.map_err(|error| EngineError::Internal { message: error.to_string() })? {
+        match taken.map_err(|error| errors::internal(error.to_string()))? {
             Ok(guard) => return Ok(Some(guard)),
-            Err(error @ LockError::TimedOut { .. }) if file.is_wanted() => tell(holder_of(&error)),
+            Err(LockError::TimedOut { holder, .. }) if file.is_wanted() => tell(holder.as_deref().map(locks::holder)),
             Err(LockError::TimedOut { .. }) => return Ok(None),
-            Err(error) => return Err(EngineError::Io { path: file.path.clone(), message: error.to_string() }),
+            Err(error) => return Err(locks::error(&error, &file.path)),
         }
         wait = Wait::For(LOCK_WAIT);
     }
-}
-
-fn holder_of(_error: &LockError) -> Option<Holder> {
-    None
-}
-
-/// A lock's error, as a client sees it.
-pub(crate) fn lock_error(error: &LockError, database: &Path) -> ServiceError {
-    let code = match error {
-        LockError::TimedOut { .. } => ErrorCode::DatabaseLocked,
-        _ => ErrorCode::Internal,
-    };
-    let mut service = ServiceError::new(code, error.to_string());
-    service.0.db_path = database.display().to_string();
-    service
 }

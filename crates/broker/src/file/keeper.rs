@@ -4,17 +4,23 @@
 //! foreign reader has left, release when nobody has used the file for a while. It takes the database's *file* lock before
 //! it attaches, and drops it after it has released.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use dbmux_engine::{Access, Engine, EngineError, Holder};
+use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
 use dbmux_lock::{Guard, Lock};
 use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
 use super::{File, Need, foreign};
+use crate::errors;
 
 /// How often the lock of an attached file is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a file in use is looked at, at most.
+const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// The shortest and the longest pause between two attempts to attach a file that somebody else has.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
@@ -41,13 +47,16 @@ struct Keeper {
     options: KeeperOptions,
     guard: Option<Guard>,
     /// For whom it waited last, and how long the next pause is at most.
-    watched: Option<ProcessId>,
+    waited_for: Option<ProcessId>,
     pause: Duration,
+    /// When the lock of the attached file was looked at last.
+    watched: Instant,
 }
 
 /// Keeps the file until `shutdown`, and releases it then.
 pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
-    let mut keeper = Keeper { file, options, guard: None, watched: None, pause: BACK_OFF.0 };
+    let (waited_for, watched) = (None, Instant::now());
+    let mut keeper = Keeper { file, options, guard: None, waited_for, pause: BACK_OFF.0, watched };
     let shutdown = keeper.options.shutdown.clone();
     while !shutdown.is_cancelled() {
         match keeper.next() {
@@ -85,7 +94,11 @@ impl Keeper {
             None => Step::Wait,
             Some(_) if state.users == 0 && state.must_go() => Step::Release,
             Some(Access::ReadOnly) if state.wanted_to_write > 0 && !state.closed => Step::Upgrade,
-            Some(_) if state.users > 0 || wanted > 0 => Step::WaitFor(WATCH_INTERVAL),
+            // Nobody says so when the last one leaves, for that would cost every statement: looked at this often, an
+            // idle file is released in time.
+            Some(_) if state.users > 0 || wanted > 0 => {
+                Step::WaitFor(self.options.release_after.clamp(SHORTEST_LOOK, WATCH_INTERVAL))
+            }
             Some(_) => match self.options.release_after.checked_sub(state.last_used.elapsed()) {
                 Some(left) if !left.is_zero() => Step::WaitFor(left.min(WATCH_INTERVAL)),
                 _ => Step::Release,
@@ -104,12 +117,13 @@ impl Keeper {
         match self.try_attach(need).await {
             Ok(access) => self.attached(access),
             Err(EngineError::Locked { .. }) => {
-                let foreign = foreign::find(&self.file.path).await;
+                let foreign = foreign::find(&self.file).await;
                 self.let_file_lock_go();
                 self.wait_for(foreign).await;
             }
             Err(error) => {
                 self.let_file_lock_go();
+                let error = errors::engine(error, &self.file.path);
                 self.file.tell(|view| {
                     view.holder = None;
                     view.failure = Some((view.turn, error));
@@ -145,11 +159,13 @@ impl Keeper {
     /// A writer waits beside a read-only attachment. While a foreign reader is there, readers go on; when it has left,
     /// nobody enters until the last reader of ours is out, and the file is attached anew.
     async fn upgrade(&mut self) {
-        let foreign = foreign::find(&self.file.path).await;
+        let foreign = foreign::find(&self.file).await;
         if foreign.holder.is_some() {
             self.wait_for(foreign).await;
             return;
         }
+        // From here on our own readers are the ones who are waited for.
+        self.file.tell(|view| view.holder = None);
         if self.file.close() == 0 {
             self.release().await;
         }
@@ -173,9 +189,10 @@ impl Keeper {
         self.file.tell(|_| {});
     }
 
-    async fn watch(&self) {
-        let attached = self.file.attached().is_some();
-        if attached {
+    async fn watch(&mut self) {
+        let due = self.watched.elapsed() >= WATCH_INTERVAL;
+        if due && self.file.attached().is_some() {
+            self.watched = Instant::now();
             let file = Arc::clone(&self.file);
             let _ = tokio::task::spawn_blocking(move || file.verify(true)).await;
         }
@@ -186,9 +203,9 @@ impl Keeper {
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
         self.file.tell(|view| view.holder.clone_from(&holder));
-        if process != self.watched {
+        if process != self.waited_for {
             // Somebody else, or nobody any more: whoever had it went while it was looked for.
-            self.watched = process;
+            self.waited_for = process;
             self.pause = BACK_OFF.0;
         }
         let pause = foreign::jittered(self.pause);
@@ -200,7 +217,7 @@ impl Keeper {
     }
 
     /// `None`: nobody wants it any more.
-    async fn take_file_lock(&self) -> Result<Option<Guard>, EngineError> {
+    async fn take_file_lock(&self) -> Result<Option<Guard>, ServiceError> {
         foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>| {
             self.file.tell(|view| view.holder = holder);
         })

@@ -23,14 +23,13 @@ use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-pub(crate) use self::{
-    foreign::lock_error,
-    keeper::{KeeperOptions, keep},
-};
+use self::foreign::Sightings;
+pub(crate) use self::keeper::{KeeperOptions, keep};
 use crate::{
+    core::Core,
     deadline::Deadline,
     errors::{self, Waited},
-    track::{Phase, Track},
+    track::{Line, Phase, Track},
 };
 
 /// What a statement needs of the file.
@@ -48,6 +47,7 @@ pub(crate) struct File {
     view: watch::Sender<View>,
     /// Wakes the keeper: somebody waits to enter, or the last one has left.
     kick: Notify,
+    sightings: Sightings,
     attaches: AtomicU64,
     releases: AtomicU64,
 }
@@ -73,7 +73,7 @@ struct View {
     /// Raised by each change of whatever they wait for.
     turn: u64,
     holder: Option<Holder>,
-    failure: Option<(u64, EngineError)>,
+    failure: Option<(u64, ServiceError)>,
 }
 
 /// The right to use the attached file; it stays attached until this is dropped.
@@ -105,6 +105,7 @@ impl File {
             }),
             view: watch::Sender::new(View::default()),
             kick: Notify::new(),
+            sightings: Sightings::default(),
             attaches: AtomicU64::new(0),
             releases: AtomicU64::new(0),
         })
@@ -133,37 +134,47 @@ impl File {
     /// # Errors
     /// The attach's own error; `DATABASE_LOCKED` with the holder at the deadline.
     pub(crate) async fn enter(
-        self: &Arc<Self>,
+        core: &Arc<Core>,
         need: Need,
         deadline: Deadline,
         track: &Track,
     ) -> Result<FileUse, ServiceError> {
-        if let Some(entered) = self.try_enter(need)? {
+        let file = &core.file;
+        if let Some(entered) = file.try_enter(need)? {
             return Ok(entered);
         }
-        let mut view = self.view.subscribe();
+        let mut view = file.view.subscribe();
         let since = view.borrow_and_update().turn;
-        let _demand = Demand::new(self, need);
+        let _demand = Demand::new(file, need);
+        let waits_for = Arc::downgrade(core);
+        let line = move || Line { ahead: 0, holder: waits_for.upgrade().and_then(|core| Self::waited_for(&core)) };
+        track.wait(Phase::WaitingForFile, line);
         loop {
-            if let Some(entered) = self.try_enter(need)? {
+            if let Some(entered) = file.try_enter(need)? {
                 return Ok(entered);
             }
-            self.kick.notify_one();
+            file.kick.notify_one();
             tokio::select! {
                 _ = view.changed() => {}
-                () = deadline.reached() => return Err(self.gave_up(deadline)),
-                () = track.cancel.cancelled() => return Err(errors::cancelled()),
+                () = deadline.reached() => return Err(Self::gave_up(core, deadline)),
+                () = track.cancel.cancelled() => return Err(track.cancelled()),
             }
             let seen = view.borrow_and_update().clone();
-            match seen.failure {
-                Some((turn, error)) if turn > since => return Err(errors::engine(error, &self.path)),
-                _ => track.enter(Phase::WaitingForFile { holder: seen.holder }),
+            if let Some((turn, error)) = seen.failure
+                && turn > since
+            {
+                return Err(error);
             }
         }
     }
 
-    fn gave_up(&self, deadline: Deadline) -> ServiceError {
-        Waited { database: &self.path, deadline }.locked(self.holder())
+    /// For whom those wait who cannot enter: a process that has the file, else the session that keeps it as it is.
+    fn waited_for(core: &Core) -> Option<Holder> {
+        core.file.holder().or_else(|| core.longest_in_file())
+    }
+
+    fn gave_up(core: &Core, deadline: Deadline) -> ServiceError {
+        Waited { database: &core.file.path, deadline }.locked(Self::waited_for(core))
     }
 
     fn try_enter(self: &Arc<Self>, need: Need) -> Result<Option<FileUse>, ServiceError> {
@@ -197,9 +208,15 @@ impl File {
         state.wanted_to_read + state.wanted_to_write > 0
     }
 
+    /// Somebody waits, here or outside, for the file to be released or attached anew.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        let state = self.state.lock();
+        state.giving_way || state.wanted_to_read + state.wanted_to_write > 0
+    }
+
     /// The foreign processes that have the file now.
     pub(crate) async fn foreign_holders(&self) -> Vec<Holder> {
-        foreign::find(&self.path).await.all
+        foreign::find(self).await.all
     }
 
     /// Whether the path still names the attached file; with `thorough`, whether our lock is still there. When not, nobody

@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,14 +25,15 @@ use dbmux_engine::{
     Answer, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind, StatementRequest,
 };
 use parking_lot::Mutex;
-use tokio::sync::{OwnedRwLockReadGuard, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     core::Core,
     deadline::Deadline,
-    errors::{self, Waited},
-    file::{FileUse, Need},
-    session::{BrokerSession, Registered},
+    errors,
+    file::{File, FileUse, Need},
+    floor::OnFloor,
+    session::{BrokerSession, Registered, step_on_floor},
     track::{Phase, Track},
 };
 
@@ -51,7 +52,7 @@ pub(crate) struct Item {
     claim: Arc<Claim>,
     /// Both are held until the statement is acknowledged.
     _file: FileUse,
-    _beside: OwnedRwLockReadGuard<()>,
+    _floor: OnFloor,
 }
 
 /// Who decides about an item: its lane, or the client that gives up.
@@ -70,11 +71,35 @@ impl Claim {
 /// All lanes of a broker.
 pub(crate) struct Lanes {
     lanes: Mutex<HashMap<InsertShape, mpsc::UnboundedSender<Item>>>,
+    waiting: Waiting,
+}
+
+/// How many inserts are on their way: the lanes' queues are bounded together.
+#[derive(Default)]
+struct Waiting(AtomicUsize);
+
+impl Waiting {
+    /// Answers with how many there are when that is too many.
+    fn enter(&self, limit: usize) -> Result<Counted<'_>, usize> {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(self);
+        // One that is not kept waiting by others is no queue.
+        if before > 0 && before >= limit { Err(before) } else { Ok(counted) }
+    }
+}
+
+/// Counted until it is dropped.
+struct Counted<'a>(&'a Waiting);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Lanes {
     pub(crate) fn new() -> Self {
-        Self { lanes: Mutex::default() }
+        Self { lanes: Mutex::default(), waiting: Waiting::default() }
     }
 
     /// The shape of a statement that may go into a lane.
@@ -82,9 +107,14 @@ impl Lanes {
         &self,
         core: &Core,
         session: &BrokerSession,
+        track: &Track,
         request: &StatementRequest,
     ) -> Option<InsertShape> {
-        if core.options.serial || request.read_only || session.identity.read_only || !session.is_plain() {
+        if core.options.serial || request.read_only || session.identity.read_only {
+            return None;
+        }
+        // What is under way in the session may be a BEGIN.
+        if !session.is_plain() || session.is_busy_beside(track) {
             return None;
         }
         match request.prepared {
@@ -103,14 +133,10 @@ impl Lanes {
         deadline: Deadline,
     ) -> Result<Answer, ServiceError> {
         let track = Arc::clone(&registered.track);
-        let beside = tokio::select! {
-            guard = Arc::clone(&core.exclusive).read_owned() => guard,
-            () = deadline.reached() => {
-                return Err(Waited { database: &core.options.database, deadline }.out_of_time(0, core.longest_running()));
-            }
-            () = track.cancel.cancelled() => return Err(errors::cancelled()),
-        };
-        let file = core.file.enter(Need::Write, deadline, &track).await?;
+        track.goes_into_a_lane();
+        let _place = self.waiting.enter(core.options.queue).map_err(|depth| core.queue_full(depth))?;
+        let floor = step_on_floor(core, core.floor.beside(), &track, deadline).await?;
+        let file = File::enter(core, Need::Write, deadline, &track).await?;
         let sql = match request.prepared.and_then(|id| registered.session.prepared_insert(id)) {
             Some((_, text)) => text,
             None => request.sql.into(),
@@ -125,7 +151,7 @@ impl Lanes {
             track: Arc::clone(&track),
             claim: Arc::clone(&claim),
             _file: file,
-            _beside: beside,
+            _floor: floor,
         };
         track.is(StatementKind::Write);
         self.put(core, shape, item);
@@ -171,10 +197,8 @@ async fn wait(
     let lost = |_| Err(errors::internal("the lane ended without an answer"));
     let gave_up = tokio::select! {
         outcome = &mut outcome => return outcome.unwrap_or_else(lost),
-        () = deadline.reached() => {
-            Waited { database: &core.options.database, deadline }.out_of_time(0, core.longest_running())
-        }
-        () = track.cancel.cancelled() => errors::cancelled(),
+        () = deadline.reached() => core.out_of_time(deadline, 0),
+        () = track.cancel.cancelled() => track.cancelled(),
     };
     if claim.become_if_waiting(LEFT) {
         return Err(gave_up);

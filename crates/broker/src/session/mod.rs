@@ -6,6 +6,8 @@
 mod run;
 mod stream;
 
+pub(crate) use self::run::step_on_floor;
+
 use std::{
     collections::HashMap,
     pin::Pin,
@@ -59,6 +61,7 @@ pub(crate) struct BrokerSession {
 /// What a session keeps from one statement to the next.
 pub(crate) struct Kept {
     pub(crate) state: SessionState,
+    pub(crate) transaction_since: Option<Instant>,
     /// The open transaction keeps the file attached.
     pub(crate) file: Option<FileUse>,
     pub(crate) last_active: Instant,
@@ -66,6 +69,22 @@ pub(crate) struct Kept {
     /// Told to the client once, at its next statement.
     pub(crate) ended_by_us: Option<ServiceError>,
     pub(crate) closed: bool,
+}
+
+impl Kept {
+    /// The engine's word on the session, after whatever it did.
+    fn is_now(&mut self, state: SessionState) {
+        self.transaction_since = match self.transaction_since {
+            Some(since) if state.in_transaction => Some(since),
+            _ => state.in_transaction.then(Instant::now),
+        };
+        self.state = state;
+    }
+
+    /// What the client has to be told before anything else is done for it.
+    fn objection(&mut self) -> Option<ServiceError> {
+        self.ended_by_us.take().or_else(|| self.closed.then(errors::session_lost))
+    }
 }
 
 /// A prepared statement, as the broker knows it.
@@ -120,6 +139,7 @@ impl BrokerSession {
         };
         let kept = Kept {
             state: SessionState::default(),
+            transaction_since: None,
             file: None,
             last_active: Instant::now(),
             statements: 0,
@@ -159,6 +179,11 @@ impl BrokerSession {
         !state.in_transaction && !state.has_state
     }
 
+    /// Another statement of it is on its way, and not in a lane.
+    pub(crate) fn is_busy_beside(&self, track: &Track) -> bool {
+        self.tracks.lock().values().any(|other| other.id != track.id && !other.is_in_a_lane())
+    }
+
     /// A statement that was prepared for later.
     pub(crate) fn prepared(&self, id: PreparedId) -> Option<Prepared> {
         self.prepared.lock().get(&id).map(|known| known.prepared.clone())
@@ -193,8 +218,19 @@ impl BrokerSession {
 
     /// Ends a result that nobody reads.
     pub(crate) fn end_result(&self, track: &Track, told: ServiceError) {
-        self.kept.lock().ended_by_us = Some(told);
-        self.cancel_one(track);
+        track.end_because(told);
+        self.running.interrupt(track.id);
+    }
+
+    /// Since when it keeps the file: by an open transaction, or by a statement that runs.
+    pub(crate) fn keeps_file_since(&self) -> Option<Instant> {
+        let transaction = self.kept.lock().transaction_since;
+        [transaction, self.runs_since()].into_iter().flatten().min()
+    }
+
+    /// Since when a statement of it is on its way that runs now.
+    pub(crate) fn runs_since(&self) -> Option<Instant> {
+        self.tracks.lock().values().filter(|track| track.is_running()).map(|track| track.began).min()
     }
 
     async fn roll_back(
@@ -204,12 +240,12 @@ impl BrokerSession {
     ) {
         let rolled = tokio::task::spawn_blocking(move || {
             let outcome = session.roll_back();
-            (outcome, session.state())
+            (outcome, session)
         })
         .await;
         let mut kept = self.kept.lock();
-        match rolled {
-            Ok((Ok(()), state)) => kept.state = state,
+        match &rolled {
+            Ok((Ok(()), session)) => kept.is_now(session.state()),
             Ok((Err(error), _)) => tracing::warn!(%error, session = ?self.id, "a transaction could not be rolled back"),
             Err(error) => tracing::error!(%error, session = ?self.id, "the engine panicked in a roll-back"),
         }
@@ -217,6 +253,9 @@ impl BrokerSession {
         if let Some(told) = told {
             kept.ended_by_us = Some(told);
         }
+        drop(kept);
+        // Only now may another statement of the session go on: it must see that its transaction is gone.
+        drop(rolled);
     }
 }
 

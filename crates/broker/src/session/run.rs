@@ -4,20 +4,22 @@
 //! is becomes known when it is prepared, and that needs the file; so one that turns out to need more than it has (the
 //! file for writing, the database for itself) comes back, gets it, and goes on where it was.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use dbmux_engine::{
     Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ServiceError, StatementRequest,
 };
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+use futures::FutureExt;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{BrokerSession, Known, Registered, stream};
 use crate::{
     admission::{Entry, Permit},
     core::Core,
     deadline::Deadline,
-    errors::{self, Waited},
-    file::{FileUse, Need},
+    errors,
+    file::{File, FileUse, Need},
+    floor::OnFloor,
     track::{Phase, Track},
 };
 
@@ -26,27 +28,13 @@ const UNREAD: Duration = Duration::from_secs(1);
 
 pub(crate) type Turn = OwnedMutexGuard<Box<dyn EngineSession>>;
 
-/// Whether others may run beside it.
-#[expect(dead_code, reason = "held, not read")]
-pub(crate) enum Beside {
-    Others(OwnedRwLockReadGuard<()>),
-    Nobody(OwnedRwLockWriteGuard<()>),
-    /// An open transaction: it already is beside whoever is there.
-    Transaction,
-}
-
 /// What a statement has when it runs.
 pub(crate) struct Rights {
     pub(crate) file: Option<FileUse>,
-    pub(crate) beside: Beside,
+    /// `None`: it belongs to an open transaction, which already is beside whoever is there.
+    pub(crate) floor: Option<OnFloor>,
     #[expect(dead_code, reason = "held, not read")]
     permit: Option<Permit>,
-}
-
-impl Rights {
-    pub(crate) fn alone(&self) -> bool {
-        matches!(self.beside, Beside::Nobody(_))
-    }
 }
 
 /// What an unfinished statement still needs.
@@ -64,12 +52,13 @@ pub(crate) async fn run(
     session.begin_statement(&core)?;
     let registered = Registered::new(&session, &request, core.options.max_inflight)?;
     let deadline = registered.deadline(&request);
+    let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
-    let outcome = match core.lanes.accepts(&core, &session, &request) {
+    let outcome = match core.lanes.accepts(&core, &session, &track, &request) {
         Some(shape) => core.lanes.insert(&core, shape, request, registered, deadline).await,
         None => run_alone(&core, registered, request, deadline).await,
     };
-    counted.end(&outcome);
+    counted.end(&outcome, &track);
     outcome
 }
 
@@ -82,6 +71,7 @@ async fn run_alone(
     let session = Arc::clone(&registered.session);
     let track = Arc::clone(&registered.track);
     let mut turn = take_turn(&session, &track, deadline).await?;
+    session.go_on()?;
     let mut rights = acquire(core, &session, &request, &track, deadline).await?;
     let mut job = stream::Job::new(registered, request, deadline);
     loop {
@@ -112,7 +102,7 @@ pub(crate) async fn take_turn(
         tokio::select! {
             turn = &mut turn => return Ok(turn),
             () = deadline.reached() => return Err(errors::session_busy()),
-            () = track.cancel.cancelled() => return Err(errors::cancelled()),
+            () = track.cancel.cancelled() => return Err(track.cancelled()),
             () = tokio::time::sleep(UNREAD) => {}
         }
         let unread = |other: &Arc<Track>| other.phase() == Phase::Sending && other.unread_for() >= UNREAD;
@@ -130,37 +120,43 @@ async fn acquire(
     deadline: Deadline,
 ) -> Result<Rights, ServiceError> {
     if session.in_transaction() {
-        return Ok(Rights { file: None, beside: Beside::Transaction, permit: None });
+        return Ok(Rights { file: None, floor: None, permit: None });
     }
     let permit = admit(core, track, deadline).await?;
-    let beside = tokio::select! {
-        guard = Arc::clone(&core.exclusive).read_owned() => Beside::Others(guard),
-        () = deadline.reached() => return Err(out_of_time(core, deadline, 0)),
-        () = track.cancel.cancelled() => return Err(errors::cancelled()),
-    };
+    let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
     if request.read_only || session.identity.read_only {
         core.must_exist()?;
     }
-    let file = core.file.enter(Need::Read, deadline, track).await?;
-    Ok(Rights { file: Some(file), beside, permit: Some(permit) })
+    let file = File::enter(core, Need::Read, deadline, track).await?;
+    Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) })
 }
 
 /// Waits for a place among those that run.
 pub(crate) async fn admit(core: &Arc<Core>, track: &Track, deadline: Deadline) -> Result<Permit, ServiceError> {
-    let entry = core.admission.enter(track.priority).map_err(|full| {
-        core.counters.queue_full();
-        errors::queue_full(&core.options.database, full.depth)
-    })?;
+    let entry = core.admission.enter(track.priority).map_err(|full| core.queue_full(full.depth))?;
     let mut waiting = match entry {
         Entry::Granted(permit) => return Ok(permit),
         Entry::Queued(waiting) => waiting,
     };
-    track.count_ahead_with(waiting.counter());
-    tokio::select! {
-        permit = waiting.granted() => permit.ok_or_else(errors::reconnect),
-        () = deadline.reached() => Err(out_of_time(core, deadline, waiting.ahead())),
-        () = track.cancel.cancelled() => Err(errors::cancelled()),
+    let ahead = waiting.counter();
+    track.wait(Phase::Queued, core.line(ahead));
+    let ahead = waiting.counter();
+    core.turn(waiting.granted(), deadline, track, ahead).await?.ok_or_else(errors::reconnect)
+}
+
+/// Waits for a place on the floor.
+pub(crate) async fn step_on_floor(
+    core: &Arc<Core>,
+    place: impl Future<Output = OnFloor>,
+    track: &Track,
+    deadline: Deadline,
+) -> Result<OnFloor, ServiceError> {
+    let mut place = std::pin::pin!(place);
+    if let Some(place) = place.as_mut().now_or_never() {
+        return Ok(place);
     }
+    track.wait(Phase::Queued, core.line(|| 0));
+    core.turn(place, deadline, track, || 0).await
 }
 
 async fn acquire_more(
@@ -174,24 +170,15 @@ async fn acquire_more(
         Lacks::TheFileForWriting => {
             // Ours must go first: the file is attached anew.
             drop(had.file);
-            let file = core.file.enter(Need::Write, deadline, track).await?;
+            let file = File::enter(core, Need::Write, deadline, track).await?;
             Ok(Rights { file: Some(file), ..had })
         }
         Lacks::TheDatabaseForItself => {
-            drop(had.beside);
-            track.enter(Phase::Queued);
-            let guard = tokio::select! {
-                guard = Arc::clone(&core.exclusive).write_owned() => guard,
-                () = deadline.reached() => return Err(out_of_time(core, deadline, core.admission.view().running)),
-                () = track.cancel.cancelled() => return Err(errors::cancelled()),
-            };
-            Ok(Rights { beside: Beside::Nobody(guard), ..had })
+            drop(had.floor);
+            let floor = step_on_floor(core, core.floor.alone(), track, deadline).await?;
+            Ok(Rights { floor: Some(floor), ..had })
         }
     }
-}
-
-fn out_of_time(core: &Core, deadline: Deadline, ahead: usize) -> ServiceError {
-    Waited { database: &core.options.database, deadline }.out_of_time(ahead, core.longest_running())
 }
 
 /// What the prepared statement still needs, given what it has.
@@ -203,8 +190,7 @@ pub(crate) fn lacks(prepared: &Prepared, rights: &Rights, read_only: bool) -> Re
     if rights.file.as_ref().is_some_and(|file| file.access == Access::ReadOnly) {
         return Ok(Some(Lacks::TheFileForWriting));
     }
-    let in_transaction = matches!(rights.beside, Beside::Transaction);
-    if prepared.kind == Exclusive && !rights.alone() && !in_transaction {
+    if prepared.kind == Exclusive && rights.floor.as_ref().is_some_and(|floor| !floor.alone()) {
         return Ok(Some(Lacks::TheDatabaseForItself));
     }
     Ok(None)
@@ -215,17 +201,20 @@ impl BrokerSession {
     fn begin_statement(&self, core: &Core) -> Result<(), ServiceError> {
         let mut kept = self.kept.lock();
         kept.last_active = std::time::Instant::now();
-        if let Some(told) = kept.ended_by_us.take() {
-            return Err(told);
-        }
-        if kept.closed {
-            return Err(errors::session_lost());
+        if let Some(objection) = kept.objection() {
+            return Err(objection);
         }
         if core.is_draining() && !kept.state.in_transaction {
             return Err(errors::reconnect());
         }
         kept.statements += 1;
         Ok(())
+    }
+
+    /// Asked again when its turn has come: while it waited, the session may have been closed, or its transaction ended.
+    /// What was to be part of that transaction must not happen by itself.
+    fn go_on(&self) -> Result<(), ServiceError> {
+        self.kept.lock().objection().map_or(Ok(()), Err)
     }
 
     pub(super) async fn prepare_only(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
@@ -236,6 +225,7 @@ impl BrokerSession {
         let deadline = registered.deadline(&request);
         let track = Arc::clone(&registered.track);
         let mut turn = take_turn(&me, &track, deadline).await?;
+        me.go_on()?;
         let rights = acquire(&core, &me, &request, &track, deadline).await?;
         let text = sql.to_owned();
         let prepared = tokio::task::spawn_blocking(move || {

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     BrokerSession, Registered,
-    run::{Beside, Lacks, Rights, Turn, lacks},
+    run::{Lacks, Rights, Turn, lacks},
 };
 use crate::{core::Core, deadline::Deadline, errors, track::Phase};
 
@@ -131,20 +131,19 @@ impl Thread {
         let running = self.job.registered.session.running.clone();
         track.enter(Phase::Running);
         running.begin(track.id);
-        let outcome = if track.cancel.is_cancelled() { Err(errors::cancelled()) } else { self.advance() };
+        let outcome = if track.cancel.is_cancelled() { Err(track.cancelled()) } else { self.advance() };
         running.end();
         if let Ok(End::Lacks(what)) = outcome {
             let Self { job, turn, rights, reply, .. } = self;
             send(reply, Ok(Started::Lacks { what, job: Box::new(job), turn, rights }));
             return;
         }
-        let session = Arc::clone(&self.job.registered.session);
         let reply = self.settle();
         match outcome {
             Err(error) => send(reply, Err(error)),
             Ok(End::Whole(head, batches)) => send(reply, Ok(Started::Answered(whole(head, batches)))),
             Ok(End::Streamed(rows, failure, outcome)) => {
-                *failure.lock() = outcome.err().map(|error| session.kept.lock().ended_by_us.take().unwrap_or(error));
+                *failure.lock() = outcome.err();
                 drop(rows);
             }
             Ok(End::Lacks(_)) => {}
@@ -156,7 +155,7 @@ impl Thread {
         let Self { job, turn, mut rights, reply, .. } = self;
         {
             let mut kept = job.registered.session.kept.lock();
-            kept.state = turn.state();
+            kept.is_now(turn.state());
             match (kept.state.in_transaction, &kept.file) {
                 (true, None) => kept.file = rights.file.take(),
                 (true, Some(_)) => {}
@@ -246,7 +245,7 @@ impl Thread {
     fn execute(&mut self, prepared: Prepared, last: bool) -> Result<Option<End>, EngineError> {
         self.job.registered.track.is(prepared.kind);
         let read_only = self.job.request.read_only;
-        if self.turn.state().in_transaction && !matches!(self.rights.beside, Beside::Transaction) {
+        if self.turn.state().in_transaction && self.rights.floor.is_some() {
             // BEGIN stood in the same text.
         } else if let Some(what) = lacks(&prepared, &self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
@@ -293,7 +292,7 @@ fn acknowledge(core: &Core, kind: StatementKind) -> Result<(), EngineError> {
 
 fn translate(core: &Core, job: &Job, error: EngineError) -> ServiceError {
     if matches!(error, EngineError::Interrupted) && job.registered.track.cancel.is_cancelled() {
-        return errors::cancelled();
+        return job.registered.track.cancelled();
     }
     if let EngineError::Fatal { message } = &error {
         tracing::error!(%message, "the engine cannot be trusted any more; the broker leaves");
@@ -304,7 +303,8 @@ fn translate(core: &Core, job: &Job, error: EngineError) -> ServiceError {
 
 fn begin_stream(job: &Job, reply: &mut Option<Reply>, head: Head) -> (mpsc::Sender<RecordBatch>, Failure) {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    let failure = Failure::default();
+    // So it is if the thread ends without a word: a result that was cut off must not look like a whole one.
+    let failure = Arc::new(Mutex::new(Some(errors::internal("the statement's thread ended before its result did"))));
     let Registered { session, track } = &job.registered;
     track.was_read();
     track.enter(Phase::Sending);

@@ -129,7 +129,7 @@ fn engine_options(args: &BrokerArgs) -> DuckDbOptions {
         storage_version: args.storage_version.clone(),
         threads: args.threads,
         memory_limit: args.memory_limit.clone(),
-        ..DuckDbOptions::default()
+        install_extensions: args.install_extensions,
     }
 }
 

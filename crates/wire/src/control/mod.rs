@@ -100,8 +100,11 @@ fn agree(theirs: Option<ProtocolVersion>, version: &str) -> Result<ProtocolVersi
             env!("CARGO_PKG_VERSION"),
         ),
     );
-    let newer = theirs.major > PROTOCOL_MAJOR;
-    Err(status(error.suggest(if newer { "stop the old broker: dbmux stop" } else { "update the client" })))
+    let suggestion = match theirs.major > PROTOCOL_MAJOR {
+        true => "end this broker (dbmux stop); the newer dbmux starts its own",
+        false => "use the newer dbmux for the client too",
+    };
+    Err(status(error.suggest(suggestion)))
 }
 
 /// The lower of two minor versions. (Written out: while ours is 0, a lint calls `min` useless.)

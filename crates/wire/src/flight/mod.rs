@@ -10,7 +10,6 @@ mod catalog;
 mod encode;
 mod info;
 mod ingest;
-mod memory;
 mod options;
 mod prepared;
 mod put;
@@ -23,8 +22,6 @@ use arrow_flight::{
 };
 use futures::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status, Streaming};
-
-pub(crate) use memory::Memory;
 
 use crate::{connection::Connection, status::unsupported};
 

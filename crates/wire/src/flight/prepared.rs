@@ -14,9 +14,10 @@ use bytes::Bytes;
 use dbmux_engine::StatementRequest;
 use tonic::Status;
 
-use super::{encode::schema_bytes, memory::Prepared, transaction};
+use super::{encode::schema_bytes, transaction};
 use crate::{
     connection::Caller,
+    memory::Prepared,
     status::{internal, status},
 };
 

@@ -15,20 +15,9 @@ use tonic::Status;
 
 use crate::{
     connection::Caller,
+    memory::Transaction,
     status::{internal, invalid, status},
 };
-
-/// The transaction of a session. There is one at a time.
-#[derive(Default)]
-pub(super) enum Transaction {
-    #[default]
-    None,
-    /// Nothing was done in it.
-    Announced(Bytes),
-    Open(Bytes),
-    /// It could not be committed and is over; its client may still roll it back.
-    Failed(Bytes),
-}
 
 /// Announces a transaction, and gives its name.
 pub(super) async fn begin(caller: &Caller) -> Result<Bytes, Status> {

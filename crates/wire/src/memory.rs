@@ -15,7 +15,6 @@ use dbmux_engine::PreparedStatement;
 use parking_lot::Mutex;
 use tonic::Status;
 
-use super::transaction::Transaction;
 use crate::status::invalid;
 
 /// Numbers of statements that we chose begin here; clients count theirs from 1, and the broker its own downwards.
@@ -23,7 +22,7 @@ const FIRST_NUMBER: u64 = 1 << 62;
 
 /// What is remembered of one session.
 pub(crate) struct Memory {
-    pub(super) transaction: Arc<tokio::sync::Mutex<Transaction>>,
+    pub(crate) transaction: Arc<tokio::sync::Mutex<Transaction>>,
     prepared: Mutex<HashMap<Bytes, Prepared>>,
     /// Tickets of statements that write and have not run.
     unused: Mutex<HashSet<u64>>,
@@ -32,11 +31,23 @@ pub(crate) struct Memory {
 
 /// A prepared statement.
 #[derive(Clone)]
-pub(super) struct Prepared {
-    pub(super) statement: PreparedStatement,
-    pub(super) sql: Arc<str>,
+pub(crate) struct Prepared {
+    pub(crate) statement: PreparedStatement,
+    pub(crate) sql: Arc<str>,
     /// Bound by the client; empty: none.
-    pub(super) rows: Arc<[RecordBatch]>,
+    pub(crate) rows: Arc<[RecordBatch]>,
+}
+
+/// The transaction of a session. There is one at a time.
+#[derive(Default)]
+pub(crate) enum Transaction {
+    #[default]
+    None,
+    /// Nothing was done in it.
+    Announced(Bytes),
+    Open(Bytes),
+    /// It could not be committed and is over; its client may still roll it back.
+    Failed(Bytes),
 }
 
 impl Default for Memory {
@@ -52,12 +63,12 @@ impl Default for Memory {
 
 impl Memory {
     /// A number that names one statement, transaction or ticket of the session.
-    pub(super) fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Keeps a prepared statement, and gives its handle.
-    pub(super) fn keep(&self, sql: &str, statement: PreparedStatement) -> Bytes {
+    pub(crate) fn keep(&self, sql: &str, statement: PreparedStatement) -> Bytes {
         let handle = Bytes::from(statement.id.0.to_be_bytes().to_vec());
         let prepared = Prepared { statement, sql: sql.into(), rows: Arc::from([]) };
         self.prepared.lock().insert(handle.clone(), prepared);
@@ -65,30 +76,30 @@ impl Memory {
     }
 
     /// The prepared statement of a handle.
-    pub(super) fn prepared(&self, handle: &Bytes) -> Result<Prepared, Status> {
+    pub(crate) fn prepared(&self, handle: &Bytes) -> Result<Prepared, Status> {
         let prepared = self.prepared.lock().get(handle).cloned();
         prepared.ok_or_else(|| invalid("there is no prepared statement with this handle: it was closed, or never made"))
     }
 
     /// Binds rows of parameters to a prepared statement.
-    pub(super) fn bind(&self, handle: &Bytes, rows: Vec<RecordBatch>) {
+    pub(crate) fn bind(&self, handle: &Bytes, rows: Vec<RecordBatch>) {
         if let Some(prepared) = self.prepared.lock().get_mut(handle) {
             prepared.rows = rows.into();
         }
     }
 
     /// Forgets a prepared statement.
-    pub(super) fn forget(&self, handle: &Bytes) -> Option<Prepared> {
+    pub(crate) fn forget(&self, handle: &Bytes) -> Option<Prepared> {
         self.prepared.lock().remove(handle)
     }
 
     /// Lets the ticket of a statement that writes be used once.
-    pub(super) fn issue(&self, number: u64) {
+    pub(crate) fn issue(&self, number: u64) {
         self.unused.lock().insert(number);
     }
 
     /// Uses such a ticket.
-    pub(super) fn redeem(&self, number: u64) -> Result<(), Status> {
+    pub(crate) fn redeem(&self, number: u64) -> Result<(), Status> {
         if self.unused.lock().remove(&number) {
             return Ok(());
         }

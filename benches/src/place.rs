@@ -1,0 +1,100 @@
+//! Databases that are measured: ours, Quack's, and one in this process.
+
+use std::{net::TcpListener, path::PathBuf, time::Duration};
+
+use dbmux_client::{Client, ClientOptions};
+
+use crate::{Result, context::Context, rival::Rival};
+
+/// A database of our own, whose broker ends with it.
+pub(crate) struct Place {
+    pub(crate) client: Client,
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new(context: &Context) -> Result<Self> {
+        let directory = context.fresh()?;
+        let options = ClientOptions { broker_program: Some(context.dbmux.clone()), ..ClientOptions::default() };
+        let client = Client::open(directory.path().join("bench.duckdb"), options)?;
+        Ok(Self { client, directory })
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.directory.path().join("bench.duckdb")
+    }
+
+    /// Stops the broker, and returns when it is gone.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        if let Some(pid) = self.client.stop(Duration::from_secs(10)).await? {
+            while std::path::Path::new("/proc").join(pid.to_string()).exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A runtime as a small program has it: everything on the caller's thread.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Quack's server and its client, each a process.
+pub(crate) struct Quack {
+    pub(crate) client: Rival,
+    _server: Rival,
+    _directory: tempfile::TempDir,
+}
+
+impl Quack {
+    pub(crate) fn start(context: &Context) -> Result<Self> {
+        let directory = context.fresh()?;
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port().to_string();
+        let token = format!("{:032x}", rand::random::<u128>());
+        let file = directory.path().join("quack.duckdb").into_os_string();
+        let server = ["serve".into(), port.clone().into(), token.clone().into(), file];
+        let mut server = Rival::script(context, "quack.py", server)?;
+        ready(&mut server)?;
+        let mut client = Rival::script(context, "quack.py", ["client", &port, &token])?;
+        ready(&mut client)?;
+        Ok(Self { client, _server: server, _directory: directory })
+    }
+}
+
+fn ready(rival: &mut Rival) -> Result<()> {
+    match rival.hear()?.as_str() {
+        "ready" => Ok(()),
+        other => Err(format!("not ready, but {other}").into()),
+    }
+}
+
+/// DuckDB as Python has it, in a process of its own without a server.
+pub(crate) struct PythonLocal {
+    pub(crate) peer: Rival,
+    _directory: tempfile::TempDir,
+}
+
+impl PythonLocal {
+    pub(crate) fn start(context: &Context) -> Result<Self> {
+        let directory = context.fresh()?;
+        let file = directory.path().join("local.duckdb").into_os_string();
+        let mut peer = Rival::script(context, "quack.py", ["local".into(), file])?;
+        ready(&mut peer)?;
+        Ok(Self { peer, _directory: directory })
+    }
+}
+
+/// DuckDB in this process: the one that dbmux links.
+pub(crate) struct Local {
+    pub(crate) database: dbmux_duckdb::plain::Database,
+    _directory: tempfile::TempDir,
+}
+
+impl Local {
+    pub(crate) fn open(context: &Context) -> Result<Self> {
+        let directory = context.fresh()?;
+        let database = dbmux_duckdb::plain::Database::open(&directory.path().join("local.duckdb"), false)?;
+        Ok(Self { database, _directory: directory })
+    }
+}

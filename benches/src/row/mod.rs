@@ -1,0 +1,42 @@
+//! The rows of the table: each measures one thing, ours and the rivals' in turn.
+
+mod beside;
+mod insert;
+mod lock_alone;
+mod lock_hand_off;
+mod lock_killed;
+mod memory;
+pub(crate) mod peer;
+mod process;
+mod scan;
+mod select;
+
+use crate::{Result, context::Context, figures::Line};
+
+/// One of them.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) measure: fn(&Context) -> Result<Vec<Line>>,
+}
+
+const ALL: [Row; 9] = [
+    Row { name: "lock", about: "uncontended acquire and release", measure: lock_alone::measure },
+    Row { name: "hand-off", about: "from a release to the next one in", measure: lock_hand_off::measure },
+    Row { name: "killed", about: "from a holder's SIGKILL to the next one in", measure: lock_killed::measure },
+    Row { name: "select", about: "a small read on an open session", measure: select::measure },
+    Row { name: "scan", about: "5 million rows of 3 columns to Arrow in the client", measure: scan::measure },
+    Row { name: "insert", about: "acknowledged, synced single-row INSERTs", measure: insert::measure },
+    Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
+    Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
+    Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
+];
+
+/// The rows of these names; all where none is named.
+pub(crate) fn chosen(names: &[String]) -> Result<Vec<Row>> {
+    if let Some(unknown) = names.iter().find(|name| ALL.iter().all(|row| row.name != **name)) {
+        let known: Vec<_> = ALL.iter().map(|row| row.name).collect();
+        return Err(format!("no row is called {unknown}; there are {}", known.join(", ")).into());
+    }
+    Ok(ALL.into_iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).collect())
+}

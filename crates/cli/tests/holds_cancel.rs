@@ -1,0 +1,185 @@
+//! Statements that do not reach their end: cancelled, refused by a full queue, or left by a client that is killed. Each
+//! leaves the broker to the next client as if it had never been.
+
+use std::time::{Duration, Instant};
+
+use dbmux_client::{ClientError, ClientOptions, ErrorCode, Statement};
+use dbmux_testkit::{Place, Shell, until};
+use rustix::process::Signal;
+use serde_json::json;
+
+/// Runs until it is interrupted.
+const ENDLESS: &str = "select count(*) from range(10000000) a, range(10000000) b";
+/// More rows than anybody will read.
+const LARGE: &str = "select i, repeat('x', 1000) as x from range(100000000) r(i)";
+/// What an interrupt may take, on a machine that does other things too.
+const SOON: Duration = Duration::from_secs(5);
+
+fn place() -> Place {
+    Place::new(env!("CARGO_BIN_EXE_dbmux"))
+}
+
+fn runs(place: &Place, statements: usize) {
+    until("the statements run", || {
+        place.status("a.duckdb")["running"].as_array().is_some_and(|running| running.len() == statements)
+    });
+}
+
+/// Nothing is left of a client that has gone.
+fn nothing_is_left(place: &Place) {
+    until("its session is closed", || {
+        let status = place.status("a.duckdb");
+        status["running"] == json!([]) && status["queued"] == json!([]) && status["sessions"] == json!([])
+    });
+}
+
+#[test]
+fn an_interrupted_shell_says_so_and_leaves_nothing_behind() {
+    let place = place();
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut shell = Shell::start(&place, "a.duckdb", &[]);
+        shell.tell(ENDLESS);
+        runs(&place, 1);
+        let began = Instant::now();
+        shell.signal(signal);
+        let (code, error) = shell.end();
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        if signal == Signal::INT {
+            assert_eq!(code, 130, "{error}");
+            assert!(error.contains("\"code\":\"CANCELLED\""), "{error}");
+        }
+        nothing_is_left(&place);
+        assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    }
+}
+
+#[test]
+fn a_write_that_is_interrupted_has_not_happened() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i bigint)");
+    let mut shell = Shell::start(&place, "a.duckdb", &[]);
+    shell.tell("insert into t select a.i + b.i from range(1000000) a(i), range(1000000) b(i)");
+    runs(&place, 1);
+    shell.signal(Signal::INT);
+    let (code, error) = shell.end();
+    assert_eq!(code, 130, "{error}");
+    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let (session, other) = (client.session().await?, client.session().await?);
+    session.execute("create temp table mine as select 7 as i").await?;
+    let (running, waiting) = (Statement::new(ENDLESS), Statement::new("from t"));
+    let (running_id, waiting_id) = (running.id(), waiting.id());
+    let cancel_both = async {
+        while client.status().await.expect("a status").is_none_or(|status| status.queued.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(other.cancel(waiting_id).await.expect("an answer"), "the one that waits");
+        assert!(session.cancel(running_id).await.expect("an answer"), "the one that runs");
+    };
+    let behind_it = async {
+        while client.status().await.expect("a status").is_none_or(|status| status.running.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::join!(other.execute(waiting), cancel_both).0
+    };
+    let (told_running, told_waiting) = tokio::join!(session.execute(running), behind_it);
+    for told in [told_running, told_waiting] {
+        let error = told.expect_err("it was cancelled");
+        assert_eq!(error.code(), ErrorCode::Cancelled, "{error}");
+        assert_eq!(error.detail().map(|detail| detail.sqlstate.as_str()), Some("57014"));
+    }
+    assert!(!session.cancel(running_id).await?, "it has ended");
+    // The very same sessions go on, with what they have.
+    assert_eq!(session.query("from mine").await?.collect().await?[0].num_rows(), 1);
+    assert_eq!(other.query("from t").await?.collect().await?[0].num_rows(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_is_told_at_once_with_its_depth() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
+    place.sql("a.duckdb", "create table t (i int)");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(client.session().await?);
+    }
+    let running = Statement::new(ENDLESS);
+    let id = running.id();
+    let (first, others) = sessions.split_first().expect("a session");
+    let over = async {
+        while client.status().await.expect("a status").is_none_or(|status| status.running.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let began = Instant::now();
+        let asked = others.iter().map(|session| session.query("select 1"));
+        let refused = async {
+            while client.stats().await.expect("statistics").is_none_or(|stats| stats.queue_full < 5) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let took = began.elapsed();
+            first.cancel(id).await.expect("an answer");
+            took
+        };
+        tokio::join!(futures::future::join_all(asked), refused)
+    };
+    let (told, (answers, took)) = tokio::join!(first.execute(running), over);
+    assert_eq!(told.map_err(|error| error.code()), Err(ErrorCode::Cancelled));
+    assert!(took < SOON, "{took:?}");
+    let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert_eq!(refused.len(), 5, "one runs, two wait");
+    for error in refused {
+        assert_eq!(error.code(), ErrorCode::QueueFull, "{error}");
+        assert!(error.is_temporary());
+        assert_eq!(error.detail().map(|detail| detail.depth), Some(2));
+    }
+    for session in &sessions {
+        session.execute("select 1").await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_client_killed_in_the_middle_of_a_result_leaves_nothing_behind() {
+    let place = place();
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    let memory = || place.status("a.duckdb")["memory_bytes"].as_u64().expect("a number");
+    let mut clients: Vec<_> = (0..4).map(|_| Shell::start(&place, "a.duckdb", &[])).collect();
+    for client in &mut clients {
+        client.tell("create temp table mine as select i from range(100000) r(i)");
+        client.tell(LARGE);
+        assert!(client.line().starts_with("{\"i\":0"));
+    }
+    runs(&place, 4);
+    let during = memory();
+    for client in &clients {
+        client.signal(Signal::KILL);
+    }
+    nothing_is_left(&place);
+    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    // Released, the memory is the system's again.
+    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    let after = memory();
+    println!("{} MiB while they read, {} MiB after", during >> 20, after >> 20);
+    assert!(during < 500 << 20, "{during}");
+    assert!(after < 120 << 20, "{after}");
+}
+
+#[test]
+fn a_transaction_of_a_killed_client_is_undone_at_once() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let mut client = Shell::start(&place, "a.duckdb", &[]);
+    client.done("begin; insert into t values (1)");
+    client.signal(Signal::KILL);
+    nothing_is_left(&place);
+    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+}

@@ -1,0 +1,239 @@
+//! A session that is idle in a transaction, and a result that nobody reads: others see who keeps them waiting, and wait
+//! no longer than the limit.
+
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
+use std::time::{Duration, Instant};
+
+use dbmux_lock::{Guard, Lock, LockName, Mode, Request, Wait};
+use dbmux_testkit::{Foreign, Place, Shell, until};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_millis(1500);
+/// More rows than all the buffers between a broker and a reader hold.
+const LARGE: &str = "select i, repeat('x', 100) as x from range(100000000) r(i)";
+
+fn place() -> Place {
+    Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_IDLE_TRANSACTION", "1500ms")
+}
+
+/// Asks for the file as a tool does that must have it for itself.
+fn ask_for_the_file(place: &Place) -> std::thread::JoinHandle<Guard> {
+    let path = place.path("a.duckdb");
+    let asking = std::thread::spawn(move || {
+        let lock = Lock::open_for_database(&path, LockName::File).expect("the sidecar");
+        let request = Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_secs(30))).command("a tool");
+        lock.acquire(&request).expect("the file")
+    });
+    let lock = Lock::open_for_database(&place.path("a.duckdb"), LockName::File).expect("the sidecar");
+    until("somebody waits for the file", || lock.waiting().expect("a look") > 0);
+    asking
+}
+
+/// A wait that ends in vain names this process, what it is, and since when it is in the way.
+#[track_caller]
+fn names(error: &Value, pid: u32) {
+    assert_eq!(error["code"], "DATABASE_LOCKED", "{error}");
+    assert_eq!(error["holding_pid"], pid, "{error}");
+    let holder = &error["holder"];
+    assert!(holder["command"].as_str().is_some_and(|command| command.contains("dbmux sql a.duckdb")), "{error}");
+    assert!(holder["held_s"].as_f64().is_some_and(|held| held > 0.0 && held < 60.0), "{error}");
+    assert!(holder["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{error}");
+}
+
+/// The status names this process as one that keeps the file from others.
+#[track_caller]
+fn status_names(place: &Place, pid: u32) {
+    until("the status names it", || {
+        let holders = place.status("a.duckdb")["holders"].clone();
+        holders.as_array().is_some_and(|holders| holders.iter().any(|holder| holder["pid"] == pid))
+    });
+}
+
+#[test]
+fn an_idle_transaction_is_named_and_ended_when_somebody_wants_the_file() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let mut idle = Shell::start(&place, "a.duckdb", &[]);
+    idle.done("begin; insert into t values (1)");
+    let since = Instant::now();
+    // Nobody waits: it may take its time.
+    std::thread::sleep(LIMIT + Duration::from_millis(700));
+    assert_eq!(idle.ask("select count(*) as n from t"), "{\"n\":1}");
+
+    let asked = Instant::now();
+    let asking = ask_for_the_file(&place);
+    until("nobody enters", || !place.run(["sql", "a.duckdb", "select 1", "--wait", "0"]).status.success());
+    let (code, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "200ms"]);
+    assert_eq!(code, 75);
+    names(&error, idle.pid());
+    assert!(error["holder"]["held_s"].as_f64().expect("a time") >= LIMIT.as_secs_f64(), "since its begin: {error}");
+    status_names(&place, idle.pid());
+    // Its own statements pass: refusing them would keep what everybody waits for.
+    assert_eq!(idle.ask("select count(*) as n from t"), "{\"n\":1}");
+
+    let guard = asking.join().expect("it got the file");
+    assert!(asked.elapsed() >= LIMIT && since.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    // Now the tool is the one for whom all wait.
+    let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "1s"]);
+    assert_eq!(error["holder"]["command"], "a tool", "{error}");
+    drop(guard);
+
+    idle.tell("commit");
+    let (code, error) = idle.end();
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("IDLE_TIMEOUT") && error.contains("25P03"), "{error}");
+    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+}
+
+#[test]
+fn a_commit_in_time_is_what_the_others_waited_for() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let mut busy = Shell::start(&place, "a.duckdb", &[]);
+    busy.done("begin; insert into t values (1)");
+    let asking = ask_for_the_file(&place);
+    for _ in 0..6 {
+        std::thread::sleep(LIMIT / 4);
+        busy.done("insert into t values (1)");
+    }
+    assert!(!asking.is_finished(), "the file was given away under an open transaction");
+    busy.tell("commit");
+    drop(asking.join().expect("it got the file"));
+    assert_eq!(busy.ask("select count(*) as n from t"), "{\"n\":7}");
+}
+
+#[test]
+fn an_unread_result_is_named_and_ended_when_somebody_wants_the_file() {
+    let place = place();
+    place.sql("a.duckdb", "select 1");
+    let mut reader = Shell::start(&place, "a.duckdb", &[]);
+    assert!(reader.ask(LARGE).starts_with("{\"i\":0"));
+    let asked = Instant::now();
+    let asking = ask_for_the_file(&place);
+    status_names(&place, reader.pid());
+    let (code, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "500ms"]);
+    assert_eq!(code, 75);
+    names(&error, reader.pid());
+    drop(asking.join().expect("it got the file"));
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+    let (code, error) = reader.end();
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("IDLE_TIMEOUT") && error.contains("not read"), "{error}");
+    assert_eq!(place.status("a.duckdb")["running"], serde_json::json!([]));
+}
+
+#[test]
+fn an_unread_result_does_not_keep_a_writer_from_a_file_that_a_foreign_reader_has_left() {
+    let place = place();
+    place.make("a.duckdb", "create table t (i int)");
+    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    let mut foreign = Foreign::holding(&place.path("a.duckdb"), true);
+    let mut reader = Shell::start(&place, "a.duckdb", &[]);
+    assert!(reader.ask(LARGE).starts_with("{\"i\":0"));
+    // It waits for the foreign reader first, and then for ours.
+    let (_, error) = place.fails(&["sql", "a.duckdb", "insert into t values (1)", "--wait", "300ms"]);
+    assert_eq!(error["holding_pid"], foreign.pid(), "{error}");
+    let mut writer = Shell::start(&place, "a.duckdb", &[]);
+    writer.tell("insert into t values (1)");
+    until("it waits", || !place.status("a.duckdb")["queued"].as_array().is_some_and(Vec::is_empty));
+    foreign.close();
+    let (_, error) = place.fails(&["sql", "a.duckdb", "insert into t values (2)", "--wait", "600ms"]);
+    names(&error, reader.pid());
+    writer.done("select 1 as one limit 0");
+    let (_, error) = reader.end();
+    assert!(error.contains("IDLE_TIMEOUT"), "{error}");
+    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+}
+
+#[test]
+fn an_unread_result_does_not_keep_an_exclusive_statement_and_all_behind_it() {
+    let place = place();
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    let mut reader = Shell::start(&place, "a.duckdb", &[]);
+    assert!(reader.ask(LARGE).starts_with("{\"i\":0"));
+    let mut exclusive = Shell::start(&place, "a.duckdb", &[]);
+    exclusive.tell("vacuum; select 'done' as said");
+    until("it waits", || !place.status("a.duckdb")["queued"].as_array().is_some_and(Vec::is_empty));
+    let (code, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "300ms"]);
+    assert_eq!((code, &error["code"]), (75, &Value::from("DEADLINE_EXCEEDED")), "{error}");
+    assert_eq!(error["holding_pid"], reader.pid(), "{error}");
+    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    assert_eq!(exclusive.line(), "{\"said\":\"done\"}");
+}
+
+#[test]
+fn unread_results_do_not_fill_the_pool_for_ever() {
+    let place = place().with("DBMUX_WORKERS", "2..2");
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    let mut readers: Vec<_> = (0..2).map(|_| Shell::start(&place, "a.duckdb", &[])).collect();
+    for reader in &mut readers {
+        assert!(reader.ask(LARGE).starts_with("{\"i\":0"));
+    }
+    let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "200ms"]);
+    assert_eq!(error["code"], "DEADLINE_EXCEEDED", "{error}");
+    assert!(readers.iter().any(|reader| error["holding_pid"] == reader.pid()), "{error}");
+    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+}
+
+#[test]
+fn a_broker_that_is_told_to_end_waits_for_a_transaction_no_longer_than_the_limit() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let mut idle = Shell::start(&place, "a.duckdb", &[]);
+    idle.done("begin; insert into t values (1)");
+    let broker = place.brokers();
+    let stopping = place.dbmux(["stop", "a.duckdb", "--wait", "30s"]).spawn().expect("dbmux starts");
+    until("it drains", || place.status("a.duckdb")["state"] == "draining");
+    status_names(&place, idle.pid());
+    // Nothing new begins there; a new broker serves it when the old one has gone.
+    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+    assert_ne!(place.brokers(), broker);
+    assert!(stopping.wait_with_output().expect("its end").status.success());
+    idle.tell("commit");
+    let (code, error) = idle.end();
+    assert_ne!(code, 0, "{error}");
+    assert!(error.contains("IDLE_TIMEOUT") || error.contains("SESSION_LOST"), "{error}");
+}
+
+#[test]
+fn an_idle_file_is_released_in_time_whatever_was_done_before() {
+    let place = place().with("DBMUX_RELEASE_AFTER", "300ms");
+    let mut shell = Shell::start(&place, "a.duckdb", &[]);
+    shell.done("create table t (i int)");
+    for pause in [0, 100, 200, 250] {
+        std::thread::sleep(Duration::from_millis(pause));
+        shell.done("insert into t values (1)");
+        assert_eq!(place.status("a.duckdb")["state"], "attached");
+    }
+    let idle = Instant::now();
+    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    let took = idle.elapsed();
+    assert!(took > Duration::from_millis(200) && took < Duration::from_millis(900), "{took:?}");
+}
+
+#[test]
+fn statements_of_an_open_transaction_pass_a_full_queue() {
+    let place = place().with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "1");
+    place.sql("a.duckdb", "create table t (i int)");
+    let mut transaction = Shell::start(&place, "a.duckdb", &[]);
+    transaction.done("begin; insert into t values (1)");
+    let mut running = Shell::start(&place, "a.duckdb", &[]);
+    running.tell("select count(*) from range(1000000) a, range(1000000) b");
+    until("it runs", || place.status("a.duckdb")["running"].as_array().is_some_and(|running| running.len() == 1));
+    let mut queued = Shell::start(&place, "a.duckdb", &[]);
+    queued.tell("select 1");
+    until("it is queued", || place.status("a.duckdb")["queued"].as_array().is_some_and(|queued| queued.len() == 1));
+    let (code, error) = place.fails(&["sql", "a.duckdb", "select 1"]);
+    assert_eq!((code, &error["code"]), (75, &Value::from("QUEUE_FULL")), "{error}");
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("1 statements wait")), "{error}");
+    transaction.done("insert into t values (2)");
+    transaction.tell("commit");
+    until("it has committed", || {
+        let sessions = place.status("a.duckdb")["sessions"].clone();
+        sessions.as_array().is_some_and(|all| all.iter().all(|session| session["in_transaction"] == false))
+    });
+    drop(running);
+    assert_eq!(queued.line(), "{\"1\":1}");
+    assert_eq!(transaction.ask("select count(*) as n from t"), "{\"n\":2}");
+}

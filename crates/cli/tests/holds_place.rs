@@ -1,0 +1,166 @@
+//! Places that cannot be: each is refused by name, makes nothing, and is served as soon as it is as it should be.
+
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
+    process::Command,
+};
+
+use dbmux_testkit::Place;
+use serde_json::Value;
+
+const NOBODY: u32 = 65534;
+
+fn place() -> Place {
+    Place::new(env!("CARGO_BIN_EXE_dbmux"))
+}
+
+fn says(error: &Value, code: &str, words: &[&str]) {
+    assert_eq!(error["code"], code, "{error}");
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "it does not say {word:?}: {error}");
+    }
+}
+
+fn output(mut command: Command) -> (i32, String, Value) {
+    let output = command.output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let error = errors.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned() + &errors, error)
+}
+
+/// A place in which commands run as a user who may not do everything: root is no judge of permissions.
+struct AsNobody {
+    place: Place,
+}
+
+impl AsNobody {
+    fn new() -> Self {
+        let place = place();
+        let inside = place.path("inside");
+        fs::create_dir(&inside).expect("a directory");
+        fs::copy(env!("CARGO_BIN_EXE_dbmux"), place.path("dbmux")).expect("a binary that everybody may run");
+        if is_root() {
+            fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("everybody may pass");
+            for path in [inside, place.path("run")] {
+                chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+            }
+        }
+        Self { place }
+    }
+
+    fn dbmux(&self, arguments: &[&str]) -> (i32, String, Value) {
+        let binary = self.place.path("dbmux");
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]).arg("--clear-groups").arg(binary);
+            command
+        } else {
+            Command::new(binary)
+        };
+        self.place.set_up(&mut command);
+        command.args(arguments).arg("--json");
+        output(command)
+    }
+
+    fn allow(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.place.path(name), fs::Permissions::from_mode(mode)).expect("it is there");
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn a_directory_without_write_permission_is_named() {
+    let nobody = AsNobody::new();
+    nobody.allow("inside", 0o555);
+    let (code, text, error) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t (i int)"]);
+    assert_ne!(code, 0, "{text}");
+    says(&error, "PERMISSION_DENIED", &["inside/a.duckdb"]);
+    assert_eq!(fs::read_dir(nobody.place.path("inside")).expect("a look").count(), 0, "something was made");
+
+    nobody.allow("inside", 0o755);
+    let (code, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t as select 1 as i"]);
+    assert_eq!(code, 0, "{text}");
+    let (_, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t", "--format", "csv"]);
+    assert_eq!(text, "i\n1\n");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    let nobody = AsNobody::new();
+    let (code, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t as select 1 as i"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(nobody.dbmux(&["stop", "inside/a.duckdb"]).0, 0);
+    nobody.allow("inside/a.duckdb", 0o000);
+    let (code, text, error) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t"]);
+    assert_ne!(code, 0, "{text}");
+    says(&error, "PERMISSION_DENIED", &["inside/a.duckdb"]);
+    // The same broker serves it as soon as it may.
+    nobody.allow("inside/a.duckdb", 0o644);
+    let (_, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t", "--format", "csv"]);
+    assert_eq!(text, "i\n1\n");
+}
+
+#[test]
+fn what_is_no_database_is_named_and_left_as_it_is() {
+    let place = place();
+    fs::create_dir(place.path("directory.duckdb")).expect("a directory");
+    fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
+    fs::write(place.path("zeros.duckdb"), vec![0; 100_000]).expect("a file");
+    fs::write(place.path("short.duckdb"), "x").expect("a file");
+    for name in ["directory.duckdb", "text.duckdb", "zeros.duckdb", "short.duckdb"] {
+        let path = place.path(name);
+        let before = fs::read(&path).ok();
+        for sql in ["select 1", "create table t (i int)"] {
+            let (code, error) = place.fails(&["sql", name, sql]);
+            assert_eq!(code, 1, "{error}");
+            let code = if before.is_some() { "NOT_A_DATABASE" } else { "INVALID_ARGUMENT" };
+            says(&error, code, &[name]);
+        }
+        assert_eq!(fs::read(&path).ok(), before, "{name} was changed");
+        if before.is_some() {
+            fs::remove_file(&path).expect("it is there");
+            assert_eq!(place.sql(name, "select 42"), "42", "the broker serves what is a database");
+        }
+    }
+}
+
+#[test]
+fn a_database_of_another_engine_is_named_with_both_engines() {
+    let place = place();
+    let path = place.path("a.db");
+    let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('create table t (i)')\nc.commit()";
+    let made = Command::new("python3").args(["-c", script]).arg(&path).status().expect("Python runs");
+    assert!(made.success());
+    let before = fs::read(&path).expect("a file");
+    for sql in ["from t", "create table u (i int)"] {
+        let (code, error) = place.fails(&["sql", "a.db", sql]);
+        assert_eq!(code, 1, "{error}");
+        says(&error, "NOT_A_DATABASE", &["a.db"]);
+        let message = error["message"].as_str().expect("a message").to_lowercase();
+        assert!(message.contains("sqlite") && message.contains("duckdb"), "{error}");
+    }
+    assert_eq!(fs::read(&path).expect("a file"), before, "it was changed");
+    assert!(!place.path("a.db.wal").exists());
+    fs::remove_file(&path).expect("it is there");
+    assert_eq!(place.sql("a.db", "select 42"), "42", "the broker serves what is a database");
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_named() {
+    let place = place();
+    let (code, error) = place.fails(&["sql", "no/such/a.duckdb", "select 1"]);
+    assert_eq!(code, 1, "{error}");
+    says(&error, "INVALID_ARGUMENT", &["no/such", "No such file"]);
+    let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--read-only"]);
+    says(&error, "NO_SUCH_DATABASE", &["a.duckdb"]);
+    assert!(!Path::new(&place.path("a.duckdb")).exists());
+    assert!(place.brokers().is_empty(), "a broker was started for nothing");
+}
