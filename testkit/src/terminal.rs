@@ -76,6 +76,18 @@ impl Terminal {
 
     /// Waits for the process's end. Answers with it, and with everything that it has ever written.
     pub fn end(mut self) -> (ExitStatus, String) {
+        let status = self.wait();
+        let raw = String::from_utf8_lossy(&self.shared.lock().raw).into_owned();
+        (status, raw)
+    }
+
+    /// Waits for the process's end, and answers with what the screen shows then.
+    pub fn last_screen(mut self) -> String {
+        self.wait();
+        self.shared.lock().parser.screen().contents()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a look") {
@@ -89,7 +101,7 @@ impl Terminal {
         while !drawn.over {
             drawn = self.shared.changed.wait(drawn).expect("the drawing goes on");
         }
-        (status, String::from_utf8_lossy(&drawn.raw).into_owned())
+        status
     }
 }
 

@@ -36,8 +36,8 @@ one after the other in one session; the first error ends them.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings. arrow is an Arrow IPC stream for each result. Several results follow one another; in csv and
-table an empty line stands between them.";
+strings. arrow is an Arrow IPC stream for each result. Several results follow one another; an empty
+line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user

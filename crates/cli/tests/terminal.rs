@@ -63,8 +63,10 @@ fn the_place_in_line_is_told() {
     let second = start(&place, &["sql", "a.duckdb", "select 'second'"]);
     in_line(2);
     let third = start(&place, &["sql", "a.duckdb", "select 'third'"]);
-    second.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("· 1 ahead of you"));
-    third.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("· 2 ahead of you"));
+    second.wait_for("its place", |screen| screen.contains("waiting") && screen.contains("· for a session of"));
+    third.wait_for("its place", |screen| {
+        screen.contains("waiting") && screen.contains("· 1 ahead of you · for a session of")
+    });
     first.type_(INTERRUPT);
     for waiter in [second, third] {
         let (status, shown) = waiter.end();

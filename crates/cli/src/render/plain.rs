@@ -64,6 +64,10 @@ fn array(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         (Some("uhugeint"), DataType::FixedSizeBinary(16)) => {
             decimal(array, |bytes| i256::from_parts(u128::from_le_bytes(bytes), 0))
         }
+        // Crosses as text, for Arrow's usual decimals are too short for it.
+        (Some("uhugeint"), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+            arrow::compute::cast(array, &DataType::Decimal256(39, 0))
+        }
         // Text already: DuckDB may cast them on the way.
         (Some("bit" | "bignum" | "varint"), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
             Ok(Arc::clone(array))
