@@ -172,7 +172,10 @@ async fn reach(socket: &Path, deadline: Deadline) -> Result<UnixStream, NoLink> 
         match UnixStream::connect(socket).await {
             Ok(stream) => return Ok(stream),
             Err(error) => match error.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Err(NoLink::Nobody),
+                // Reset: whoever listened ended while we stood in the queue.
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
+                    return Err(NoLink::Nobody);
+                }
                 ErrorKind::WouldBlock if !deadline.passed() => {}
                 ErrorKind::WouldBlock => return Err(NoLink::Silent(Silence::of(None, deadline))),
                 _ => return Err(NoLink::Refused(error)),
