@@ -25,6 +25,12 @@ fn main() -> std::process::ExitCode {
             render::error::show(&failure, true);
             return failure.exit().into();
         }
+        #[cfg(feature = "duckdb")]
+        Err(error) if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|command| command == "broker") => {
+            let failure = usage(&error);
+            command::broker::refuse(&failure);
+            return failure.exit().into();
+        }
         // Help, the version, or what a person is to be told: in clap's own words.
         Err(error) => error.exit(),
     };
@@ -48,6 +54,7 @@ fn asks_for_json() -> bool {
 /// What clap says, without what it shows of the usage.
 fn usage(error: &clap::Error) -> Failure {
     let text = error.to_string();
-    let message = text.split("\n\nUsage:").next().unwrap_or_default();
+    let ends = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|end| text.find(end)).min();
+    let message = &text[..ends.unwrap_or(text.len())];
     Failure::usage(message.trim_start_matches("error: ").trim()).with_hint("--help tells what it takes")
 }

@@ -221,6 +221,52 @@ fn every_exit_code_is_as_documented_and_every_error_is_json() {
 }
 
 #[test]
+fn bad_input_of_each_kind_is_named() {
+    let place = place();
+    let message = |mut command: Command, code| {
+        let error = failed(&command.output().unwrap(), code);
+        error["message"].as_str().unwrap().to_owned()
+    };
+    let sql = |arguments: &[&str]| place.dbmux([&["sql"], arguments, &["--json"]].concat());
+    for (database, word) in [("", "value is required"), ("/dev/null", "no regular file"), (".", "is a directory")] {
+        let code = if database.is_empty() { 2 } else { 1 };
+        let told = message(sql(&[database, "select 1"]), code);
+        assert!(told.contains(word) && told.matches("find").count() <= 1, "{database}: {told}");
+    }
+    for wait in ["soon", "-1", "nan", "inf", "1e300", "900y"] {
+        let told = message(sql(&["a.duckdb", "select 1", &format!("--wait={wait}")]), 2);
+        assert!(told.contains("no time") || told.contains("ten years"), "{wait}: {told}");
+    }
+    // What a broker reads from the environment of the command that starts it.
+    for (name, value, word) in
+        [("DBMUX_WORKERS", "0", "MIN"), ("DBMUX_QUEUE", "many", "many"), ("DBMUX_DRAIN", "x", "2m")]
+    {
+        let mut command = sql(&["a.duckdb", "select 1"]);
+        command.env(name, value);
+        let told = message(command, 1);
+        assert!(told.contains(word) && told.lines().count() <= 2, "{name}: {told}");
+    }
+    for (name, value) in [("DBMUX_WAIT", "soon"), ("DBMUX_PRIORITY", "urgent"), ("DBMUX_LOG", "[[")] {
+        let mut command = sql(&["a.duckdb", "select 1"]);
+        command.env(name, value);
+        message(command, 2);
+    }
+    let mut command = sql(&["a.duckdb", "select 1"]);
+    command.env("DBMUX_BIN", "/bin/true");
+    let told = message(command, 69);
+    assert!(told.ends_with("it ended without a word"), "{told}");
+    // The output is full, the input is a directory.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = sql(&["a.duckdb", "select 1"]);
+    command.stdout(full);
+    assert!(message(command, 1).contains("standard output"));
+    let mut command = sql(&["a.duckdb"]);
+    command.stdin(std::fs::File::open("/tmp").unwrap());
+    assert!(message(command, 1).contains("standard input"));
+    assert!(!place.path("a.duckdb").exists() || place.sql("a.duckdb", "select 42") == "42");
+}
+
+#[test]
 fn a_reader_that_has_had_enough_is_no_error() {
     let place = place();
     place.sql("a.duckdb", "select 1");

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         render::note(&format!("the demo's files are kept in {}", kept.display()));
     }
     let (plain, dbmux) = halves?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if args.json {
         let report = json!({
             "seconds": args.seconds,

@@ -161,7 +161,7 @@ async fn show(
     let mut next = answer.next().await?;
     let _ = begun.send(true);
     tokio::task::yield_now().await;
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = render::result_output();
     // Results in these forms have no end of their own.
     if *results > 0 && matches!(output.format, Format::Csv | Format::Table) {
         std::io::Write::write_all(&mut stdout, b"\n")?;
