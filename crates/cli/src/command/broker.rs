@@ -46,6 +46,12 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
     outcome.inspect_err(|failure| tracing::error!(code = failure.code, "{}", failure.message))
 }
 
+/// Tells the starter that the daemon's options make no sense: they may come from its environment.
+pub(crate) fn refuse(usage: &Failure) {
+    let error = ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, usage.message.clone());
+    say(&Ready { outcome: Some(Outcome::Error(*error.0)) });
+}
+
 fn say(ready: &Ready) {
     let mut output = std::io::stdout().lock();
     // Whoever started us may be gone: then nobody waits for the word.
