@@ -153,7 +153,7 @@ impl Line {
     pub(crate) fn goal_text(&self) -> String {
         match self.goal {
             Goal::Within(times) => format!("at most {times}×"),
-            Goal::Better(times) if times == 1.0 => "better".to_owned(),
+            Goal::Better(1.0) => "better".to_owned(),
             Goal::Better(times) => format!("at least {times}×"),
             Goal::AtMost(figure) => format!("at most {figure}"),
             Goal::None => String::new(),

@@ -32,7 +32,12 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     let [ours, flock, fasteners, filelock, portalocker] = in_turn(
         context.rounds(21, 7),
         [
-            &mut || pairs(|| Ok(drop(lock.acquire(&request)?))),
+            &mut || {
+                pairs(|| {
+                    drop(lock.acquire(&request)?);
+                    Ok(())
+                })
+            },
             &mut || {
                 pairs(|| {
                     flock(&file, FlockOperation::LockExclusive)?;

@@ -58,9 +58,19 @@ pub(crate) async fn live(core: Arc<Core>, locks: Locks) {
     if let Err(error) = keeper.await {
         tracing::error!(%error, "the file's keeper failed");
     }
+    // While the owner lock is ours, so is the socket: whoever comes from now on starts another broker.
+    if locks.owned.verify().is_ok() {
+        remove(&core.options.socket);
+    }
     core.ended.cancel();
     drop(locks.owned);
     tracing::info!("ended");
+}
+
+fn remove(socket: &std::path::Path) {
+    if let Err(error) = std::fs::remove_file(socket) {
+        tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
+    }
 }
 
 async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {

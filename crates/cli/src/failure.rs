@@ -158,6 +158,8 @@ impl From<arrow::error::ArrowError> for Failure {
 /// The hint on the command line's own terms.
 fn suggestion(error: &ClientError) -> String {
     match error.code() {
+        // Its process is to be looked at, not waited for.
+        _ if error.holder().is_some_and(|holder| holder.stopped) => error.suggestion(),
         ErrorCode::DatabaseLocked | ErrorCode::DeadlineExceeded => "wait longer with --wait 2m".to_owned(),
         _ => error.suggestion(),
     }

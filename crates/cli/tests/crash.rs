@@ -61,13 +61,8 @@ fn by_processes(place: &Place, writer: u64, over: &AtomicBool) -> Told {
 }
 
 fn session(place: &Place) -> blocking::Session {
-    let options = ClientOptions {
-        broker_program: Some(place.binary().to_owned()),
-        wait: Duration::from_secs(60),
-        ..ClientOptions::default()
-    };
-    let client = blocking::Client::open(place.path("a.duckdb"), options).expect("a client");
-    client.session().expect("a session")
+    let options = ClientOptions { wait: Duration::from_secs(60), ..ClientOptions::default() };
+    place.blocking_client("a.duckdb", options).session().expect("a session")
 }
 
 /// One session that lives on, whatever becomes of its brokers.
@@ -159,7 +154,7 @@ fn storm(place: &Place, time: Duration) -> Told {
 }
 
 fn nothing_acknowledged_is_lost_in(time: Duration) {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     place.sql("a.duckdb", "create table t (id bigint)");
     let told = storm(&place, time);
     let rows = place.sql("a.duckdb", "select id, count(*) from t group by id");

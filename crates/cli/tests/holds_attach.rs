@@ -44,7 +44,7 @@ async fn attach_and_write(client: Client, other: &str, mut dice: Dice) -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_attach_each_others_file_do_not_wait_for_each_other() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "40ms");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "40ms");
     for database in ["a.duckdb", "b.duckdb"] {
         place.sql(database, "create table t (i int)");
     }

@@ -69,7 +69,7 @@ fn a_write_that_is_interrupted_has_not_happened() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
     place.sql("a.duckdb", "create table t as select 1 as i");
     let client = place.client("a.duckdb", ClientOptions::default());
     let (session, other) = (client.session().await?, client.session().await?);
@@ -104,7 +104,7 @@ async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_told_at_once_with_its_depth() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
     place.sql("a.duckdb", "create table t (i int)");
     let client = place.client("a.duckdb", ClientOptions::default());
     let mut sessions = Vec::new();

@@ -21,7 +21,7 @@ struct Attached {
 
 impl Attached {
     fn new() -> Self {
-        let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "1h");
+        let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "1h");
         place.make(DATABASE, "create table orders (id integer); insert into orders values (1), (2), (3)");
         let hazards = Hazards::around(&place.path(DATABASE));
         let paths = ["sales.duckdb", "sales.duckdb.wal", "sales.duckdb.dbmux"].map(|name| place.path(name));

@@ -197,7 +197,7 @@ fn of<'a>(told: &'a BTreeMap<(String, String), usize>, sql: &str) -> Vec<(&'a St
 
 /// Compares so many mixes; how they merged, all in all, is printed.
 fn mixes(seed: u64, cases: u32) {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     let together = place.client("together.duckdb", ClientOptions::default());
     // The one that it is compared with merges nothing.
     let serial = ClientOptions { broker_arguments: vec!["--serial".into()], ..ClientOptions::default() };

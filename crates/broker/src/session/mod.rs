@@ -23,7 +23,7 @@ use dbmux_engine::{
     EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
     ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 
 use crate::{
@@ -284,10 +284,21 @@ impl Session for BrokerSession {
     fn watch(&self, statement_id: u64) -> Pin<Box<dyn Stream<Item = StatementEvent> + Send>> {
         let track = self.tracks.lock().get(&statement_id).cloned();
         match track {
-            Some(track) => Box::pin(track::events(track)),
+            Some(track) => {
+                let core = self.core.clone();
+                Box::pin(track::events(track).map(move |event| with_holder(event, &core)))
+            }
             None => Box::pin(futures::stream::empty()),
         }
     }
+}
+
+/// Whoever stands in line is told for whom: what has run longest.
+fn with_holder(mut event: StatementEvent, core: &Weak<Core>) -> StatementEvent {
+    if event.state() == dbmux_proto::StatementState::Queued && event.holder.is_none() {
+        event.holder = core.upgrade().and_then(|core| core.longest_running());
+    }
+    event
 }
 
 /// A statement's entry in its session: ends with this, whatever happens.

@@ -46,6 +46,12 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
     outcome.inspect_err(|failure| tracing::error!(code = failure.code, "{}", failure.message))
 }
 
+/// Tells the starter that the daemon's options make no sense: they may come from its environment.
+pub(crate) fn refuse(usage: &Failure) {
+    let error = ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, usage.message.clone());
+    say(&Ready { outcome: Some(Outcome::Error(*error.0)) });
+}
+
 fn say(ready: &Ready) {
     let mut output = std::io::stdout().lock();
     // Whoever started us may be gone: then nobody waits for the word.
@@ -66,9 +72,9 @@ pub(crate) fn start_and_serve(
     let outcome = runtime.block_on(async {
         let started = start(args).await;
         let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
-        let (broker, listener, socket) = started.map_err(failed)?;
+        let (broker, listener, _) = started.map_err(failed)?;
         told.map_err(failed)?;
-        serve(broker, listener, &socket, args.drain).await
+        serve(broker, listener, args.drain).await
     });
     // A statement that cannot be interrupted must not keep the process, for the process keeps the file.
     runtime.shutdown_timeout(LAST_THREADS);
@@ -104,7 +110,7 @@ fn listen(socket: &Path) -> std::io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain: Duration) -> Result<Exit, Failure> {
+async fn serve(broker: Arc<Broker>, listener: UnixListener, drain: Duration) -> Result<Exit, Failure> {
     let leaving = Arc::clone(&broker);
     tokio::spawn(async move {
         end_of_process().await;
@@ -116,8 +122,6 @@ async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain
         served = dbmux_wire::serve(listener, service, ended) => served,
         () = async { over.await; tokio::time::sleep(LAST_CALLS).await } => Ok(()),
     };
-    // Another broker may have taken its place already; then the socket is that one's.
-    let _ = socket;
     served.map_err(|error| Failure::system(error.to_string()))?;
     Ok(Exit::Done)
 }
