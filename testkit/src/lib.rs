@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
-pub use place::Place;
+pub use place::{Place, Stopped};
 pub use shell::Shell;
 pub use terminal::Terminal;
 

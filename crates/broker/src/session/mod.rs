@@ -3,10 +3,13 @@
 //! One statement of a session runs at a time; the others of that session wait for its turn. The engine session is
 //! behind an asynchronous lock that a blocking thread takes along, so that a result which is still being read keeps it.
 
+mod job;
+mod rows;
 mod run;
-mod stream;
+mod running;
 
 pub(crate) use self::run::step_on_floor;
+use self::running::Running;
 
 use std::{
     collections::HashMap,
@@ -94,31 +97,6 @@ struct Known {
     insert: Option<InsertShape>,
 }
 
-/// Which statement runs now, so that an interrupt that comes late does not hit the next one.
-#[derive(Clone)]
-pub(crate) struct Running {
-    present: Arc<Mutex<Option<u64>>>,
-    interrupter: Arc<dyn Interrupter>,
-}
-
-impl Running {
-    pub(crate) fn begin(&self, id: u64) {
-        *self.present.lock() = Some(id);
-    }
-
-    pub(crate) fn end(&self) {
-        *self.present.lock() = None;
-    }
-
-    /// Interrupts this statement, if it is the one that runs.
-    pub(crate) fn interrupt(&self, id: u64) {
-        let present = self.present.lock();
-        if *present == Some(id) {
-            self.interrupter.interrupt();
-        }
-    }
-}
-
 impl BrokerSession {
     pub(crate) fn new(
         id: SessionId,
@@ -152,7 +130,7 @@ impl BrokerSession {
             core: Arc::downgrade(core),
             me: me.clone(),
             engine: Arc::new(tokio::sync::Mutex::new(engine)),
-            running: Running { present: Arc::default(), interrupter: Arc::clone(&interrupter) },
+            running: Running::new(Arc::clone(&interrupter)),
             interrupter,
             tracks: Mutex::default(),
             kept: Mutex::new(kept),

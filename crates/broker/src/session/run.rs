@@ -12,7 +12,7 @@ use dbmux_engine::{
 use futures::FutureExt;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{BrokerSession, Known, Registered, stream};
+use super::{BrokerSession, Known, Registered, job};
 use crate::{
     admission::{Entry, Permit},
     core::Core,
@@ -49,14 +49,20 @@ pub(crate) async fn run(
     session: Arc<BrokerSession>,
     request: StatementRequest,
 ) -> Result<Answer, ServiceError> {
-    session.begin_statement(&core)?;
+    // Registered first: a broker that begins to leave now either sees the statement, or is seen to leave by it.
     let registered = Registered::new(&session, &request, core.options.max_inflight)?;
+    session.begin_statement(&core)?;
     let deadline = registered.deadline(&request);
     let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
-    let outcome = match core.lanes.accepts(&core, &session, &track, &request) {
-        Some(shape) => core.lanes.insert(&core, shape, request, registered, deadline).await,
-        None => run_alone(&core, registered, request, deadline).await,
+    let merged = match core.lanes.accepts(&core, &session, &track, &request) {
+        Some(shape) => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
+        None => Ok(None),
+    };
+    let outcome = match merged {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => run_alone(&core, registered, request, deadline).await,
+        Err(error) => Err(error),
     };
     counted.end(&outcome, &track);
     outcome
@@ -73,15 +79,15 @@ async fn run_alone(
     let mut turn = take_turn(&session, &track, deadline).await?;
     session.go_on()?;
     let mut rights = acquire(core, &session, &request, &track, deadline).await?;
-    let mut job = stream::Job::new(registered, request, deadline);
+    let mut job = job::Job::new(registered, request, deadline);
     loop {
-        let interrupt = stream::InterruptOnDrop::new(&session, track.id);
-        match stream::start(core, job, turn, rights).await? {
-            stream::Started::Answered(answer) => {
+        let interrupt = job::InterruptOnDrop::new(&session, track.id);
+        match job::start(core, job, turn, rights).await? {
+            job::Started::Answered(answer) => {
                 interrupt.disarm();
                 return Ok(answer);
             }
-            stream::Started::Lacks { what, job: unfinished, turn: its_turn, rights: had } => {
+            job::Started::Lacks { what, job: unfinished, turn: its_turn, rights: had } => {
                 interrupt.disarm();
                 (job, turn) = (*unfinished, its_turn);
                 rights = acquire_more(core, what, had, &track, deadline).await?;
@@ -100,6 +106,8 @@ pub(crate) async fn take_turn(
     tokio::pin!(turn);
     loop {
         tokio::select! {
+            // Whoever never waits still takes what is free.
+            biased;
             turn = &mut turn => return Ok(turn),
             () = deadline.reached() => return Err(errors::session_busy()),
             () = track.cancel.cancelled() => return Err(track.cancelled()),
@@ -219,9 +227,9 @@ impl BrokerSession {
 
     pub(super) async fn prepare_only(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
         let (Some(core), Some(me)) = (self.core.upgrade(), self.me.upgrade()) else { return Err(errors::reconnect()) };
-        self.begin_statement(&core)?;
         let request = StatementRequest { sql: sql.to_owned(), ..StatementRequest::default() };
         let registered = Registered::new(&me, &request, core.options.max_inflight)?;
+        self.begin_statement(&core)?;
         let deadline = registered.deadline(&request);
         let track = Arc::clone(&registered.track);
         let mut turn = take_turn(&me, &track, deadline).await?;
@@ -234,7 +242,7 @@ impl BrokerSession {
             prepared
         });
         let prepared = prepared.await.map_err(|error| errors::internal(error.to_string()))?;
-        let prepared = prepared.map_err(|error| errors::engine(error, &core.options.database))?;
+        let prepared = prepared.map_err(|error| core.engine_error(error))?;
         let insert = core.engine.insert_shape(sql);
         let known = Known { prepared: prepared.clone(), text: sql.into(), insert };
         self.prepared.lock().insert(prepared.id, known);
