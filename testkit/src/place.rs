@@ -130,6 +130,15 @@ impl Place {
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
     }
 
+    /// Stops the one broker that runs here, until this is dropped.
+    pub fn stop_broker(&self) -> Stopped {
+        let brokers = self.brokers();
+        assert_eq!(brokers.len(), 1, "one broker runs");
+        kill_process(brokers[0], Signal::STOP).expect("a signal");
+        crate::until("it is stopped", || state(brokers[0]) == Some('T'));
+        Stopped(brokers[0])
+    }
+
     /// Kills the brokers that run here, and waits until they are gone.
     pub fn kill_brokers(&self) -> usize {
         let brokers = self.brokers();
@@ -137,9 +146,10 @@ impl Place {
             // It may have ended by itself in between.
             let _ = kill_process(*pid, Signal::KILL);
         }
-        for pid in &brokers {
-            crate::until("the broker's end", || !is_running(*pid));
-        }
+        // Its number may be gone while its last threads still keep its socket open.
+        crate::until("the brokers' end", || {
+            brokers.iter().all(|pid| !is_running(*pid)) && !self.brokers().iter().any(|pid| brokers.contains(pid))
+        });
         brokers.len()
     }
 }
@@ -151,8 +161,36 @@ fn broker_behind(socket: &Path) -> Option<Pid> {
 }
 
 fn is_running(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// `R`, `S`, `T`, …; `None`: it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// A broker that is stopped until this is dropped.
+pub struct Stopped(Pid);
+
+impl Stopped {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        kill_process(self.0, Signal::KILL).expect("a signal");
+        crate::until("its end", || !is_running(self.0));
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // It may have been killed meanwhile.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 impl Drop for Place {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dbmux_client::{Client, ClientError, ClientOptions, ErrorCode, Statement};
 use dbmux_lock::{Lock, LockName, Mode, Request};
-use dbmux_testkit::{Place, until};
+use dbmux_testkit::{Place, Stopped};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What a machine that is busy with other tests may add to any time.
@@ -19,31 +19,6 @@ fn place() -> Place {
 
 fn waiting(wait: Duration) -> ClientOptions {
     ClientOptions { wait, ..ClientOptions::default() }
-}
-
-/// A broker that is stopped until this is dropped.
-struct Stopped(Pid);
-
-impl Stopped {
-    fn the_broker_of(place: &Place) -> Self {
-        let brokers = place.brokers();
-        let [pid] = brokers[..] else { unreachable!("one broker runs, not {brokers:?}") };
-        kill_process(pid, Signal::STOP).expect("a signal");
-        let number = u32::try_from(pid.as_raw_nonzero().get()).expect("a pid");
-        until("it is stopped", || dbmux_os::process::info(number).is_ok_and(|seen| seen.stopped));
-        Self(pid)
-    }
-
-    fn pid(&self) -> u32 {
-        u32::try_from(self.0.as_raw_nonzero().get()).expect("a pid")
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        // It may have been killed meanwhile.
-        let _ = kill_process(self.0, Signal::CONT);
-    }
 }
 
 fn is_named(error: &ClientError, stopped: &Stopped) {
@@ -58,7 +33,7 @@ fn is_named(error: &ClientError, stopped: &Stopped) {
 fn on_the_command_line_it_is_named_at_the_deadline() {
     let place = place();
     place.sql("a.duckdb", "create table t as select 1 as i");
-    let stopped = Stopped::the_broker_of(&place);
+    let stopped = place.stop_broker();
     for (wait, at_least) in [("0", 0), ("300ms", 300), ("2s", 2000)] {
         let began = Instant::now();
         let output = place.run(["sql", "a.duckdb", "insert into t values (2)", "--wait", wait, "--color", "never"]);
@@ -70,17 +45,26 @@ fn on_the_command_line_it_is_named_at_the_deadline() {
         let at_least = Duration::from_millis(at_least);
         assert!(took >= at_least && took < at_least + SLACK, "--wait {wait} took {took:?}");
     }
-    for command in [&["status", "a.duckdb"][..], &["stats", "a.duckdb"], &["stop", "a.duckdb"]] {
-        let output = place.run(command);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(75), "{command:?}: {text}");
-        assert!(text.contains("does not answer (stopped?)"), "{command:?}: {text}");
-    }
-    for command in [&["status"][..], &["who", "a.duckdb"]] {
-        let output = place.run(command);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains(&stopped.pid().to_string()), "{command:?}: {text}");
-    }
+    let commands = [&["status", "a.duckdb"][..], &["stats", "a.duckdb"], &["stop", "a.duckdb"]];
+    std::thread::scope(|scope| {
+        for command in commands {
+            let place = &place;
+            scope.spawn(move || {
+                let output = place.run(command);
+                let text = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(75), "{command:?}: {text}");
+                assert!(text.contains("does not answer (stopped?)"), "{command:?}: {text}");
+            });
+        }
+        for command in [&["status"][..], &["who", "a.duckdb"]] {
+            let (place, pid) = (&place, stopped.pid().to_string());
+            scope.spawn(move || {
+                let output = place.run(command);
+                let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                assert!(output.status.success() && text.contains(&pid), "{command:?}: {text}");
+            });
+        }
+    });
     drop(stopped);
     assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "1", "what was given up was never sent");
 }
@@ -89,7 +73,7 @@ fn on_the_command_line_it_is_named_at_the_deadline() {
 async fn a_new_session_is_not_waited_for_beyond_the_deadline() {
     let place = place();
     place.sql("a.duckdb", "select 1");
-    let stopped = Stopped::the_broker_of(&place);
+    let stopped = place.stop_broker();
     let client = place.client("a.duckdb", waiting(Duration::from_millis(200)));
     // Many at once: one makes the connection, and the others wait for it with deadlines of their own.
     let sessions = futures::future::join_all((0..8).map(|_| client.session()));
@@ -112,7 +96,7 @@ async fn a_statement_on_its_way_ends_at_its_deadline_by_what_it_may_have_done() 
     let client = place.client("a.duckdb", waiting(Duration::from_secs(60)));
     let session = client.session().await.expect("a session");
     session.execute("select 1").await.expect("it answers");
-    let stopped = Stopped::the_broker_of(&place);
+    let stopped = place.stop_broker();
     let wait = Duration::from_millis(300);
     let began = Instant::now();
     let error = session.run(Statement::new("select 1").wait(wait)).await.err().expect("it is stopped");
@@ -136,7 +120,7 @@ async fn a_half_read_answer_ends_at_its_deadline() {
     let statement = Statement::new(sql).wait(Duration::from_millis(500));
     let mut answer = session.run(statement).await.expect("it begins");
     answer.next().await.expect("a batch").expect("there are many");
-    let stopped = Stopped::the_broker_of(&place);
+    let stopped = place.stop_broker();
     // What has come already is given out; then the broker is missed.
     let began = Instant::now();
     let error = loop {
@@ -154,12 +138,13 @@ async fn a_half_read_answer_ends_at_its_deadline() {
 #[tokio::test]
 async fn a_statement_that_runs_longer_than_its_wait_is_waited_for() {
     let place = place();
-    let client = place.client("a.duckdb", waiting(Duration::ZERO));
-    let session = client.session().await.expect("zero waits for nobody, and a broker can be started");
+    let wait = Duration::from_millis(100);
+    let session = place.client("a.duckdb", ClientOptions::default()).session().await.expect("a session");
+    session.execute("select 1").await.expect("it answers");
     let began = Instant::now();
-    let sql = "select count(*) from range(40000) a(i), range(40000) b(i) where (a.i + b.i) % 7 = 0";
-    session.execute(sql).await.expect("it is well, and at work");
-    assert!(began.elapsed() > Duration::from_millis(300), "this test saw nothing: {:?}", began.elapsed());
+    let sql = "select count(*) from range(15000) a(i), range(15000) b(i) where (a.i + b.i) % 7 = 0";
+    session.execute(Statement::new(sql).wait(wait)).await.expect("it is well, and at work");
+    assert!(began.elapsed() > wait * 3, "this test saw nothing: {:?}", began.elapsed());
 }
 
 #[tokio::test]
@@ -175,6 +160,44 @@ async fn who_holds_the_start_lock_is_named() {
     assert!(began.elapsed() < SLACK, "it took {:?}", began.elapsed());
     drop(held);
     client.session().await.expect("it is free");
+}
+
+#[tokio::test]
+async fn somebody_who_listens_and_says_nothing_is_named() {
+    let place = place();
+    let client = client_in(&place, Duration::from_millis(300));
+    let mute = std::os::unix::net::UnixListener::bind(client.socket()).expect("a socket");
+    let began = Instant::now();
+    let error = client.session().await.err().expect("it says nothing");
+    assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
+    assert_eq!(error.holding_pid(), Some(std::process::id()));
+    assert!(!error.to_string().contains("stopped"), "it runs: {error}");
+    assert!(error.suggestion().contains(".log"), "{}", error.suggestion());
+    assert!(began.elapsed() < Duration::from_secs(2) + SLACK, "it took {:?}", began.elapsed());
+    drop(mute);
+    client.session().await.expect("a socket on which nobody listens is in nobody's way");
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_door_is_waited_for_and_no_second_broker_is_started() {
+    let place = place();
+    let client = client_in(&place, Duration::from_millis(300));
+    let socket = tokio::net::UnixSocket::new_stream().expect("a socket");
+    socket.bind(client.socket()).expect("a name");
+    let door = socket.listen(1).expect("a door");
+    let mut crowd = Vec::new();
+    while let Ok(one) = tokio::net::UnixStream::connect(client.socket()).await {
+        crowd.push(one);
+        assert!(crowd.len() < 100, "the door is wider than it was made");
+    }
+    let error = client.session().await.err().expect("nobody is let in");
+    assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
+    assert!(!place.path("a.duckdb").exists(), "a broker was started");
+    drop(door);
+}
+
+fn client_in(place: &Place, wait: Duration) -> Client {
+    place.client("a.duckdb", waiting(wait))
 }
 
 #[tokio::test]

@@ -14,5 +14,6 @@ pub mod new_file;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
+pub mod socket;
 
 pub use error::OsError;

@@ -2,9 +2,10 @@
 //! what was never sent from what may have been.
 
 use std::{
+    os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -46,6 +47,8 @@ pub(crate) struct Link {
     number: u64,
     /// The broker's process, where it has a number here.
     pid: Option<u32>,
+    /// Its socket, while the channel lives: whether the other end is gone can be asked before anything is sent.
+    socket: Weak<OwnedFd>,
     /// Where the connection lives, so that things can be sent over it from any thread.
     runtime: Handle,
 }
@@ -88,8 +91,12 @@ impl Link {
         let stream = reach(socket, deadline).await?;
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
         let pid = pid.filter(|pid| *pid != 0);
+        let socket = Arc::new(stream.as_fd().try_clone_to_owned().map_err(NoLink::Refused)?);
+        let seen = Arc::downgrade(&socket);
         let stream = Arc::new(Mutex::new(Some(stream)));
         let connector = tower::service_fn(move |_: tonic::transport::Uri| {
+            // Kept for as long as the channel keeps its connector.
+            let _ = &socket;
             let stream = stream.lock().take();
             async move { stream.map(TokioIo::new).ok_or_else(|| std::io::Error::other(Over)) }
         });
@@ -101,7 +108,8 @@ impl Link {
         let channel = silence::answer(pid, deadline, OWN_ANSWER, connecting).await.map_err(NoLink::Silent)?;
         // It ended between the two steps: as if it had not been there.
         let channel = channel.map_err(|_| NoLink::Nobody)?;
-        Ok(Self { channel, number: NEXT.fetch_add(1, Ordering::Relaxed), pid, runtime: Handle::current() })
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { channel, number, pid, socket: seen, runtime: Handle::current() })
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -114,6 +122,11 @@ impl Link {
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    /// The broker has gone, whether or not the connection's own task has seen it yet.
+    fn is_over(&self) -> bool {
+        self.socket.upgrade().is_none_or(|socket| dbmux_os::socket::has_hung_up(socket.as_fd()))
     }
 
     pub(crate) fn control(&self) -> ControlClient<Channel> {
@@ -155,12 +168,16 @@ impl Link {
         &self,
         session: &[u8],
         statement: &dbmux_proto::Statement,
-    ) -> Result<Streaming<FlightData>, Status> {
+    ) -> Result<Streaming<FlightData>, Trouble> {
+        if self.is_over() {
+            return Err(Trouble::NotSent);
+        }
         let any = Any { type_url: dbmux_proto::STATEMENT_TYPE_URL.to_owned(), value: statement.encode_to_vec() };
         let mut request = Request::new(Ticket { ticket: Bytes::from(any.encode_to_vec()) });
         request.metadata_mut().insert_bin(SESSION_HEADER, MetadataValue::from_bytes(session));
         let client = FlightServiceClient::new(self.channel.clone());
-        Ok(client.max_decoding_message_size(LARGEST_MESSAGE).do_get(request).await?.into_inner())
+        let answer = client.max_decoding_message_size(LARGEST_MESSAGE).do_get(request).await;
+        Ok(answer.map_err(trouble)?.into_inner())
     }
 }
 

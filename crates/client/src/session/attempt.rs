@@ -116,7 +116,7 @@ impl Attempt {
     }
 
     async fn begin(&self, open: &Open) -> Result<Begun, Trouble> {
-        let stream = open.link.run(&open.hello.session, &self.message).await.map_err(trouble)?;
+        let stream = open.link.run(&open.hello.session, &self.message).await?;
         let mut decoder = FlightDataDecoder::new(stream.map_err(FlightError::from));
         while let Some(message) = decoder.next().await {
             let message = message.map_err(flight_trouble)?;
