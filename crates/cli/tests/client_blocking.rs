@@ -71,10 +71,10 @@ fn an_answer_tells_what_it_is() {
     let client = client(&place);
     let session = client.session().expect("a session");
     assert_eq!(session.hello().broker_pid, client.status().expect("a look").expect("it runs").pid);
-    assert_eq!(client.database(), place.path("a.duckdb").canonicalize().expect("it is there"));
     let mut answer = session.run("create table t as select i from range(100000) r(i)").expect("it runs");
     assert_eq!((answer.kind(), answer.rows_changed()), (StatementKind::Write, true));
     while answer.next_batch().expect("a batch").is_some() {}
+    assert_eq!(client.database(), place.path("a.duckdb").canonicalize().expect("it is there"));
     let mut answer = session.query("select i, i * 2 as j from t").expect("it runs");
     assert_eq!((answer.kind(), answer.rows_changed()), (StatementKind::Read, false));
     assert_eq!(answer.schema().field(1).name(), "j");

@@ -65,12 +65,12 @@ async fn where_none_may_be_started_or_made_nothing_is() {
     let place = place(false);
     let before = listing(&place.path("."));
     let never = ClientOptions { start: false, ..ClientOptions::default() };
-    place.client("a.duckdb", never).session().await.err().expect("none may be started");
+    place.client("a.duckdb", never).session().await.expect_err("none may be started");
     let no_file = ClientOptions { create: false, ..ClientOptions::default() };
-    place.client("a.duckdb", no_file).session().await.err().expect("none may be made");
+    place.client("a.duckdb", no_file).session().await.expect_err("none may be made");
     let reader = ClientOptions { read_only: true, ..ClientOptions::default() };
-    place.client("a.duckdb", reader).session().await.err().expect("none may be made");
-    Client::open(place.path("nowhere/a.duckdb"), ClientOptions::default()).err().expect("there is no directory");
+    place.client("a.duckdb", reader).session().await.expect_err("none may be made");
+    Client::open(place.path("nowhere/a.duckdb"), ClientOptions::default()).expect_err("there is no directory");
     assert_eq!(listing(&place.path(".")), before, "something was made");
 }
 

@@ -421,6 +421,6 @@ async fn a_relative_program_is_found_from_here() {
         ..ClientOptions::default()
     };
     let client = Client::open(place.path("b.duckdb"), options).expect("a client");
-    let error = client.session().await.err().expect("there is none");
+    let error = client.session().await.expect_err("there is none");
     assert!(matches!(&error, ClientError::Start { reason, .. } if reason.contains("in PATH")), "{error}");
 }

@@ -79,11 +79,11 @@ async fn a_new_session_is_not_waited_for_beyond_the_deadline() {
     let sessions = futures::future::join_all((0..8).map(|_| client.session()));
     let began = Instant::now();
     for session in sessions.await {
-        let error = session.err().expect("it is stopped");
+        let error = session.expect_err("it is stopped");
         assert_eq!(error.code(), ErrorCode::DatabaseLocked, "{error}");
     }
     assert!(began.elapsed() < Duration::from_secs(2) + SLACK, "it took {:?}", began.elapsed());
-    let error = client.session().await.err().expect("it is stopped");
+    let error = client.session().await.expect_err("it is stopped");
     is_named(&error, &stopped);
     drop(stopped);
     client.session().await.expect("it goes on").execute("select 1").await.expect("it answers");
@@ -99,7 +99,7 @@ async fn a_statement_on_its_way_ends_at_its_deadline_by_what_it_may_have_done() 
     let stopped = place.stop_broker();
     let wait = Duration::from_millis(300);
     let began = Instant::now();
-    let error = session.run(Statement::new("select 1").wait(wait)).await.err().expect("it is stopped");
+    let error = session.run(Statement::new("select 1").wait(wait)).await.expect_err("it is stopped");
     assert!(matches!(error, ClientError::NotAnswering { .. }) && error.is_temporary(), "{error}");
     is_named(&error, &stopped);
     let error = session.execute(Statement::new("insert into t values (1)").wait(wait)).await.expect_err("stopped");
@@ -154,7 +154,7 @@ async fn who_holds_the_start_lock_is_named() {
     let lock = Lock::open(&client.socket().with_extension("start"), LockName::Plain).expect("the lock");
     let held = lock.acquire(&Request::new(Mode::Exclusive)).expect("nobody has it");
     let began = Instant::now();
-    let error = client.session().await.err().expect("somebody starts");
+    let error = client.session().await.expect_err("somebody starts");
     assert!(matches!(error, ClientError::StartTimedOut { .. }), "{error}");
     assert_eq!(error.holding_pid(), Some(std::process::id()));
     assert!(began.elapsed() < SLACK, "it took {:?}", began.elapsed());
@@ -168,7 +168,7 @@ async fn somebody_who_listens_and_says_nothing_is_named() {
     let client = client_in(&place, Duration::from_millis(300));
     let mute = std::os::unix::net::UnixListener::bind(client.socket()).expect("a socket");
     let began = Instant::now();
-    let error = client.session().await.err().expect("it says nothing");
+    let error = client.session().await.expect_err("it says nothing");
     assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
     assert_eq!(error.holding_pid(), Some(std::process::id()));
     assert!(!error.to_string().contains("stopped"), "it runs: {error}");
@@ -190,7 +190,7 @@ async fn a_crowd_at_the_door_is_waited_for_and_no_second_broker_is_started() {
         crowd.push(one);
         assert!(crowd.len() < 100, "the door is wider than it was made");
     }
-    let error = client.session().await.err().expect("nobody is let in");
+    let error = client.session().await.expect_err("nobody is let in");
     assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
     assert!(!place.path("a.duckdb").exists(), "a broker was started");
     drop(door);
@@ -214,7 +214,7 @@ async fn a_broker_that_is_stopped_while_it_starts_is_named() {
     };
     let client = Client::open(place.path("a.duckdb"), options).expect("a client");
     let began = Instant::now();
-    let error = client.session().await.err().expect("it is stopped");
+    let error = client.session().await.expect_err("it is stopped");
     assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
     assert!(error.holder().is_some_and(|holder| holder.stopped), "{error}");
     assert!(began.elapsed() < SLACK, "it took {:?}", began.elapsed());

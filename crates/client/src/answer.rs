@@ -42,6 +42,13 @@ enum Step {
     End,
 }
 
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, over) = (self.kind(), self.rest.is_none());
+        f.debug_struct("Answer").field("kind", &kind).field("schema", &self.schema).field("over", &over).finish()
+    }
+}
+
 impl Answer {
     pub(crate) fn new(begun: Begun, attempt: Attempt) -> Self {
         let Begun { decoder, schema, head, open } = begun;

@@ -75,7 +75,7 @@ pub fn brokers() -> Result<Vec<StatusReply>, ClientError> {
 }
 
 /// A way to one database. See [`crate::Client`].
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Client {
     inner: crate::Client,
 }
@@ -138,6 +138,7 @@ impl Client {
 }
 
 /// One conversation with the broker. See [`crate::Session`].
+#[derive(Debug)]
 pub struct Session {
     inner: crate::Session,
 }
@@ -217,6 +218,7 @@ impl Session {
 }
 
 /// An open transaction of a session. See [`crate::Transaction`].
+#[derive(Debug)]
 pub struct Transaction<'a> {
     inner: crate::Transaction<'a>,
 }
@@ -264,6 +266,7 @@ impl Transaction<'_> {
 }
 
 /// A statement's answer, batch by batch. See [`crate::Answer`].
+#[derive(Debug)]
 pub struct Answer {
     inner: crate::Answer,
 }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::{
     ClientError, ClientOptions, Session,
-    connect::{Deadline, Link, Target, Trouble, millis},
+    connect::{Deadline, Link, OWN_ANSWER, Target, Trouble, millis},
     session::{Open, Slot, close},
 };
 
@@ -36,6 +36,12 @@ pub(crate) struct Shared {
     /// One caller at a time makes a new one.
     making: tokio::sync::Mutex<()>,
     idle: Mutex<Vec<Open>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("database", &self.database()).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -130,16 +136,21 @@ impl Shared {
         if let Some(open) = self.open_present(deadline).await? {
             return Ok(open);
         }
-        let Ok(_making) = tokio::time::timeout(deadline.left().max(WORD), self.making.lock()).await else {
+        let Ok(making) = tokio::time::timeout(deadline.left().max(OWN_ANSWER), self.making.lock()).await else {
             let (database, waited) = (self.target.database.clone(), deadline.waited());
             return Err(ClientError::StartTimedOut { database, waited, holder: None });
         };
-        // Another caller has made one meanwhile.
-        if let Some(open) = self.open_present(deadline).await? {
-            return Ok(open);
+        let mut making = Some(making);
+        if self.present.lock().is_some() {
+            // Another caller has made one meanwhile: those that waited for it open their sessions side by side.
+            making = None;
+            if let Some(open) = self.open_present(deadline).await? {
+                return Ok(open);
+            }
         }
         let (link, hello) = self.target.open(deadline).await?;
         *self.present.lock() = Some(link.clone());
+        drop(making);
         Ok(Open { link, hello: Arc::new(hello) })
     }
 

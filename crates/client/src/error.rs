@@ -10,6 +10,7 @@ use dbmux_proto::{ErrorCode, ErrorDetail, Holder};
 /// the transaction), [`ClientError::is_hopeless`] (waiting cannot help), [`ClientError::is_outcome_unknown`] (look before
 /// you repeat it).
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The broker's own word.
     #[error("{}", .0.message)]
@@ -46,13 +47,13 @@ pub enum ClientError {
         log: PathBuf,
     },
     /// Somebody else was starting a broker for longer than we may wait.
-    #[error("{} is in use: another process has been starting its broker", database.display())]
+    #[error("{} is in use: its broker is being started", database.display())]
     StartTimedOut {
         /// The database.
         database: PathBuf,
         /// How long we waited.
         waited: Duration,
-        /// Who is starting it, where that is known.
+        /// Who is starting it; `None`: another task of this process, or somebody who cannot be seen.
         holder: Option<Box<Holder>>,
     },
     /// The broker is there, and does not answer: it is stopped, or it hangs. Nothing has happened.

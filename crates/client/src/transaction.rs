@@ -5,6 +5,7 @@ use crate::{Answer, ClientError, ErrorCode, Session, Statement};
 /// An open transaction of a session. Dropped without [`Transaction::commit`], it is rolled back.
 ///
 /// Whatever else the session runs meanwhile is part of it too.
+#[derive(Debug)]
 pub struct Transaction<'a> {
     session: &'a Session,
     ended: bool,

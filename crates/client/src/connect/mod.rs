@@ -9,6 +9,6 @@ mod target;
 pub(crate) use self::{
     deadline::{Deadline, millis},
     link::{Link, NoLink, Trouble, trouble},
-    silence::{Silence, work},
+    silence::{OWN_ANSWER, Silence, work},
     target::{Target, place},
 };

@@ -144,7 +144,10 @@ impl Attempt {
             Trouble::Silent(silence) if self.reads() => Err(self.silent(silence)),
             Trouble::Silent(silence) => Err(self.silent_unknown(silence)),
             Trouble::Undecodable(text) if self.reads() => Err(ClientError::Decode(text)),
-            Trouble::Undecodable(_) => Err(self.outcome_unknown()),
+            Trouble::Undecodable(text) => {
+                tracing::warn!(%text, "the answer to a write could not be understood");
+                Err(self.outcome_unknown())
+            }
         }
     }
 

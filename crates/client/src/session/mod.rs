@@ -29,6 +29,13 @@ pub struct Session {
     slot: Arc<Slot>,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let database = &self.slot.shared.target.database;
+        f.debug_struct("Session").field("database", database).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     pub(crate) fn new(slot: Arc<Slot>) -> Self {
         Self { slot }

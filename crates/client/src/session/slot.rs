@@ -15,7 +15,7 @@ use super::{
 use crate::{
     ClientError, Statement,
     client::Shared,
-    connect::{Deadline, Link, Silence, Trouble},
+    connect::{Deadline, Link, OWN_ANSWER, Silence, Trouble},
 };
 
 /// How long a session that is let go of waits for the broker's farewell.
@@ -104,7 +104,7 @@ impl Slot {
     /// Waits until a transaction that was dropped is rolled back.
     pub(super) async fn rolled_back(&self, deadline: Deadline) -> Result<(), ClientError> {
         let Some(rolling_back) = self.rolling_back.lock().clone() else { return Ok(()) };
-        if timeout(deadline.left().max(FAREWELL), rolling_back.clone()).await.is_err() {
+        if timeout(deadline.left().max(OWN_ANSWER), rolling_back.clone()).await.is_err() {
             let pid = self.present().and_then(|open| open.link.pid());
             return Err(self.shared.target.silent(Silence::of(pid, deadline)));
         }

@@ -61,7 +61,7 @@ impl Statement {
         self
     }
 
-    /// Gives all parameters their values: a batch of one row, matched by position where its columns are called `1`, `2`,
+    /// Gives all parameters their values, instead of [`Statement::bind`]: a batch of one row, matched by position where its columns are called `1`, `2`,
     /// …, else by name.
     #[must_use]
     pub fn parameters(mut self, batch: RecordBatch) -> Self {
