@@ -1,5 +1,7 @@
 //! The demo: what it shows is true, and it leaves nothing behind, however it ends.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -55,7 +57,7 @@ fn plain_duckdb_fails_where_dbmux_does_not() {
     );
     // Kept: the file has what the figures say.
     let kept = PathBuf::from(figures["kept"].as_str().expect("where"));
-    assert_eq!(files(&place), [kept.clone()]);
+    assert_eq!(files(&place), std::slice::from_ref(&kept));
     let database = kept.join("flights.duckdb").display().to_string();
     assert_eq!(place.sql(&database, "select count(*) from sightings"), dbmux["rows_found"].to_string());
     assert_eq!(place.sql(&database, "select count(*) from flights"), "336776");

@@ -186,7 +186,7 @@ fn a_transaction_of_a_killed_client_is_undone_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     place.sql("a.duckdb", "create table t (i bigint)");
     let client = place.client("a.duckdb", ClientOptions::default());
     let (session, mut dice) = (client.session().await?, Dice(seed()));
@@ -223,7 +223,7 @@ async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), Client
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_that_comes_early_is_not_forgotten() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     place.sql("a.duckdb", "select 1");
     let client = place.client("a.duckdb", ClientOptions::default());
     let (session, mut dice) = (client.session().await?, Dice(seed()));
@@ -249,7 +249,7 @@ async fn a_cancel_that_comes_early_is_not_forgotten() -> Result<(), ClientError>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inserts_that_meet_an_open_transaction_wait_as_long_as_each_may() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux"));
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     place.sql("a.duckdb", "create table t (i int)");
     let client = place.client("a.duckdb", ClientOptions::default());
     let (open, patient, hasty) = (client.session().await?, client.session().await?, client.session().await?);

@@ -89,7 +89,7 @@ fn an_idle_transaction_is_named_and_ended_when_somebody_wants_the_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_transaction_that_was_ended_happens_by_itself() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_IDLE_TRANSACTION", "500ms");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_IDLE_TRANSACTION", "500ms");
     place.sql("a.duckdb", "create table t (i int)");
     let client = place.client("a.duckdb", ClientOptions::default());
     let session = client.session().await?;
