@@ -24,6 +24,33 @@ fn a_broker_that_cannot_start_says_who_is_the_owner() {
 }
 
 #[test]
+fn a_client_whose_broker_cannot_start_says_who_is_the_owner() {
+    let place = place();
+    let owner = Lock::open_for_database(&place.path("a.duckdb"), LockName::Owner).expect("a sidecar");
+    let _owned = owner.acquire(&Request::new(Mode::Exclusive).command("a tool")).expect("the owner lock");
+    let began = Instant::now();
+    let (code, error) = place.fails(&["sql", "a.duckdb", "select 1", "--wait", "600ms"]);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!((code, &error["code"]), (75, &Value::from("DATABASE_LOCKED")), "{error}");
+    assert_eq!(error["holder"]["command"], "a tool", "{error}");
+    assert_eq!(error["holding_pid"], std::process::id(), "{error}");
+}
+
+#[test]
+fn our_own_lock_is_seen_beside_a_foreign_reader_for_as_long_as_it_is_there() {
+    let place = place().with("DBMUX_RELEASE_AFTER", "1h");
+    place.make("a.duckdb", "create table t as select 7 as i");
+    assert!(place.run(["stop", "a.duckdb"]).status.success());
+    let _reader = Foreign::holding(&place.path("a.duckdb"), true);
+    assert_eq!(place.sql("a.duckdb", "from t"), "7");
+    assert_eq!(place.status("a.duckdb")["read_only"], true);
+    // Longer than the pause between two looks at the lock.
+    std::thread::sleep(Duration::from_millis(4500));
+    assert_eq!(place.status("a.duckdb")["read_only"], true);
+    assert_eq!(place.sql("a.duckdb", "from t"), "7");
+}
+
+#[test]
 fn a_foreign_holder_has_the_file_since_it_was_seen_with_it_not_since_it_was_born() {
     let place = place();
     place.make("a.duckdb", "create table t (i int)");
