@@ -1,6 +1,7 @@
 //! The client's examples, run as they are: in a process of their own, from a clean directory, with `dbmux` in `PATH`.
 
 #![cfg(feature = "duckdb")]
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::process::Command;
 

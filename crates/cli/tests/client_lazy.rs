@@ -1,6 +1,7 @@
 //! What starts nothing, makes nothing and opens nothing: opening a client, and looking.
 
 #![cfg(feature = "duckdb")]
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::{
     collections::BTreeMap,

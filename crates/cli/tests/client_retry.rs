@@ -3,6 +3,7 @@
 //! A foreign process that holds the file keeps statements at the broker for as long as a test likes.
 
 #![cfg(feature = "duckdb")]
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},

@@ -1,6 +1,7 @@
 //! Sessions of the client: which are kept for the next caller, what becomes of the others, and of transactions.
 
 #![cfg(feature = "duckdb")]
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -295,7 +296,15 @@ async fn several_statements_in_one_transaction() {
         transaction.execute("no such statement").await
     });
     failed.await.expect_err("the second fails");
-    assert_eq!(count(&session, "select count(*) from t").await, 3);
+    // On a task of its own, too.
+    let task = tokio::spawn(async move {
+        let done =
+            session.transaction(async |transaction| transaction.execute("delete from t where i = 3").await).await;
+        (done, session)
+    });
+    let (done, session) = task.await.expect("its end");
+    assert_eq!(done.expect("committed"), 1);
+    assert_eq!(count(&session, "select count(*) from t").await, 2);
 }
 
 /// Stops the broker, sends, and kills it: the statement was on its way.

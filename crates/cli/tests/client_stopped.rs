@@ -163,6 +163,44 @@ async fn who_holds_the_start_lock_is_named() {
 }
 
 #[tokio::test]
+async fn somebody_who_listens_and_says_nothing_is_named() {
+    let place = place();
+    let client = client_in(&place, Duration::from_millis(300));
+    let mute = std::os::unix::net::UnixListener::bind(client.socket()).expect("a socket");
+    let began = Instant::now();
+    let error = client.session().await.err().expect("it says nothing");
+    assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
+    assert_eq!(error.holding_pid(), Some(std::process::id()));
+    assert!(!error.to_string().contains("stopped"), "it runs: {error}");
+    assert!(error.suggestion().contains(".log"), "{}", error.suggestion());
+    assert!(began.elapsed() < Duration::from_secs(2) + SLACK, "it took {:?}", began.elapsed());
+    drop(mute);
+    client.session().await.expect("a socket on which nobody listens is in nobody's way");
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_door_is_waited_for_and_no_second_broker_is_started() {
+    let place = place();
+    let client = client_in(&place, Duration::from_millis(300));
+    let socket = tokio::net::UnixSocket::new_stream().expect("a socket");
+    socket.bind(client.socket()).expect("a name");
+    let door = socket.listen(1).expect("a door");
+    let mut crowd = Vec::new();
+    while let Ok(one) = tokio::net::UnixStream::connect(client.socket()).await {
+        crowd.push(one);
+        assert!(crowd.len() < 100, "the door is wider than it was made");
+    }
+    let error = client.session().await.err().expect("nobody is let in");
+    assert!(matches!(error, ClientError::NotAnswering { .. }), "{error}");
+    assert!(!place.path("a.duckdb").exists(), "a broker was started");
+    drop(door);
+}
+
+fn client_in(place: &Place, wait: Duration) -> Client {
+    place.client("a.duckdb", waiting(wait))
+}
+
+#[tokio::test]
 async fn a_broker_that_is_stopped_while_it_starts_is_named() {
     let place = place();
     let program = place.path("stops-itself");

@@ -194,11 +194,11 @@ async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), Client
     for i in 0..200_u64 {
         // Merged ones and others; at any moment of their way.
         // Some are over long before they are cancelled, some long after, and some just then.
-        let rows = 500 << dice.roll(10);
+        let rows = 500 << dice.roll(13);
         let several = format!("insert into t select {i} from range({rows})");
         let sql = if i % 2 == 0 { format!("insert into t values ({i})") } else { several };
         let statement = Statement::new(sql);
-        let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(10) * dice.roll(3000)));
+        let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(12_000)));
         let cancel = async {
             tokio::time::sleep(pause).await;
             session.cancel(id).await

@@ -3,13 +3,14 @@
 //! One statement of a session runs at a time; the others of that session wait for its turn. The engine session is
 //! behind an asynchronous lock that a blocking thread takes along, so that a result which is still being read keeps it.
 
+mod ended;
 mod job;
 mod rows;
 mod run;
 mod running;
 
 pub(crate) use self::run::step_on_floor;
-use self::running::Running;
+use self::{ended::Ended, running::Running};
 
 use std::{
     collections::HashMap,
@@ -69,8 +70,8 @@ pub(crate) struct Kept {
     pub(crate) file: Option<FileUse>,
     pub(crate) last_active: Instant,
     pub(crate) statements: u64,
-    /// Told to the client once, at its next statement.
-    pub(crate) ended_by_us: Option<ServiceError>,
+    /// Its transaction was ended by us.
+    pub(crate) ended: Option<Ended>,
     pub(crate) closed: bool,
 }
 
@@ -82,11 +83,6 @@ impl Kept {
             _ => state.in_transaction.then(Instant::now),
         };
         self.state = state;
-    }
-
-    /// What the client has to be told before anything else is done for it.
-    fn objection(&mut self) -> Option<ServiceError> {
-        self.ended_by_us.take().or_else(|| self.closed.then(errors::session_lost))
     }
 }
 
@@ -121,7 +117,7 @@ impl BrokerSession {
             file: None,
             last_active: Instant::now(),
             statements: 0,
-            ended_by_us: None,
+            ended: None,
             closed: false,
         };
         Arc::new_cyclic(|me| Self {
@@ -165,6 +161,12 @@ impl BrokerSession {
     /// A statement that was prepared for later.
     pub(crate) fn prepared(&self, id: PreparedId) -> Option<Prepared> {
         self.prepared.lock().get(&id).map(|known| known.prepared.clone())
+    }
+
+    /// The text of what is asked to run.
+    fn text(&self, request: &StatementRequest) -> Arc<str> {
+        let prepared = request.prepared.and_then(|id| Some(Arc::clone(&self.prepared.lock().get(&id)?.text)));
+        prepared.unwrap_or_else(|| request.sql.as_str().into())
     }
 
     /// The shape and text of a prepared single-row insert.
@@ -229,7 +231,7 @@ impl BrokerSession {
         }
         kept.file = None;
         if let Some(told) = told {
-            kept.ended_by_us = Some(told);
+            kept.ended = Some(Ended::new(told));
         }
         drop(kept);
         // Only now may another statement of the session go on: it must see that its transaction is gone.

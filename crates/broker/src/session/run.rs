@@ -6,13 +6,19 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use arrow::datatypes::Schema;
 use dbmux_engine::{
-    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ServiceError, StatementRequest,
+    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, ServiceError, StatementKind,
+    StatementRequest,
 };
 use futures::FutureExt;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{BrokerSession, Known, Registered, job};
+use super::{
+    BrokerSession, Known, Registered,
+    ended::{Ended, Verdict},
+    job,
+};
 use crate::{
     admission::{Entry, Permit},
     core::Core,
@@ -52,6 +58,9 @@ pub(crate) async fn run(
     // Registered first: a broker that begins to leave now either sees the statement, or is seen to leave by it.
     let registered = Registered::new(&session, &request, core.options.max_inflight)?;
     session.begin_statement(&core)?;
+    if session.settles(&request)? {
+        return Ok(done());
+    }
     let deadline = registered.deadline(&request);
     let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
@@ -77,7 +86,10 @@ async fn run_alone(
     let session = Arc::clone(&registered.session);
     let track = Arc::clone(&registered.track);
     let mut turn = take_turn(&session, &track, deadline).await?;
-    session.go_on()?;
+    // Asked again now: while it waited, the session may have been closed, or its transaction ended.
+    if session.settles(&request)? {
+        return Ok(done());
+    }
     let mut rights = acquire(core, &session, &request, &track, deadline).await?;
     let mut job = job::Job::new(registered, request, deadline);
     loop {
@@ -204,25 +216,55 @@ pub(crate) fn lacks(prepared: &Prepared, rights: &Rights, read_only: bool) -> Re
     Ok(None)
 }
 
+/// The answer of a statement that answers nothing.
+fn done() -> Answer {
+    Answer {
+        kind: StatementKind::Write,
+        shape: ResultShape::Nothing,
+        schema: Arc::new(Schema::empty()),
+        batches: Box::pin(futures::stream::empty()),
+        as_of: None,
+        notices: Vec::new(),
+    }
+}
+
 impl BrokerSession {
-    /// Tells the client once what was ended behind its back, and lets nothing new begin while the broker leaves.
+    /// Lets nothing new begin while the broker leaves.
     fn begin_statement(&self, core: &Core) -> Result<(), ServiceError> {
         let mut kept = self.kept.lock();
         kept.last_active = std::time::Instant::now();
-        if let Some(objection) = kept.objection() {
-            return Err(objection);
-        }
-        if core.is_draining() && !kept.state.in_transaction {
+        if core.is_draining() && !kept.state.in_transaction && kept.ended.is_none() {
             return Err(errors::reconnect());
         }
         kept.statements += 1;
         Ok(())
     }
 
-    /// Asked again when its turn has come: while it waited, the session may have been closed, or its transaction ended.
-    /// What was to be part of that transaction must not happen by itself.
-    fn go_on(&self) -> Result<(), ServiceError> {
-        self.kept.lock().objection().map_or(Ok(()), Err)
+    /// Whether the statement asks for what has happened already: the end of a transaction that was ended by us.
+    fn settles(&self, request: &StatementRequest) -> Result<bool, ServiceError> {
+        let mut kept = self.kept.lock();
+        if kept.closed {
+            return Err(errors::session_lost());
+        }
+        if kept.ended.is_none() {
+            return Ok(false);
+        }
+        match Ended::judge(&mut kept.ended, &self.text(request)) {
+            Verdict::GoesOn => Ok(false),
+            Verdict::Done => Ok(true),
+            Verdict::Refused(why) => Err(why),
+        }
+    }
+
+    fn may_prepare(&self, sql: &str) -> Result<(), ServiceError> {
+        let mut kept = self.kept.lock();
+        if kept.closed {
+            return Err(errors::session_lost());
+        }
+        match Ended::judge_prepared(&mut kept.ended, sql) {
+            Verdict::Refused(why) => Err(why),
+            Verdict::GoesOn | Verdict::Done => Ok(()),
+        }
     }
 
     pub(super) async fn prepare_only(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
@@ -233,7 +275,7 @@ impl BrokerSession {
         let deadline = registered.deadline(&request);
         let track = Arc::clone(&registered.track);
         let mut turn = take_turn(&me, &track, deadline).await?;
-        me.go_on()?;
+        me.may_prepare(sql)?;
         let rights = acquire(&core, &me, &request, &track, deadline).await?;
         let text = sql.to_owned();
         let prepared = tokio::task::spawn_blocking(move || {
