@@ -122,12 +122,12 @@ fn for_person(status: &StatusReply) -> String {
 fn session_line(session: &SessionStatus) -> String {
     let transaction = if session.in_transaction { ", in a transaction" } else { "" };
     format!(
-        "{}  {}   (pid {}, {}, {} statements, idle {}{transaction})",
+        "{}  {}   (pid {}, {}, {}, idle {}{transaction})",
         session.name,
         person::one_line(&session.command),
         session.pid,
         session.user,
-        session.statements,
+        person::counted(session.statements, "statement"),
         person::millis(session.idle_ms),
     )
 }

@@ -154,8 +154,8 @@ fn dbmux_side(report: &Report) -> String {
     let mut text = match &report.broker {
         Some(broker) => {
             let state = super::status::state(broker);
-            let sessions = broker.sessions.len();
-            format!("broker: pid {}, {state}, {sessions} sessions, {} queued\n", broker.pid, broker.queued.len())
+            let sessions = person::counted(broker.sessions.len() as u64, "session");
+            format!("broker: pid {}, {state}, {sessions}, {} queued\n", broker.pid, broker.queued.len())
         }
         None => "broker: none runs\n".to_owned(),
     };

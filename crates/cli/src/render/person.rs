@@ -53,7 +53,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// `1 row`, `2 rows`.
 pub(crate) fn rows(number: u64) -> String {
-    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number)) }
+    counted(number, "row")
+}
+
+/// `1 session`, `2 sessions`: of what has a plain plural.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
 }
 
 /// `78.5 MiB`.
