@@ -23,6 +23,8 @@ use tonic::{
 
 /// HTTP/2 windows, in bytes: large enough that a big result is never held up by acknowledgements.
 const WINDOW: u32 = 16 << 20;
+/// The largest HTTP/2 frame that is taken, in bytes: a message of a big result is a few of them, not hundreds.
+const FRAME: u32 = 1 << 20;
 /// The largest message that is taken, in bytes.
 const LARGEST_MESSAGE: usize = 256 << 20;
 
@@ -67,6 +69,7 @@ impl Link {
         let channel = Endpoint::from_static("http://dbmux.localhost")
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
+            .max_frame_size(FRAME)
             .connect_with_connector(connector)
             .await?;
         Ok(Self { channel })
