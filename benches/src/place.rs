@@ -37,7 +37,7 @@ impl Place {
 
 /// A runtime as a small program has it: everything on the caller's thread.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 /// Quack's server and its client, each a process.

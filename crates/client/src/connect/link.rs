@@ -34,6 +34,8 @@ use super::{
 
 /// HTTP/2 windows, in bytes: large enough that a big result is never held up by acknowledgements.
 const WINDOW: u32 = 16 << 20;
+/// The largest HTTP/2 frame that is taken, in bytes: a message of a big result is a few of them, not hundreds.
+const FRAME: u32 = 1 << 20;
 /// The largest message that is taken, in bytes.
 const LARGEST_MESSAGE: usize = 256 << 20;
 /// The longest pause before a socket whose queue is full is tried again: nothing wakes us for that.
@@ -103,7 +105,8 @@ impl Link {
         // The name is never resolved: the connector has the socket.
         let endpoint = Endpoint::from_static("http://dbmux.localhost")
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW);
+            .initial_connection_window_size(WINDOW)
+            .max_frame_size(FRAME);
         let connecting = endpoint.connect_with_connector(connector);
         let channel = silence::answer(pid, deadline, OWN_ANSWER, connecting).await.map_err(NoLink::Silent)?;
         // It ended between the two steps: as if it had not been there.
