@@ -1,6 +1,6 @@
 //! What programs read: formats, exit codes, errors, standard input, pipes.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+#![expect(clippy::panic, reason = "a test ends by panicking")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -99,7 +99,7 @@ fn several_results_are_told_apart() {
 fn arrow_is_readable_by_pyarrow_from_a_pipe() {
     let place = place();
     let sql = format!("{KINDS}; from range(100000) r(i)");
-    let dbmux = place.dbmux(["sql", "a.duckdb", &sql, "--format", "arrow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut dbmux = place.dbmux(["sql", "a.duckdb", &sql, "--format", "arrow"]).stdout(Stdio::piped()).spawn().unwrap();
     let script = "
 import sys, json, pyarrow.ipc as ipc
 first = ipc.open_stream(sys.stdin.buffer).read_all()
@@ -108,7 +108,8 @@ row = first.to_pylist()[0]
 print(json.dumps([first.num_columns, row['big'], str(row['dec']), row['ts'].isoformat(), row['struct'], row['blob'].hex(),
                   second.num_rows, sum(second['i'].to_pylist())]))";
     let mut reader = Command::new(python());
-    let reader = reader.args(["-c", script]).stdin(dbmux.stdout.unwrap()).output().unwrap();
+    let reader = reader.args(["-c", script]).stdin(dbmux.stdout.take().unwrap()).output().unwrap();
+    assert!(dbmux.wait().unwrap().success());
     assert!(reader.status.success(), "{}", text(&reader.stderr));
     let seen: Value = serde_json::from_slice(&reader.stdout).unwrap();
     let expected = json!([
