@@ -1,6 +1,6 @@
 //! `dbmux who`: who has the file, who waits for it, and what to do. Starts nothing, and never opens the file.
 
-use std::{io::Write, path::Path, time::SystemTime};
+use std::{io::Write, path::Path};
 
 use dbmux_client::{ClientError, Holder, HolderKind, StatusReply};
 use dbmux_lock::{Lock, LockName, Snapshot};
@@ -36,11 +36,12 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     })?;
     let sidecar = dbmux_lock::sidecar_path(database);
     let found = holders::holders_of(database)?;
+    let file = Lock::peek(&sidecar, LockName::File)?;
     let report = Report {
         exists: database.exists(),
-        holders: found.iter().map(|found| (holder(found, broker.as_ref()), found.layout)).collect(),
+        holders: found.iter().map(|found| (holder(found, broker.as_ref(), file.as_ref()), found.layout)).collect(),
         owner: Lock::peek(&sidecar, LockName::Owner)?,
-        file: Lock::peek(&sidecar, LockName::File)?,
+        file,
         broker,
     };
     let mut out = render::report_output();
@@ -52,7 +53,9 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn holder(found: &FileHolder, broker: Option<&StatusReply>) -> Holder {
+/// Since when it has the file, the kernel does not tell, and a process's age is no answer; but whoever goes by dbmux's file
+/// lock has the file since it has that.
+fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapshot>) -> Holder {
     let mut holder =
         Holder { writes: found.access == Access::Write, part: found.part.to_string(), ..Holder::default() };
     let kind = match &found.who {
@@ -60,9 +63,11 @@ fn holder(found: &FileHolder, broker: Option<&StatusReply>) -> Holder {
             holder.pid = process.id.pid;
             holder.command.clone_from(&process.command);
             holder.user.clone_from(&process.user);
-            holder.since = humantime::format_rfc3339_seconds(process.started).to_string();
-            let age = SystemTime::now().duration_since(process.started).unwrap_or_default();
-            holder.held_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            let mut tickets = file.into_iter().flat_map(|lock| &lock.holders);
+            if let Some(ticket) = tickets.find(|ticket| ticket.same_namespace && ticket.process == process.id) {
+                holder.since = humantime::format_rfc3339_seconds(ticket.since).to_string();
+                holder.held_ms = u64::try_from(ticket.age().as_millis()).unwrap_or(u64::MAX);
+            }
             let directory = process.working_directory.as_ref();
             holder.working_directory = directory.map(|path| path.display().to_string()).unwrap_or_default();
             holder.stopped = process.stopped;
