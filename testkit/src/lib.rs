@@ -6,6 +6,7 @@ mod foreign;
 mod hazards;
 mod place;
 mod shell;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
 pub use place::{Place, Stopped};
 pub use shell::Shell;
+pub use terminal::Terminal;
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);

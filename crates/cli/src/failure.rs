@@ -182,3 +182,25 @@ fn exit(code: ErrorCode) -> Exit {
         _ => Exit::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_has_every_code() {
+        let guide = include_str!("../../../docs/troubleshooting.md");
+        let codes = (1..).map_while(|number| ErrorCode::try_from(number).ok());
+        let mut rows = 0;
+        for code in codes {
+            let row = format!("| `{}` | {} |", name(code), exit(code).number());
+            assert!(guide.contains(&row), "docs/troubleshooting.md lacks this row: {row}");
+            rows += 1;
+        }
+        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |"] {
+            assert!(guide.contains(row), "docs/troubleshooting.md lacks this row: {row}");
+        }
+        let found = guide.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(found, rows + 2, "docs/troubleshooting.md has codes that the program does not know");
+    }
+}

@@ -4,7 +4,7 @@
 //! Each writer goes another way: a process a statement, sessions that live on, parameters, transactions. Each row has a
 //! number of its own, so that a row that is there twice was sent twice.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test ends by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,13 +61,8 @@ fn by_processes(place: &Place, writer: u64, over: &AtomicBool) -> Told {
 }
 
 fn session(place: &Place) -> blocking::Session {
-    let options = ClientOptions {
-        broker_program: Some(place.binary().to_owned()),
-        wait: Duration::from_secs(60),
-        ..ClientOptions::default()
-    };
-    let client = blocking::Client::open(place.path("a.duckdb"), options).expect("a client");
-    client.session().expect("a session")
+    let options = ClientOptions { wait: Duration::from_secs(60), ..ClientOptions::default() };
+    place.blocking_client("a.duckdb", options).session().expect("a session")
 }
 
 /// One session that lives on, whatever becomes of its brokers.

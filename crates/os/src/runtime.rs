@@ -77,7 +77,7 @@ pub fn socket_path_in(directory: &Path, database: &Path) -> Result<PathBuf, OsEr
 /// The one path of a database file: absolute, without symbolic links. The file need not exist, its directory must.
 ///
 /// # Errors
-/// When its directory does not exist, or it is a directory itself.
+/// When its directory does not exist, or it is a directory itself, a device, a pipe or a socket.
 pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     let canonical = match fs::canonicalize(path) {
         Ok(canonical) => canonical,
@@ -86,6 +86,10 @@ pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     };
     if canonical.is_dir() {
         return Err(OsError::path("open", path, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    if canonical.exists() && !canonical.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(OsError::path("open", path, error));
     }
     Ok(canonical)
 }
@@ -123,5 +127,6 @@ mod tests {
         assert_eq!(canonical_database_path(&place.join("sub/link")).expect("a link"), straight);
         assert!(canonical_database_path(&place.join("nowhere/a.duckdb")).is_err());
         assert!(canonical_database_path(&place.join("sub")).is_err(), "a directory is no database");
+        assert!(canonical_database_path(Path::new("/dev/null")).is_err(), "a device is no database");
     }
 }

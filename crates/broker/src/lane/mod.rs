@@ -4,9 +4,10 @@
 //! autocommit, from sessions without state of their own. Each is acknowledged by itself, after the sync; a batch that
 //! fails is halved until only the guilty statement fails, in the words that it would have failed with alone.
 //!
-//! A lane is a task for one shape. While it commits one batch, the next one gathers.
+//! A lane is a task for one shape, and a thread while there is work. While it commits one batch, the next one gathers.
 
 mod batch;
+mod queue;
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow::{
@@ -22,10 +23,11 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use dbmux_engine::{
-    Answer, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind, StatementRequest,
+    Answer, EngineSession, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind,
+    StatementRequest,
 };
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
     core::Core,
@@ -36,6 +38,7 @@ use crate::{
     session::{BrokerSession, Registered, step_on_floor},
     track::{Phase, Track},
 };
+use queue::{Pace, Queue};
 
 /// Rows in one batch, at most.
 const LARGEST_BATCH: usize = 256;
@@ -46,13 +49,20 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(crate) struct Item {
     pub(crate) sql: Arc<str>,
     pub(crate) parameters: Option<Parameters>,
-    pub(crate) deadline: Deadline,
-    pub(crate) done: oneshot::Sender<Result<(), ServiceError>>,
+    pub(crate) done: oneshot::Sender<Result<Outcome, ServiceError>>,
     pub(crate) track: Arc<Track>,
     claim: Arc<Claim>,
     /// Both are held until the statement is acknowledged.
     _file: FileUse,
     _floor: OnFloor,
+}
+
+/// What became of an item that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Another transaction is at the same row: nothing has happened.
+    Conflict,
 }
 
 /// Who decides about an item: its lane, or the client that gives up.
@@ -70,7 +80,7 @@ impl Claim {
 
 /// All lanes of a broker.
 pub(crate) struct Lanes {
-    lanes: Mutex<HashMap<InsertShape, mpsc::UnboundedSender<Item>>>,
+    lanes: Mutex<HashMap<InsertShape, Arc<Queue>>>,
     waiting: Waiting,
 }
 
@@ -123,79 +133,86 @@ impl Lanes {
         }
     }
 
-    /// Commits a single-row insert, together with whoever else waits.
+    /// Commits a single-row insert, together with whoever else waits. `None`: it met a conflict, nothing has happened, and
+    /// it is to be run by itself; waiting for it here would keep the lane.
     pub(crate) async fn insert(
         &self,
         core: &Arc<Core>,
         shape: InsertShape,
-        request: StatementRequest,
-        registered: Registered,
+        request: &StatementRequest,
+        registered: &Registered,
         deadline: Deadline,
-    ) -> Result<Answer, ServiceError> {
-        let track = Arc::clone(&registered.track);
-        track.goes_into_a_lane();
+    ) -> Result<Option<Answer>, ServiceError> {
+        let track = &registered.track;
+        track.goes_into_a_lane(true);
         let _place = self.waiting.enter(core.options.queue).map_err(|depth| core.queue_full(depth))?;
-        let floor = step_on_floor(core, core.floor.beside(), &track, deadline).await?;
-        let file = File::enter(core, Need::Write, deadline, &track).await?;
+        let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
+        let file = File::enter(core, Need::Write, deadline, track).await?;
         let sql = match request.prepared.and_then(|id| registered.session.prepared_insert(id)) {
             Some((_, text)) => text,
-            None => request.sql.into(),
+            None => request.sql.as_str().into(),
         };
         let (done, outcome) = oneshot::channel();
         let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
         let item = Item {
             sql,
-            parameters: request.parameters,
-            deadline,
+            parameters: request.parameters.clone(),
             done,
-            track: Arc::clone(&track),
+            track: Arc::clone(track),
             claim: Arc::clone(&claim),
             _file: file,
             _floor: floor,
         };
         track.is(StatementKind::Write);
         self.put(core, shape, item);
-        wait(core, outcome, &claim, deadline, &track).await?;
-        Ok(one_row_changed())
+        match wait(core, outcome, &claim, deadline, track).await? {
+            Outcome::Done => Ok(Some(one_row_changed())),
+            Outcome::Conflict => {
+                core.counters.conflict_retried();
+                track.goes_into_a_lane(false);
+                Ok(None)
+            }
+        }
     }
 
     fn put(&self, core: &Arc<Core>, shape: InsertShape, item: Item) {
         let mut lanes = self.lanes.lock();
         let item = match lanes.get(&shape) {
-            Some(lane) => match lane.send(item) {
-                Ok(()) => return,
-                Err(refused) => refused.0,
+            Some(queue) => match queue.put(item) {
+                None => return,
+                Some(item) => item,
             },
             None => item,
         };
-        let (lane, items) = mpsc::unbounded_channel();
-        // The receiver is alive here, so this cannot fail.
-        let _ = lane.send(item);
-        lanes.insert(shape.clone(), lane);
+        let queue = Arc::new(Queue::new());
+        // It is open here, so this cannot fail.
+        let _ = queue.put(item);
+        lanes.insert(shape.clone(), Arc::clone(&queue));
         drop(lanes);
-        tokio::spawn(work(Arc::clone(core), shape, items));
+        tokio::spawn(work(Arc::clone(core), shape, queue));
     }
 
     /// Closes a lane, unless something has just come.
-    fn close_if_empty(&self, shape: &InsertShape, items: &mpsc::UnboundedReceiver<Item>) -> bool {
+    fn close_if_empty(&self, shape: &InsertShape, queue: &Queue) -> bool {
         let mut lanes = self.lanes.lock();
-        let empty = items.is_empty();
-        if empty {
+        let closed = queue.close_if_empty();
+        if closed {
             lanes.remove(shape);
         }
-        empty
+        closed
     }
 }
 
 async fn wait(
     core: &Core,
-    mut outcome: oneshot::Receiver<Result<(), ServiceError>>,
+    mut outcome: oneshot::Receiver<Result<Outcome, ServiceError>>,
     claim: &Claim,
     deadline: Deadline,
     track: &Track,
-) -> Result<(), ServiceError> {
+) -> Result<Outcome, ServiceError> {
     let lost = |_| Err(errors::internal("the lane ended without an answer"));
     let gave_up = tokio::select! {
+        biased;
         outcome = &mut outcome => return outcome.unwrap_or_else(lost),
         () = deadline.reached() => core.out_of_time(deadline, 0),
         () = track.cancel.cancelled() => track.cancelled(),
@@ -207,55 +224,59 @@ async fn wait(
     outcome.await.unwrap_or_else(lost)
 }
 
-async fn work(core: Arc<Core>, shape: InsertShape, mut items: mpsc::UnboundedReceiver<Item>) {
+async fn work(core: Arc<Core>, shape: InsertShape, queue: Arc<Queue>) {
     let options = SessionOptions::default();
     let engine = Arc::clone(&core.engine);
     let opened = tokio::task::spawn_blocking(move || engine.open_session(&options)).await;
     let mut session = match opened {
         Ok(Ok(session)) => Some(session),
-        Ok(Err(error)) => return refuse(&core, &shape, &mut items, errors::engine(error, &core.options.database)),
-        Err(error) => return refuse(&core, &shape, &mut items, errors::internal(error.to_string())),
+        Ok(Err(error)) => return refuse(&core, &shape, &queue, core.engine_error(error)),
+        Err(error) => return refuse(&core, &shape, &queue, errors::internal(error.to_string())),
     };
     while let Some(mine) = session.take() {
-        let Ok(first) = tokio::time::timeout(IDLE, items.recv()).await else {
-            if core.lanes.close_if_empty(&shape, &items) {
+        if tokio::time::timeout(IDLE, queue.arrival()).await.is_err() {
+            if core.lanes.close_if_empty(&shape, &queue) {
                 return;
             }
             session = Some(mine);
             continue;
-        };
-        let Some(first) = first else { return };
-        let batch = gather(first, &mut items);
-        if batch.is_empty() {
-            session = Some(mine);
-            continue;
         }
-        core.counters.merged(batch.len());
-        let (core, shape) = (Arc::clone(&core), shape.clone());
-        session = tokio::task::spawn_blocking(move || batch::commit(&core, &shape, mine, batch)).await.ok();
+        let (core, shape, queue) = (Arc::clone(&core), shape.clone(), Arc::clone(&queue));
+        session =
+            tokio::task::spawn_blocking(move || commit_while_there_is_work(&core, &shape, mine, &queue)).await.ok();
     }
     // The engine panicked: its session cannot be trusted any more.
-    refuse(&core, &shape, &mut items, errors::internal("the engine failed in a batch"));
+    refuse(&core, &shape, &queue, errors::internal("the engine failed in a batch"));
 }
 
-/// Takes whatever waits, up to a limit.
-fn gather(first: Item, items: &mut mpsc::UnboundedReceiver<Item>) -> Vec<Item> {
-    let mut batch = Vec::new();
-    let mut next = Some(first);
-    while let Some(item) = next {
-        if item.claim.become_if_waiting(TAKEN) {
-            item.track.enter(Phase::Running);
-            batch.push(item);
+/// Batch after batch, until nobody comes for a while. Gives the session back.
+fn commit_while_there_is_work(
+    core: &Core,
+    shape: &InsertShape,
+    mut session: Box<dyn EngineSession>,
+    queue: &Queue,
+) -> Box<dyn EngineSession> {
+    let mut pace = Pace::default();
+    loop {
+        let items = queue.take(LARGEST_BATCH, pace);
+        if items.is_empty() {
+            return session;
         }
-        next = if batch.len() < LARGEST_BATCH { items.try_recv().ok() } else { None };
+        let batch: Vec<_> = items.into_iter().filter(|item| item.claim.become_if_waiting(TAKEN)).collect();
+        if batch.is_empty() {
+            continue;
+        }
+        batch.iter().for_each(|item| item.track.enter(Phase::Running));
+        core.counters.merged(batch.len());
+        let (began, count) = (Instant::now(), batch.len());
+        session = batch::commit(core, shape, session, batch);
+        pace = Pace::of(count, queue.waiting(), began.elapsed());
     }
-    batch
 }
 
-fn refuse(core: &Core, shape: &InsertShape, items: &mut mpsc::UnboundedReceiver<Item>, error: ServiceError) {
+fn refuse(core: &Core, shape: &InsertShape, queue: &Queue, error: ServiceError) {
     core.lanes.lanes.lock().remove(shape);
-    items.close();
-    while let Ok(item) = items.try_recv() {
+    for item in queue.close() {
         let _ = item.done.send(Err(error.clone()));
     }
 }

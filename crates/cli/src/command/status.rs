@@ -10,7 +10,7 @@ use crate::{
     args::StatusArgs,
     exit::Exit,
     failure::Failure,
-    render::{person, report, table},
+    render::{self, person, report, table},
 };
 
 /// Shows it.
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let Some(database) = &args.database else { return all(args.json) };
     let client = super::onlooker(database)?;
     let status = super::block_on(async { Ok(client.status().await?) })?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     match (&status, args.json) {
         (Some(status), true) => writeln!(out, "{}", for_program(status))?,
         (Some(status), false) => write!(out, "{}", for_person(status))?,
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
 
 fn all(json: bool) -> Result<Exit, Failure> {
     let brokers = super::block_on(async { Ok(dbmux_client::brokers().await?) })?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if json {
         let brokers: Vec<_> = brokers.iter().map(for_program).collect();
         writeln!(out, "{}", Value::from(brokers))?;

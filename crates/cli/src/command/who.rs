@@ -11,7 +11,7 @@ use crate::{
     args::ReportArgs,
     exit::Exit,
     failure::{self, Failure},
-    render::{person, report},
+    render::{self, person, report},
 };
 
 /// All that is known.
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         file: Lock::peek(&sidecar, LockName::File)?,
         broker,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if args.json {
         writeln!(out, "{}", for_program(&report, database))?;
     } else {

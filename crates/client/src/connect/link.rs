@@ -189,7 +189,7 @@ async fn reach(socket: &Path, deadline: Deadline) -> Result<UnixStream, NoLink> 
         match UnixStream::connect(socket).await {
             Ok(stream) => return Ok(stream),
             Err(error) => match error.kind() {
-                // Reset: it has ended with us in its queue.
+                // Reset: whoever listened ended while we stood in the queue.
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => {
                     return Err(NoLink::Nobody);
                 }

@@ -45,7 +45,9 @@ pub(super) async fn start(target: &Target, deadline: Deadline) -> Result<Option<
 
 /// It ended before it could be talked to.
 pub(super) fn died(target: &Target) -> ClientError {
-    failed(target, format!("it ended without a word. Its log ends:\n{}", tail(&target.log())))
+    let tail = tail(&target.log());
+    let log = if tail.is_empty() { String::new() } else { format!(". Its log ends:\n{tail}") };
+    failed(target, format!("it ended without a word{log}"))
 }
 
 /// Reads its one word. Given up, it leaves nothing behind: no thread, no open pipe.

@@ -32,10 +32,10 @@ pub(crate) struct Target {
 impl Target {
     /// Works out where a database's broker listens. Makes nothing.
     pub(crate) fn new(path: &Path, options: ClientOptions) -> Result<Self, ClientError> {
-        let database = runtime::canonical_database_path(path).map_err(|error| place("find", path, &error))?;
+        let database = runtime::canonical_database_path(path).map_err(|error| refused(path, error))?;
         let runtime = options.runtime_directory.clone().unwrap_or_else(runtime::runtime_path);
         let runtime = std::path::absolute(&runtime).map_err(|error| place("find", &runtime, &error))?;
-        let socket = runtime::socket_path_in(&runtime, &database).map_err(|error| place("find", path, &error))?;
+        let socket = runtime::socket_path_in(&runtime, &database).map_err(|error| refused(path, error))?;
         Ok(Self { database, runtime, socket, options })
     }
 
@@ -223,6 +223,14 @@ fn starter(ticket: &TicketInfo) -> Holder {
 /// What a person would recognise this process by.
 fn own_command() -> String {
     dbmux_os::process::current().map(|process| process.command).unwrap_or_default()
+}
+
+/// A path that cannot be a database's: the refusal has a name for it already.
+fn refused(path: &Path, error: dbmux_os::OsError) -> ClientError {
+    match error {
+        dbmux_os::OsError::Path { operation, path, source } => place(operation, &path, &source),
+        other => place("find", path, &other),
+    }
 }
 
 pub(crate) fn place(operation: &str, path: &Path, error: &(dyn std::error::Error + 'static)) -> ClientError {
