@@ -54,6 +54,11 @@ pub(crate) fn too_many_in_flight(limit: usize) -> ServiceError {
         .suggest("wait for their answers, or open more sessions")
 }
 
+pub(crate) fn number_taken(number: u64) -> ServiceError {
+    let text = format!("statement {number} of this session is on its way already");
+    ServiceError::new(ErrorCode::InvalidArgument, text).suggest("give each statement a number of its own, or 0")
+}
+
 pub(crate) fn session_busy() -> ServiceError {
     ServiceError::new(ErrorCode::SessionBusy, "an earlier result of this session is only half read")
         .suggest("read or close that result first, or use another session: waiting does not help")

@@ -58,6 +58,8 @@ pub(crate) struct BrokerSession {
     pub(crate) tracks: Mutex<HashMap<u64, Arc<Track>>>,
     pub(crate) kept: Mutex<Kept>,
     prepared: Mutex<HashMap<PreparedId, Known>>,
+    /// Dropped by the client while a statement ran; the engine hears of them before the next one.
+    forgotten: Mutex<Vec<PreparedId>>,
     /// Numbers statements that the client did not number; counts down so that the two never meet.
     own_numbers: AtomicU64,
 }
@@ -131,6 +133,7 @@ impl BrokerSession {
             tracks: Mutex::default(),
             kept: Mutex::new(kept),
             prepared: Mutex::default(),
+            forgotten: Mutex::default(),
             own_numbers: AtomicU64::new(u64::MAX),
         })
     }
@@ -261,7 +264,11 @@ impl Session for BrokerSession {
 
     async fn forget(&self, prepared: PreparedId) {
         self.prepared.lock().remove(&prepared);
-        self.engine.lock().await.forget(prepared);
+        // Whoever drops a statement before its result is read must not wait for himself.
+        match self.engine.try_lock() {
+            Ok(mut engine) => engine.forget(prepared),
+            Err(_) => self.forgotten.lock().push(prepared),
+        }
     }
 
     async fn run(&self, request: StatementRequest) -> Result<dbmux_engine::Answer, ServiceError> {
@@ -322,6 +329,9 @@ impl Registered {
             0 => session.own_numbers.fetch_sub(1, std::sync::atomic::Ordering::Relaxed),
             id => id,
         };
+        if tracks.contains_key(&id) {
+            return Err(errors::number_taken(id));
+        }
         let priority = request.priority.unwrap_or(session.identity.priority);
         let track = Track::new(id, priority, &request.sql, Arc::clone(&session.interrupter));
         tracks.insert(id, Arc::clone(&track));

@@ -120,7 +120,7 @@ pub(crate) async fn take_turn(
         tokio::select! {
             // Whoever never waits still takes what is free.
             biased;
-            turn = &mut turn => return Ok(turn),
+            turn = &mut turn => return Ok(session.tidied(turn)),
             () = deadline.reached() => return Err(errors::session_busy()),
             () = track.cancel.cancelled() => return Err(track.cancelled()),
             () = tokio::time::sleep(UNREAD) => {}
@@ -254,6 +254,13 @@ impl BrokerSession {
             Verdict::Done => Ok(true),
             Verdict::Refused(why) => Err(why),
         }
+    }
+
+    fn tidied(&self, mut turn: Turn) -> Turn {
+        for prepared in self.forgotten.lock().drain(..) {
+            turn.forget(prepared);
+        }
+        turn
     }
 
     fn may_prepare(&self, sql: &str) -> Result<(), ServiceError> {
