@@ -10,18 +10,18 @@ build:
     cargo build --release -p dbmux
 
 # Build, and run the demo.
-demo: build
-    "$CARGO_TARGET_DIR/release/dbmux" demo
+demo *ARGS:
+    bash demo.sh {{ARGS}}
 
 # Everything that CI checks.
-test:
-    bash test.sh
+test *ARGS:
+    bash test.sh {{ARGS}}
 
 # Format, lint, licences.
 lint:
     cargo fmt --all --check
     cargo clippy --release --workspace --all-targets -- -D warnings
-    cargo deny check
+    cargo deny check licenses bans sources
 
 # The API's documentation.
 docs:
@@ -31,6 +31,6 @@ docs:
 bench *ARGS:
     bash benches/run.sh {{ARGS}}
 
-# Kill, stop and starve real processes for a long time.
+# Kill, stop and starve real processes for a long time: so many minutes each.
 soak MINUTES="10":
-    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release -p dbmux-testkit --run-ignored only
+    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release --profile soak -p dbmux --run-ignored only

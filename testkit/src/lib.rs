@@ -3,14 +3,18 @@
 //! A test's code: it panics where something is not as it must be.
 
 mod foreign;
+mod hazards;
 mod place;
 mod shell;
+mod terminal;
 
 use std::time::{Duration, Instant};
 
 pub use foreign::{Foreign, python};
-pub use place::Place;
+pub use hazards::Hazards;
+pub use place::{Place, Stopped};
 pub use shell::Shell;
+pub use terminal::Terminal;
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,6 +37,12 @@ pub fn seed() -> u64 {
     });
     println!("seed {seed} (again: DBMUX_TEST_SEED={seed})");
     seed
+}
+
+/// How long a soak lasts: `DBMUX_SOAK_MINUTES`, else one minute.
+pub fn soak_time() -> Duration {
+    let given = std::env::var("DBMUX_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(60 * given.unwrap_or(1))
 }
 
 /// A small random sequence (splitmix64): the same for the same seed.

@@ -7,15 +7,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use dbmux_client::{Client, ClientOptions};
+use dbmux_client::{Client, ClientOptions, blocking};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A place for one test. Its brokers end with it.
 pub struct Place {
     directory: tempfile::TempDir,
     binary: PathBuf,
-    /// Its own runtime directory; `None`: this process's.
-    runtime: Option<PathBuf>,
     environment: Vec<(String, String)>,
 }
 
@@ -26,16 +24,7 @@ impl Place {
         fs::create_dir(directory.path().join("run")).expect("a runtime directory");
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         fs::set_permissions(directory.path().join("run"), private).expect("a private one");
-        let runtime = Some(directory.path().join("run"));
-        Self { directory, binary: PathBuf::from(binary), runtime, environment: Vec::new() }
-    }
-
-    /// A place whose brokers this process's own clients reach: their sockets are where it looks for them. A socket is
-    /// named by its database's path, so they meet nobody else's.
-    pub fn with_clients(binary: &str) -> Self {
-        let mut place = Self::new(binary);
-        place.runtime = None;
-        place
+        Self { directory, binary: PathBuf::from(binary), environment: Vec::new() }
     }
 
     /// Gives every process that is started here a variable: what a broker shall be like, for example.
@@ -70,9 +59,7 @@ impl Place {
         for name in ["DBMUX_WAIT", "DBMUX_PRIORITY", "DBMUX_LOG", "DBMUX_IDLE_TRANSACTION"] {
             command.env_remove(name);
         }
-        if let Some(runtime) = &self.runtime {
-            command.env("DBMUX_RUNTIME_DIR", runtime);
-        }
+        command.env("DBMUX_RUNTIME_DIR", self.path("run"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
     }
 
@@ -114,15 +101,23 @@ impl Place {
         assert!(output.status.success(), "{sql}: {error}");
     }
 
-    /// A client in this process; for a place [`Place::with_clients`].
+    /// A client in this process.
     pub fn client(&self, database: &str, options: ClientOptions) -> Client {
-        assert!(self.runtime.is_none(), "this process's clients look for their brokers elsewhere");
-        let options = ClientOptions {
+        Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    /// A client in this process, without `async`.
+    pub fn blocking_client(&self, database: &str, options: ClientOptions) -> blocking::Client {
+        blocking::Client::open(self.path(database), self.options(options)).expect("a client")
+    }
+
+    fn options(&self, options: ClientOptions) -> ClientOptions {
+        ClientOptions {
             broker_program: Some(self.binary.clone()),
+            runtime_directory: Some(self.path("run")),
             working_directory: Some(self.directory.path().to_owned()),
             ..options
-        };
-        Client::open(self.path(database), options).expect("a client")
+        }
     }
 
     /// The process ids of the brokers that run here.
@@ -131,17 +126,17 @@ impl Place {
     }
 
     fn sockets(&self) -> Vec<PathBuf> {
-        let Some(runtime) = &self.runtime else { return self.sockets_of_databases() };
-        let entries = fs::read_dir(runtime).into_iter().flatten().filter_map(Result::ok);
+        let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
     }
 
-    /// Where the brokers of the databases here listen: a broker has made a sidecar before anything else.
-    fn sockets_of_databases(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.directory.path()).into_iter().flatten().filter_map(Result::ok);
-        let sidecars = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "dbmux"));
-        let clients = sidecars.filter_map(|path| Client::open(path.with_extension(""), ClientOptions::default()).ok());
-        clients.map(|client| client.socket().to_owned()).collect()
+    /// Stops the one broker that runs here, until this is dropped.
+    pub fn stop_broker(&self) -> Stopped {
+        let brokers = self.brokers();
+        assert_eq!(brokers.len(), 1, "one broker runs");
+        kill_process(brokers[0], Signal::STOP).expect("a signal");
+        crate::until("it is stopped", || state(brokers[0]) == Some('T'));
+        Stopped(brokers[0])
     }
 
     /// Kills the brokers that run here, and waits until they are gone.
@@ -151,9 +146,10 @@ impl Place {
             // It may have ended by itself in between.
             let _ = kill_process(*pid, Signal::KILL);
         }
-        for pid in &brokers {
-            crate::until("the broker's end", || !is_running(*pid));
-        }
+        // Its number may be gone while its last threads still keep its socket open.
+        crate::until("the brokers' end", || {
+            brokers.iter().all(|pid| !is_running(*pid)) && !self.brokers().iter().any(|pid| brokers.contains(pid))
+        });
         brokers.len()
     }
 }
@@ -165,8 +161,36 @@ fn broker_behind(socket: &Path) -> Option<Pid> {
 }
 
 fn is_running(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// `R`, `S`, `T`, …; `None`: it is gone.
+fn state(pid: Pid) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// A broker that is stopped until this is dropped.
+pub struct Stopped(Pid);
+
+impl Stopped {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        kill_process(self.0, Signal::KILL).expect("a signal");
+        crate::until("its end", || !is_running(self.0));
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // It may have been killed meanwhile.
+        let _ = kill_process(self.0, Signal::CONT);
+    }
 }
 
 impl Drop for Place {
@@ -179,13 +203,6 @@ impl Drop for Place {
         }
         for pid in self.brokers() {
             let _ = kill_process(pid, Signal::KILL);
-        }
-        if self.runtime.is_none() {
-            for file in
-                sockets.iter().flat_map(|socket| ["sock", "log", "start"].map(|kind| socket.with_extension(kind)))
-            {
-                let _ = fs::remove_file(file);
-            }
         }
     }
 }

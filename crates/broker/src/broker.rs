@@ -69,7 +69,7 @@ fn take_locks(database: &Path, wait: Duration) -> Result<Locks, ServiceError> {
     let file = Arc::new(Lock::open_for_database(database, LockName::File).map_err(lock_error)?);
     let request = Request::new(Mode::Exclusive).wait(Wait::For(wait));
     let owned = owner.acquire(&request).map_err(lock_error)?;
-    Ok(Locks { owner, owned, file })
+    Ok(Locks { owner, owned: Arc::new(owned), file })
 }
 
 #[async_trait::async_trait]
@@ -93,7 +93,7 @@ impl Service for Broker {
         let engine = Arc::clone(&core.engine);
         let opened = tokio::task::spawn_blocking(move || engine.open_session(&options)).await;
         let opened = opened.map_err(|error| errors::internal(error.to_string()))?;
-        let engine_session = opened.map_err(|error| errors::engine(error, &core.options.database))?;
+        let engine_session = opened.map_err(|error| core.engine_error(error))?;
         let id = SessionId(rand::random());
         let session = BrokerSession::new(id, core, &hello, peer, engine_session);
         core.sessions.lock().insert(id, Arc::clone(&session));

@@ -85,6 +85,15 @@ impl Core {
         self.drain_begun.notify_one();
     }
 
+    /// An engine's error, as clients see it. One that says that the engine can no longer be trusted ends the broker.
+    pub(crate) fn engine_error(&self, error: EngineError) -> ServiceError {
+        if let EngineError::Fatal { message } = &error {
+            tracing::error!(%message, "the engine cannot be trusted any more; the broker leaves");
+            self.leave();
+        }
+        errors::engine(error, &self.options.database)
+    }
+
     /// Statements that only read never make a file.
     pub(crate) fn must_exist(&self) -> Result<(), ServiceError> {
         let path = &self.options.database;
@@ -124,6 +133,8 @@ impl Core {
         ahead: impl Fn() -> usize,
     ) -> Result<T, ServiceError> {
         tokio::select! {
+            // Whoever never waits still takes what is free.
+            biased;
             turn = turn => Ok(turn),
             () = deadline.reached() => Err(self.out_of_time(deadline, ahead())),
             () = track.cancel.cancelled() => Err(track.cancelled()),

@@ -76,7 +76,7 @@ pub(crate) fn cancelled() -> ServiceError {
 
 pub(crate) fn idle_transaction(limit: Duration) -> ServiceError {
     let text = format!("the transaction was rolled back: it was idle for {} s while others waited", limit.as_secs());
-    let mut error = ServiceError::new(ErrorCode::IdleTimeout, text).suggest("begin it again");
+    let mut error = ServiceError::new(ErrorCode::IdleTimeout, text).suggest("roll back, and begin it again");
     error.0.sqlstate = "25P03".to_owned();
     error
 }

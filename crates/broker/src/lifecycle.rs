@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dbmux_lock::{Guard, Lock};
+use dbmux_lock::{Guard, Lock, LockError};
 
 use crate::{
     core::Core,
@@ -24,10 +24,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often a draining broker looks whether it is done, beside being told.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
+/// How long a statement may take to end when it is interrupted for the last time.
+const INTERRUPT: Duration = Duration::from_secs(10);
+
 /// The locks of a broker.
 pub(crate) struct Locks {
     pub(crate) owner: Arc<Lock>,
-    pub(crate) owned: Guard,
+    pub(crate) owned: Arc<Guard>,
     pub(crate) file: Arc<Lock>,
 }
 
@@ -55,23 +58,32 @@ pub(crate) async fn live(core: Arc<Core>, locks: Locks) {
     if let Err(error) = keeper.await {
         tracing::error!(%error, "the file's keeper failed");
     }
+    // While the owner lock is ours, so is the socket: whoever comes from now on starts another broker.
+    if locks.owned.verify().is_ok() {
+        remove(&core.options.socket);
+    }
     core.ended.cancel();
     drop(locks.owned);
     tracing::info!("ended");
 }
 
+fn remove(socket: &std::path::Path) {
+    if let Err(error) = std::fs::remove_file(socket) {
+        tracing::warn!(%error, socket = %socket.display(), "the socket could not be removed");
+    }
+}
+
 async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
-    let owner_wanted = waits(&locks.owner);
-    let file_wanted = waits(&locks.file);
-    if let Err(error) = locks.owned.verify() {
+    let found = locks.look().await;
+    if let Some(error) = found.replaced {
         tracing::warn!(%error, "the sidecar was replaced; leaving");
         core.leave();
     }
-    if owner_wanted {
+    if found.owner_is_wanted {
         tracing::info!("somebody waits for the owner lock; leaving");
         core.leave();
     }
-    core.file.give_way(file_wanted);
+    core.file.give_way(found.file_is_wanted);
     end_idlers(core).await;
     if !core.sessions.lock().is_empty() {
         *empty_since = Instant::now();
@@ -81,7 +93,28 @@ async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
     }
 }
 
-fn waits(lock: &Lock) -> bool {
+/// What is to be seen of the locks.
+#[derive(Default)]
+struct Look {
+    replaced: Option<LockError>,
+    owner_is_wanted: bool,
+    file_is_wanted: bool,
+}
+
+impl Locks {
+    /// On a thread of its own, for a process that is stopped inside a lock's gate holds up whoever looks.
+    async fn look(&self) -> Look {
+        let (owner, owned, file) = (Arc::clone(&self.owner), Arc::clone(&self.owned), Arc::clone(&self.file));
+        let looked = tokio::task::spawn_blocking(move || Look {
+            replaced: owned.verify().err(),
+            owner_is_wanted: is_wanted(&owner),
+            file_is_wanted: is_wanted(&file),
+        });
+        looked.await.unwrap_or_default()
+    }
+}
+
+fn is_wanted(lock: &Lock) -> bool {
     match lock.waiting() {
         Ok(waiting) => waiting > 0,
         Err(error) => {
@@ -122,15 +155,20 @@ async fn drain(core: &Arc<Core>) {
             return;
         }
         if began.elapsed() >= *core.drain_limit.lock() {
-            for session in sessions {
-                session.close().await;
-                core.sessions.lock().remove(&session.id);
-            }
-            return;
+            return close_all(core, sessions).await;
         }
         end_idlers(core).await;
         let _ = tokio::time::timeout(DRAIN_LOOK, core.drain_begun.notified()).await;
     }
+}
+
+/// Ends whatever is left. A statement that does not let itself be interrupted ends with the process.
+async fn close_all(core: &Core, sessions: Vec<Arc<BrokerSession>>) {
+    let closing = futures::future::join_all(sessions.iter().map(|session| session.close()));
+    if tokio::time::timeout(INTERRUPT, closing).await.is_err() {
+        tracing::error!("a statement cannot be interrupted; the broker ends all the same");
+    }
+    core.sessions.lock().clear();
 }
 
 fn close_those_without_transaction(core: &Core) {

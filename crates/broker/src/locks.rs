@@ -52,7 +52,7 @@ fn code(error: &LockError) -> ErrorCode {
         LockError::Full { .. } => ErrorCode::QueueFull,
         LockError::Cancelled { .. } => ErrorCode::Cancelled,
         LockError::NetworkFileSystem { .. } => ErrorCode::NetworkFileSystem,
-        LockError::Replaced { .. } => ErrorCode::FileLost,
+        LockError::Replaced { .. } | LockError::Emptied { .. } => ErrorCode::FileLost,
         LockError::NotALock { .. } | LockError::Format { .. } | LockError::Name { .. } => ErrorCode::InvalidArgument,
         LockError::Open { source, .. } | LockError::Table { source, .. } => system(source),
         LockError::System(OsError::Path { source, .. } | OsError::Call { source, .. }) => system(source),

@@ -138,8 +138,8 @@ impl Track {
         *self.kind.lock() = Some(kind);
     }
 
-    pub(crate) fn goes_into_a_lane(&self) {
-        self.merged.store(true, Ordering::Relaxed);
+    pub(crate) fn goes_into_a_lane(&self, merged: bool) {
+        self.merged.store(merged, Ordering::Relaxed);
     }
 
     pub(crate) fn is_in_a_lane(&self) -> bool {

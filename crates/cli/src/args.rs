@@ -36,7 +36,8 @@ one after the other in one session; the first error ends them.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings. arrow is an Arrow IPC stream for each result.";
+strings. arrow is an Arrow IPC stream for each result. Several results follow one another; an empty
+line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
@@ -352,15 +353,18 @@ fn workers(text: &str) -> Result<Workers, String> {
         None => (number(text)?, number(text)?),
     };
     if min == 0 || max < min {
-        return Err("it takes at least one, and no fewer at most than at least".to_owned());
+        return Err("it takes at least 1, and MAX no smaller than MIN".to_owned());
     }
     Ok(Workers { min, max })
 }
 
+/// The longest time that is taken: what a sum of some of them still holds.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+
 /// `500ms`, `30s`, `2m 30s`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
-    }
-    humantime::parse_duration(text).map_err(|error| format!("{error}; say 500ms, 30s or 2m"))
+    let number = text.parse::<f64>().ok().map(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = number.unwrap_or_else(|| humantime::parse_duration(text).ok());
+    let duration = duration.ok_or_else(|| "that is no time; say 500ms, 30s or 2m".to_owned())?;
+    if duration > LONGEST { Err("nobody waits for more than ten years".to_owned()) } else { Ok(duration) }
 }

@@ -25,19 +25,26 @@ pub(crate) enum Exit {
     Child(u8),
 }
 
+impl Exit {
+    /// The number that the shell sees.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NoBroker => 69,
+            Self::TryAgain => 75,
+            Self::OutcomeUnknown => 76,
+            Self::Conflict => 77,
+            Self::Interrupted => 130,
+            Self::BrokenPipe => 141,
+            Self::Child(code) => code,
+        }
+    }
+}
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::NoBroker => 69,
-            Exit::TryAgain => 75,
-            Exit::OutcomeUnknown => 76,
-            Exit::Conflict => 77,
-            Exit::Interrupted => 130,
-            Exit::BrokenPipe => 141,
-            Exit::Child(code) => code,
-        })
+        Self::from(exit.number())
     }
 }

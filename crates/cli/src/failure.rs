@@ -158,6 +158,8 @@ impl From<arrow::error::ArrowError> for Failure {
 /// The hint on the command line's own terms.
 fn suggestion(error: &ClientError) -> String {
     match error.code() {
+        // Its process is to be looked at, not waited for.
+        _ if error.holder().is_some_and(|holder| holder.stopped) => error.suggestion(),
         ErrorCode::DatabaseLocked | ErrorCode::DeadlineExceeded => "wait longer with --wait 2m".to_owned(),
         _ => error.suggestion(),
     }
@@ -178,5 +180,27 @@ fn exit(code: ErrorCode) -> Exit {
         ErrorCode::BrokerUnavailable | ErrorCode::Protocol | ErrorCode::NetworkFileSystem => Exit::NoBroker,
         ErrorCode::Cancelled => Exit::Interrupted,
         _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_has_every_code() {
+        let guide = include_str!("../../../docs/troubleshooting.md");
+        let codes = (1..).map_while(|number| ErrorCode::try_from(number).ok());
+        let mut rows = 0;
+        for code in codes {
+            let row = format!("| `{}` | {} |", name(code), exit(code).number());
+            assert!(guide.contains(&row), "docs/troubleshooting.md lacks this row: {row}");
+            rows += 1;
+        }
+        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |"] {
+            assert!(guide.contains(row), "docs/troubleshooting.md lacks this row: {row}");
+        }
+        let found = guide.lines().filter(|line| line.starts_with("| `")).count();
+        assert_eq!(found, rows + 2, "docs/troubleshooting.md has codes that the program does not know");
     }
 }

@@ -1,6 +1,9 @@
-//! What the standard streams are, and whether they take colours.
+//! What the standard streams are, whether they take colours, and whether a program reads them.
 
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use anstream::ColorChoice;
 
@@ -9,14 +12,24 @@ use crate::args::{Color, Common};
 /// Columns where the terminal does not say.
 const WIDTH: usize = 100;
 
-/// Decides about colours, once: the flag first, then `NO_COLOR` and what standard output and error are.
-pub(crate) fn set_up(common: &Common) {
+/// Set once, before any command runs.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Decides about colours, once: the flag first, then `NO_COLOR` and what standard output and error are. With `json` a
+/// program reads both: standard error has JSON only.
+pub(crate) fn set_up(common: &Common, json: bool) {
+    JSON.store(json, Ordering::Relaxed);
     let choice = match common.color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::AlwaysAnsi,
         Color::Never => ColorChoice::Never,
     };
     choice.write_global();
+}
+
+/// A program reads what goes on, as JSON.
+pub(crate) fn wants_json() -> bool {
+    JSON.load(Ordering::Relaxed)
 }
 
 /// A person types.
@@ -37,7 +50,10 @@ pub(crate) fn stderr_is_terminal() -> bool {
 /// The terminal's columns.
 pub(crate) fn width() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    told.or_else(|| rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col)))
-        .filter(|columns| *columns > 0)
-        .unwrap_or(WIDTH)
+    let columns = |size: rustix::termios::Winsize| usize::from(size.ws_col);
+    let asked = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout());
+        size.or_else(|_| rustix::termios::tcgetwinsize(std::io::stderr())).ok().map(columns)
+    };
+    told.or_else(asked).filter(|columns| *columns > 0).unwrap_or(WIDTH)
 }

@@ -28,8 +28,10 @@ async fn attach_and_write(client: Client, other: &str, mut dice: Dice) -> Result
             }
             Err(error) => {
                 assert_eq!(error.code(), ErrorCode::Refused, "{error}");
+                // Whoever had it may have let go before it was looked for.
                 let hint = error.suggestion();
-                assert!(hint.contains("dbmux broker") && hint.contains("pid "), "it does not say who has it: {hint}");
+                let named = hint.contains("dbmux broker") && hint.contains("pid ");
+                assert!(named || hint.starts_with("somebody is writing to it"), "it does not say who has it: {hint}");
                 refused += 1;
             }
         }
@@ -42,7 +44,7 @@ async fn attach_and_write(client: Client, other: &str, mut dice: Dice) -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brokers_that_attach_each_others_file_do_not_wait_for_each_other() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "40ms");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_RELEASE_AFTER", "40ms");
     for database in ["a.duckdb", "b.duckdb"] {
         place.sql(database, "create table t (i int)");
     }

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode, Statement};
-use dbmux_testkit::{Place, Shell, until};
+use dbmux_testkit::{Dice, Place, Shell, seed, until};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -69,7 +69,7 @@ fn a_write_that_is_interrupted_has_not_happened() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
     place.sql("a.duckdb", "create table t as select 1 as i");
     let client = place.client("a.duckdb", ClientOptions::default());
     let (session, other) = (client.session().await?, client.session().await?);
@@ -104,7 +104,7 @@ async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_is_told_at_once_with_its_depth() -> Result<(), ClientError> {
-    let place = Place::with_clients(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
     place.sql("a.duckdb", "create table t (i int)");
     let client = place.client("a.duckdb", ClientOptions::default());
     let mut sessions = Vec::new();
@@ -182,4 +182,104 @@ fn a_transaction_of_a_killed_client_is_undone_at_once() {
     nothing_is_left(&place);
     until("the file is released", || place.status("a.duckdb")["state"] == "released");
     assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    place.sql("a.duckdb", "create table t (i bigint)");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let (session, mut dice) = (client.session().await?, Dice(seed()));
+    let mut happened = Vec::new();
+    for i in 0..200_u64 {
+        // Merged ones and others; at any moment of their way.
+        // Some are over long before they are cancelled, some long after, and some just then.
+        let rows = 500 << dice.roll(13);
+        let several = format!("insert into t select {i} from range({rows})");
+        let sql = if i % 2 == 0 { format!("insert into t values ({i})") } else { several };
+        let statement = Statement::new(sql);
+        let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(12_000)));
+        let cancel = async {
+            tokio::time::sleep(pause).await;
+            session.cancel(id).await
+        };
+        let (told, cancelled) = tokio::join!(session.execute(statement), cancel);
+        cancelled?;
+        match told {
+            Ok(rows) => {
+                assert_eq!(rows, if i % 2 == 0 { 1 } else { rows });
+                happened.push(i);
+            }
+            Err(error) => assert_eq!(error.code(), ErrorCode::Cancelled, "{error}"),
+        }
+    }
+    println!("{} of 200 happened", happened.len());
+    assert!(happened.len() > 20 && happened.len() < 200, "this test saw one side only");
+    let rows = place.sql("a.duckdb", "select distinct i from t order by i");
+    let rows: Vec<u64> = rows.lines().map(|line| line.parse().expect("a number")).collect();
+    assert_eq!(rows, happened);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_comes_early_is_not_forgotten() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    place.sql("a.duckdb", "select 1");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let (session, mut dice) = (client.session().await?, Dice(seed()));
+    for _ in 0..60 {
+        let statement = Statement::new(ENDLESS);
+        let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(4000)));
+        let began = Instant::now();
+        // Until it is found: before it has arrived there is nothing to cancel.
+        let cancel = async {
+            tokio::time::sleep(pause).await;
+            while !session.cancel(id).await? {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, ClientError>(())
+        };
+        let (told, cancelled) = tokio::join!(tokio::time::timeout(SOON, session.execute(statement)), cancel);
+        cancelled?;
+        let told = told.expect("the cancel was forgotten");
+        assert_eq!(told.map_err(|error| error.code()), Err(ErrorCode::Cancelled), "{:?}", began.elapsed());
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inserts_that_meet_an_open_transaction_wait_as_long_as_each_may() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    place.sql("a.duckdb", "create table t (i int)");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let (open, patient, hasty) = (client.session().await?, client.session().await?, client.session().await?);
+    let transaction = open.begin().await?;
+    open.execute("alter table t add column j int").await?;
+    let (patient, hasty) = tokio::join!(patient.execute("insert into t values (1)"), async {
+        let statement = Statement::new("insert into t values (2)").wait(Duration::from_millis(300));
+        let began = Instant::now();
+        let told = hasty.execute(statement).await;
+        let took = began.elapsed();
+        transaction.rollback().await.expect("it is open");
+        (told, took)
+    });
+    let (told, took) = hasty;
+    assert_eq!(told.map_err(|error| error.code()), Err(ErrorCode::TransactionConflict));
+    assert!(took < SOON, "it waited for one that may wait longer: {took:?}");
+    assert_eq!(patient?, 1);
+    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    Ok(())
+}
+
+#[test]
+fn whoever_never_waits_takes_what_is_free() {
+    let place = place();
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    for turn in 0..12 {
+        if turn % 4 == 3 {
+            until("the file is released", || place.status("a.duckdb")["state"] == "released");
+        }
+        let output = place.run(["sql", "a.duckdb", "from t", "--wait", "0"]);
+        assert!(output.status.success(), "{turn}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use dbmux_client::{ClientError, ClientOptions, ErrorCode};
 use dbmux_lock::{Guard, Lock, LockName, Mode, Request, Wait};
 use dbmux_testkit::{Foreign, Place, Shell, until};
 use serde_json::Value;
@@ -84,6 +85,34 @@ fn an_idle_transaction_is_named_and_ended_when_somebody_wants_the_file() {
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("IDLE_TIMEOUT") && error.contains("25P03"), "{error}");
     assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_transaction_that_was_ended_happens_by_itself() -> Result<(), ClientError> {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_IDLE_TRANSACTION", "500ms");
+    place.sql("a.duckdb", "create table t (i int)");
+    let client = place.client("a.duckdb", ClientOptions::default());
+    let session = client.session().await?;
+    session.execute("begin").await?;
+    session.execute("insert into t values (1)").await?;
+    let asking = ask_for_the_file(&place);
+    drop(tokio::task::spawn_blocking(|| asking.join().expect("it got the file")).await.expect("a thread"));
+    // However often its client goes on as if nothing had been.
+    for sql in ["insert into t values (2)", "select 1", "insert into t values (3)", "commit"] {
+        let told = session.execute(sql).await.expect_err(sql);
+        assert_eq!(told.code(), ErrorCode::IdleTimeout, "{sql}: {told}");
+        assert!(told.suggestion().contains("roll back"), "{told:?}");
+    }
+    assert_eq!(session.query("from t").await?.collect().await?.len(), 0, "part of it has happened");
+    // One that rolls back has what it wants.
+    session.execute("begin").await?;
+    session.execute("insert into t values (4)").await?;
+    let asking = ask_for_the_file(&place);
+    drop(tokio::task::spawn_blocking(|| asking.join().expect("it got the file")).await.expect("a thread"));
+    session.execute("rollback").await?;
+    session.execute("insert into t values (5)").await?;
+    assert_eq!(place.sql("a.duckdb", "from t"), "5");
+    Ok(())
 }
 
 #[test]

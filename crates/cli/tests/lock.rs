@@ -149,14 +149,14 @@ fn at_the_deadline_it_says_who_has_it_and_exits_75() {
     assert_eq!(output.status.code(), Some(75), "{error}");
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
     assert!(error.starts_with("error: job is locked\n  held by  sh -c"), "{error}");
-    assert!(error.contains(&format!("(pid {},", holder.child.id())), "{error}");
+    assert!(error.contains(&format!("(pid {},", holder.line)), "{error}");
     assert!(error.contains("; gave up after 3"), "{error}");
     assert!(error.contains("hint     wait longer with --wait 2m"), "{error}");
     let output = place.run(&["lock", "job", "--wait", "0", "--json", "--", "true"]);
     assert_eq!(output.status.code(), Some(75));
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!(error["code"], "DATABASE_LOCKED");
-    assert_eq!(error["holding_pid"], holder.child.id());
+    assert_eq!(error["holding_pid"], holder.line.parse::<u32>().unwrap());
     assert_eq!(error["holder"]["writes"], true);
 }
 
@@ -169,17 +169,58 @@ fn sharers_share_and_keep_the_others_out() {
     assert_eq!(place.run(&["lock", "other", "--wait", "0", "--", "true"]).status.code(), Some(0));
 }
 
+/// The command works under the lock: it is protected for as long as it lives, whoever started it.
 #[test]
-fn the_lock_is_free_when_its_holder_is_killed() {
+fn a_command_keeps_its_lock_when_dbmux_is_killed() {
     let place = Place::new();
     let mut holder = place.start(&["lock", "job", "--", "sh", "-c", SLEEPER]);
-    let child: i32 = holder.line.parse().unwrap();
+    let child: u32 = holder.line.parse().unwrap();
     holder.signal(Signal::KILL);
     holder.child.wait().unwrap();
+    let output = place.run(&["lock", "job", "--wait", "100ms", "--json", "--", "true"]);
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output.stderr));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["holding_pid"], child, "{error}");
+    kill_process(Pid::from_raw(child.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
     let output = place.run(&["lock", "job", "--wait", "5s", "--", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("died with the lock"), "{}", text(&output.stderr));
-    kill_process(Pid::from_raw(child).unwrap(), Signal::KILL).unwrap();
+    let note = format!("(pid {child}) died with the lock");
+    assert!(text(&output.stderr).contains(&note), "{}", text(&output.stderr));
+}
+
+/// What a command leaves in the background is not the command: the lock is free when that has ended.
+#[test]
+fn what_a_command_leaves_behind_does_not_keep_the_lock() {
+    let place = Place::new();
+    let output = place.run(&["lock", "job", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"]);
+    let left: i32 = text(&output.stdout).trim().parse().unwrap();
+    let free = place.run(&["lock", "job", "--wait", "0", "--", "true"]);
+    kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
+    assert_eq!(free.status.code(), Some(0), "{}", text(&free.stderr));
+}
+
+/// Three waiters of three priorities, started in the wrong order, run in the right one.
+#[test]
+fn priorities_decide_who_is_next() {
+    let place = Place::new();
+    let mut holder = place.start(&["lock", "job", "--", "sh", "-c", SLEEPER]);
+    let mut waiters = Vec::new();
+    for priority in ["low", "normal", "high"] {
+        let script = format!("echo {priority} >> order");
+        let arguments = ["lock", "job", "--priority", priority, "--wait", "30s", "--", "sh", "-c", &script];
+        let mut waiter = place.dbmux(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        // It says for whom it waits; then it has its place in line.
+        let mut line = String::new();
+        BufReader::new(waiter.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("waiting for "), "{line}");
+        waiters.push(waiter);
+    }
+    holder.signal(Signal::TERM);
+    assert_eq!(holder.code(), 143);
+    for mut waiter in waiters {
+        assert_eq!(waiter.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(std::fs::read_to_string(place.path().join("order")).unwrap(), "high\nnormal\nlow\n");
 }
 
 #[test]

@@ -4,44 +4,55 @@ use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::{Int64Type, SchemaRef},
 };
-use arrow_flight::{
-    FlightData,
-    decode::{DecodedPayload, FlightDataDecoder},
-    error::FlightError,
-};
+use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use dbmux_proto::{AnswerHead, StatementKind};
-use futures::{StreamExt, TryStreamExt};
-use prost::Message;
+use futures::StreamExt;
 
 use crate::{
     ClientError,
-    connect::{Trouble, trouble},
+    connect::{self, Trouble},
+    session::{Attempt, Begun, Open, flight_trouble},
 };
 
 /// A statement's answer: a stream of Arrow batches. Dropped before its end, it cancels the statement.
+///
+/// It holds its session until it is read to the end, or dropped; another statement of that session waits so long.
 pub struct Answer {
-    decoder: FlightDataDecoder,
     schema: SchemaRef,
     head: AnswerHead,
-    database: std::path::PathBuf,
+    /// `None`: it is over.
+    rest: Option<Rest>,
+}
+
+/// What has not been read yet.
+struct Rest {
+    /// First, so that the broker is told before the session is given to somebody else.
+    decoder: FlightDataDecoder,
+    open: Open,
+    attempt: Attempt,
+    /// No row of it has been given out.
+    unseen: bool,
+}
+
+/// What comes next.
+enum Step {
+    Batch(RecordBatch),
+    /// The statement was sent again: from the beginning.
+    Again,
+    End,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, over) = (self.kind(), self.rest.is_none());
+        f.debug_struct("Answer").field("kind", &kind).field("schema", &self.schema).field("over", &over).finish()
+    }
 }
 
 impl Answer {
-    /// Waits for the answer's begin: its schema, or the error that the statement ended with.
-    pub(crate) async fn begin(
-        stream: tonic::Streaming<FlightData>,
-        database: std::path::PathBuf,
-    ) -> Result<Self, Trouble> {
-        let mut decoder = FlightDataDecoder::new(stream.map_err(FlightError::from));
-        while let Some(message) = decoder.next().await {
-            let message = message.map_err(flight_trouble)?;
-            if let DecodedPayload::Schema(schema) = message.payload {
-                let head = AnswerHead::decode(message.inner.app_metadata)
-                    .map_err(|error| Trouble::Undecodable(error.to_string()))?;
-                return Ok(Self { decoder, schema, head, database });
-            }
-        }
-        Err(Trouble::Lost)
+    pub(crate) fn new(begun: Begun, attempt: Attempt) -> Self {
+        let Begun { decoder, schema, head, open } = begun;
+        Self { schema, head, rest: Some(Rest { decoder, open, attempt, unseen: true }) }
     }
 
     /// The columns.
@@ -69,30 +80,40 @@ impl Answer {
         &self.head.notices
     }
 
-    /// The next batch; `None` at the end.
+    /// The next batch; `None` at the end, and ever after.
     ///
     /// # Errors
-    /// Whatever the statement ends with; the answer is over then.
+    /// Whatever the statement ends with, or [`ClientError::AnswerLost`] when the broker goes away; the answer is over
+    /// then.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, ClientError> {
-        while let Some(message) = self.decoder.next().await {
-            let message = message.map_err(|error| self.error(flight_trouble(error)))?;
-            if let DecodedPayload::RecordBatch(batch) = message.payload {
-                return Ok(Some(batch));
+        loop {
+            match self.step().await? {
+                Step::Batch(batch) => {
+                    if let Some(rest) = &mut self.rest {
+                        rest.unseen = false;
+                    }
+                    return Ok(Some(batch));
+                }
+                Step::Again => {}
+                Step::End => return Ok(None),
             }
         }
-        Ok(None)
     }
 
-    /// All batches.
+    /// All batches that have not been read yet.
     ///
     /// # Errors
-    /// Whatever the statement ends with.
+    /// As [`Answer::next`].
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, ClientError> {
         let mut batches = Vec::new();
-        while let Some(batch) = self.next().await? {
-            batches.push(batch);
+        loop {
+            match self.step().await? {
+                Step::Batch(batch) => batches.push(batch),
+                // Nobody has seen them.
+                Step::Again => batches.clear(),
+                Step::End => return Ok(batches),
+            }
         }
-        Ok(batches)
     }
 
     /// The number of rows changed; 0 for a statement that answers with rows, which are read to their end.
@@ -106,21 +127,68 @@ impl Answer {
         Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
     }
 
-    fn error(&self, trouble: Trouble) -> ClientError {
-        match trouble {
-            Trouble::Broker(detail) => ClientError::Broker(detail),
-            Trouble::Undecodable(text) => ClientError::Decode(text),
-            Trouble::NotSent | Trouble::Lost if self.kind() == StatementKind::Read => {
-                ClientError::SessionLost { database: self.database.clone() }
+    async fn step(&mut self) -> Result<Step, ClientError> {
+        let Some(rest) = &mut self.rest else { return Ok(Step::End) };
+        let trouble = match rest.receive().await {
+            Ok(Some(batch)) => return Ok(Step::Batch(batch)),
+            Ok(None) => {
+                rest.attempt.has_ended();
+                self.rest = None;
+                return Ok(Step::End);
             }
-            Trouble::NotSent | Trouble::Lost => ClientError::OutcomeUnknown { database: self.database.clone() },
+            Err(trouble) => trouble,
+        };
+        let outcome = rest.recover(trouble, &self.schema, self.head.kind()).await;
+        match outcome {
+            Ok(head) => {
+                self.head = head;
+                Ok(Step::Again)
+            }
+            Err(error) => {
+                self.rest = None;
+                Err(error)
+            }
         }
     }
 }
 
-fn flight_trouble(error: FlightError) -> Trouble {
-    match error {
-        FlightError::Tonic(status) => trouble(*status),
-        other => Trouble::Undecodable(other.to_string()),
+impl Rest {
+    async fn receive(&mut self) -> Result<Option<RecordBatch>, Trouble> {
+        let Self { decoder, open, attempt, .. } = self;
+        let receiving = async {
+            while let Some(message) = decoder.next().await {
+                let message = message.map_err(flight_trouble)?;
+                if let DecodedPayload::RecordBatch(batch) = message.payload {
+                    return Ok(Some(batch));
+                }
+            }
+            Ok(None)
+        };
+        connect::work(&open.link, attempt.deadline, receiving).await.map_err(Trouble::Silent)?
+    }
+
+    /// Sends the statement again where that may be done, or says what its end means.
+    async fn recover(
+        &mut self,
+        trouble: Trouble,
+        schema: &SchemaRef,
+        kind: StatementKind,
+    ) -> Result<AnswerHead, ClientError> {
+        let reads = self.attempt.has_read(kind);
+        match trouble {
+            Trouble::Broker(detail) => {
+                self.attempt.failed(detail.code());
+                return Err(ClientError::Broker(detail));
+            }
+            Trouble::Undecodable(text) if reads => return Err(ClientError::Decode(text)),
+            Trouble::Silent(silence) if reads => return Err(self.attempt.silent(silence)),
+            Trouble::Silent(silence) => return Err(self.attempt.silent_unknown(silence)),
+            Trouble::Undecodable(_) => return Err(self.attempt.outcome_unknown()),
+            Trouble::NotSent | Trouble::Lost => self.attempt.lost(&self.open, reads, self.unseen)?,
+        }
+        let Begun { decoder, schema: now, head, open } = self.attempt.run().await?;
+        (self.decoder, self.open) = (decoder, open);
+        // The caller has seen the columns.
+        if now == *schema { Ok(head) } else { Err(self.attempt.answer_lost()) }
     }
 }

@@ -1,41 +1,81 @@
 //! The same without `async`: for programs that have no runtime.
 //!
-//! All clients of a process share one small runtime of their own, so that these calls work on any thread, also on one
-//! that belongs to another runtime.
+//! Everything here has the name, the meaning and the errors of its namesake without `async`'s. All clients of a process
+//! share one small runtime for their connections; what a caller waits for runs on the caller's own thread, also on one
+//! that belongs to another runtime. After a `fork`, the child must not use the parent's clients.
+//!
+//! ```no_run
+//! # fn example() -> Result<(), dbmux_client::ClientError> {
+//! use dbmux_client::{ClientOptions, blocking::Client};
+//!
+//! let session = Client::open("sales.duckdb", ClientOptions::default())?.session()?;
+//! session.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER, item VARCHAR)")?;
+//! session.transaction(|transaction| {
+//!     transaction.execute("INSERT INTO orders VALUES (1, 'tea')")?;
+//!     transaction.execute("INSERT INTO orders VALUES (2, 'cake')")
+//! })?;
+//! for batch in session.query("SELECT * FROM orders")? {
+//!     println!("{} rows", batch?.num_rows());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{Arc, OnceLock},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
     time::Duration,
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use dbmux_proto::{HelloReply, StatsReply, StatusReply};
+use dbmux_proto::{HelloReply, StatementEvent, StatementKind, StatsReply, StatusReply};
+use futures::{StreamExt, stream::BoxStream};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{ClientError, ClientOptions, Statement};
 
-fn runtime() -> Result<Handle, ClientError> {
+fn runtime() -> Result<&'static Handle, ClientError> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let make = || Builder::new_multi_thread().worker_threads(1).thread_name("dbmux-client").enable_all().build().ok();
-    let runtime = RUNTIME.get_or_init(make).as_ref().map(|runtime| runtime.handle().clone());
+    let runtime = RUNTIME.get_or_init(make).as_ref().map(Runtime::handle);
     runtime.ok_or_else(|| ClientError::InvalidArgument("the system has no thread left for dbmux's client".to_owned()))
 }
 
-/// Waits for a future on the shared runtime, from any thread.
-fn wait<T: Send + 'static>(
-    future: impl Future<Output = Result<T, ClientError>> + Send + 'static,
-) -> Result<T, ClientError> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    runtime()?.spawn(async move {
-        // Whoever waited has unwound.
-        let _ = sender.send(future.await);
-    });
-    receiver.recv().unwrap_or_else(|_| Err(ClientError::Decode("the client's own thread failed".to_owned())))
+/// Waits for a future on this thread; connections and clocks are the shared runtime's.
+///
+/// A runtime's own `block_on` refuses to do so on a thread of another runtime.
+fn wait<T>(future: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let _entered = runtime()?.enter();
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// See [`crate::brokers`].
+///
+/// # Errors
+/// As there.
+pub fn brokers() -> Result<Vec<StatusReply>, ClientError> {
+    wait(crate::brokers())
 }
 
 /// A way to one database. See [`crate::Client`].
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Client {
     inner: crate::Client,
 }
@@ -49,13 +89,27 @@ impl Client {
         Ok(Self { inner: crate::Client::open(path, options)? })
     }
 
+    /// See [`crate::Client::database`].
+    pub fn database(&self) -> &Path {
+        self.inner.database()
+    }
+
+    /// See [`crate::Client::socket`].
+    pub fn socket(&self) -> &Path {
+        self.inner.socket()
+    }
+
+    /// See [`crate::Client::log`].
+    pub fn log(&self) -> std::path::PathBuf {
+        self.inner.log()
+    }
+
     /// See [`crate::Client::session`].
     ///
     /// # Errors
     /// As there.
     pub fn session(&self) -> Result<Session, ClientError> {
-        let client = self.inner.clone();
-        Ok(Session { inner: Some(Arc::new(wait(async move { client.session().await })?)) })
+        Ok(Session { inner: wait(self.inner.session())? })
     }
 
     /// See [`crate::Client::status`].
@@ -63,8 +117,7 @@ impl Client {
     /// # Errors
     /// As there.
     pub fn status(&self) -> Result<Option<StatusReply>, ClientError> {
-        let client = self.inner.clone();
-        wait(async move { client.status().await })
+        wait(self.inner.status())
     }
 
     /// See [`crate::Client::stats`].
@@ -72,8 +125,7 @@ impl Client {
     /// # Errors
     /// As there.
     pub fn stats(&self) -> Result<Option<StatsReply>, ClientError> {
-        let client = self.inner.clone();
-        wait(async move { client.stats().await })
+        wait(self.inner.stats())
     }
 
     /// See [`crate::Client::stop`].
@@ -81,28 +133,20 @@ impl Client {
     /// # Errors
     /// As there.
     pub fn stop(&self, drain: Duration) -> Result<Option<u32>, ClientError> {
-        let client = self.inner.clone();
-        wait(async move { client.stop(drain).await })
+        wait(self.inner.stop(drain))
     }
 }
 
 /// One conversation with the broker. See [`crate::Session`].
+#[derive(Debug)]
 pub struct Session {
-    /// Taken when it is dropped, for a session is closed on its runtime.
-    inner: Option<Arc<crate::Session>>,
+    inner: crate::Session,
 }
 
 impl Session {
-    fn inner(&self) -> Result<Arc<crate::Session>, ClientError> {
-        self.inner.clone().ok_or_else(|| ClientError::InvalidArgument("the session is closed".to_owned()))
-    }
-
     /// See [`crate::Session::hello`].
-    ///
-    /// # Errors
-    /// None while the session is open.
-    pub fn hello(&self) -> Result<Arc<HelloReply>, ClientError> {
-        Ok(self.inner()?.hello())
+    pub fn hello(&self) -> Arc<HelloReply> {
+        self.inner.hello()
     }
 
     /// See [`crate::Session::run`].
@@ -110,8 +154,15 @@ impl Session {
     /// # Errors
     /// As there.
     pub fn run(&self, statement: impl Into<Statement>) -> Result<Answer, ClientError> {
-        let (session, statement) = (self.inner()?, statement.into());
-        Ok(Answer { inner: Some(wait(async move { session.run(statement).await })?) })
+        Ok(Answer { inner: wait(self.inner.run(statement))? })
+    }
+
+    /// See [`crate::Session::query`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn query(&self, statement: impl Into<Statement>) -> Result<Answer, ClientError> {
+        Ok(Answer { inner: wait(self.inner.query(statement))? })
     }
 
     /// See [`crate::Session::execute`].
@@ -119,24 +170,31 @@ impl Session {
     /// # Errors
     /// As there.
     pub fn execute(&self, statement: impl Into<Statement>) -> Result<u64, ClientError> {
-        let (session, statement) = (self.inner()?, statement.into());
-        wait(async move { session.execute(statement).await })
+        wait(self.inner.execute(statement))
     }
 
-    /// Runs several statements as one transaction: commits when `work` succeeds, rolls back when it fails.
+    /// See [`crate::Session::begin`].
     ///
     /// # Errors
-    /// Whatever `work` ends with; a conflict at the commit: redo it all.
-    pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T, ClientError>) -> Result<T, ClientError> {
-        self.execute("BEGIN TRANSACTION")?;
-        match work(self) {
-            Ok(done) => {
-                self.execute("COMMIT")?;
-                Ok(done)
-            }
+    /// As there.
+    pub fn begin(&self) -> Result<Transaction<'_>, ClientError> {
+        Ok(Transaction { inner: wait(self.inner.begin())? })
+    }
+
+    /// See [`crate::Session::transaction`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn transaction<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let transaction = self.begin()?;
+        match work(&transaction) {
+            Ok(done) => transaction.commit().map(|()| done),
             Err(error) => {
                 // The first error is the one to tell; an unreachable broker rolls back by itself.
-                let _ = self.execute("ROLLBACK");
+                let _ = transaction.rollback();
                 Err(error)
             }
         }
@@ -147,32 +205,96 @@ impl Session {
     /// # Errors
     /// As there.
     pub fn cancel(&self, statement: u64) -> Result<bool, ClientError> {
-        let session = self.inner()?;
-        wait(async move { session.cancel(statement).await })
+        wait(self.inner.cancel(statement))
+    }
+
+    /// See [`crate::Session::watch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn watch(&self, statement: u64) -> Result<impl Iterator<Item = StatementEvent> + Send + use<>, ClientError> {
+        Ok(Events { inner: wait(self.inner.events(statement))? })
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        let inner = self.inner.take();
-        if let Ok(runtime) = runtime() {
-            runtime.spawn(async move { drop(inner) });
-        }
+/// An open transaction of a session. See [`crate::Transaction`].
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    inner: crate::Transaction<'a>,
+}
+
+impl Transaction<'_> {
+    /// See [`crate::Transaction::run`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run(&self, statement: impl Into<Statement>) -> Result<Answer, ClientError> {
+        Ok(Answer { inner: wait(self.inner.run(statement))? })
+    }
+
+    /// See [`crate::Transaction::query`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn query(&self, statement: impl Into<Statement>) -> Result<Answer, ClientError> {
+        Ok(Answer { inner: wait(self.inner.query(statement))? })
+    }
+
+    /// See [`crate::Transaction::execute`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn execute(&self, statement: impl Into<Statement>) -> Result<u64, ClientError> {
+        wait(self.inner.execute(statement))
+    }
+
+    /// See [`crate::Transaction::commit`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit(self) -> Result<(), ClientError> {
+        wait(self.inner.commit())
+    }
+
+    /// See [`crate::Transaction::rollback`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rollback(self) -> Result<(), ClientError> {
+        wait(self.inner.rollback())
     }
 }
 
-/// A statement's answer. See [`crate::Answer`].
+/// A statement's answer, batch by batch. See [`crate::Answer`].
+#[derive(Debug)]
 pub struct Answer {
-    inner: Option<crate::Answer>,
+    inner: crate::Answer,
 }
 
 impl Answer {
-    /// The columns.
-    ///
-    /// # Errors
-    /// When the answer is over.
-    pub fn schema(&self) -> Result<SchemaRef, ClientError> {
-        self.inner.as_ref().map(crate::Answer::schema).ok_or_else(over)
+    /// See [`crate::Answer::schema`].
+    pub fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    /// See [`crate::Answer::kind`].
+    pub fn kind(&self) -> StatementKind {
+        self.inner.kind()
+    }
+
+    /// See [`crate::Answer::rows_changed`].
+    pub fn rows_changed(&self) -> bool {
+        self.inner.rows_changed()
+    }
+
+    /// See [`crate::Answer::as_of`].
+    pub fn as_of(&self) -> Option<&str> {
+        self.inner.as_of()
+    }
+
+    /// See [`crate::Answer::notices`].
+    pub fn notices(&self) -> &[String] {
+        self.inner.notices()
     }
 
     /// See [`crate::Answer::next`].
@@ -180,25 +302,36 @@ impl Answer {
     /// # Errors
     /// As there.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, ClientError> {
-        let mut answer = self.inner.take().ok_or_else(over)?;
-        let (answer, batch) = wait(async move {
-            let batch = answer.next().await?;
-            Ok((answer, batch))
-        })?;
-        self.inner = Some(answer);
-        Ok(batch)
+        wait(self.inner.next())
     }
 
     /// See [`crate::Answer::collect`].
     ///
     /// # Errors
     /// As there.
-    pub fn collect(mut self) -> Result<Vec<RecordBatch>, ClientError> {
-        let answer = self.inner.take().ok_or_else(over)?;
-        wait(answer.collect())
+    pub fn collect(self) -> Result<Vec<RecordBatch>, ClientError> {
+        wait(self.inner.collect())
     }
 }
 
-fn over() -> ClientError {
-    ClientError::InvalidArgument("the answer is over".to_owned())
+/// [`Answer::next_batch`], again and again.
+impl Iterator for Answer {
+    type Item = Result<RecordBatch, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().transpose()
+    }
+}
+
+/// What becomes of a statement.
+struct Events {
+    inner: BoxStream<'static, StatementEvent>,
+}
+
+impl Iterator for Events {
+    type Item = StatementEvent;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        wait(async { Ok(self.inner.next().await) }).ok().flatten()
+    }
 }

@@ -1,20 +1,28 @@
 //! The way to a database: lazy, shared, and without a connection of its own until the first statement.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use dbmux_proto::{StatsReply, StatusReply, StopRequest};
+use dbmux_proto::{ErrorCode, StatsReply, StatusReply, StopRequest};
 use parking_lot::Mutex;
 
 use crate::{
     ClientError, ClientOptions, Session,
-    connect::{Deadline, Link, Target, Trouble},
-    session::Open,
+    connect::{Deadline, Link, OWN_ANSWER, Target, Trouble, millis},
+    session::{Open, Slot, close},
 };
 
 /// Idle sessions that are kept for the next caller.
 const KEPT: usize = 32;
+/// The longest that is waited for a broker's word on itself, which takes it no work.
+const WORD: Duration = Duration::from_secs(2);
 
 /// A way to one database. Cheap to clone; all clones share one connection and the idle sessions.
+///
+/// A connection lives on the runtime that it was made on. Where that has ended, the next statement makes a new one.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -23,9 +31,17 @@ pub struct Client {
 /// What all sessions of a client share.
 pub(crate) struct Shared {
     pub(crate) target: Target,
-    /// The present connection; one caller at a time makes a new one.
-    link: tokio::sync::Mutex<Option<Link>>,
+    /// The present connection.
+    present: Mutex<Option<Link>>,
+    /// One caller at a time makes a new one.
+    making: tokio::sync::Mutex<()>,
     idle: Mutex<Vec<Open>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("database", &self.database()).finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -35,8 +51,8 @@ impl Client {
     /// When the path cannot be that of a database: its directory does not exist, for example.
     pub fn open(path: impl AsRef<Path>, options: ClientOptions) -> Result<Self, ClientError> {
         let target = Target::new(path.as_ref(), options)?;
-        let shared = Shared { target, link: tokio::sync::Mutex::default(), idle: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        let (present, making, idle) = (Mutex::default(), tokio::sync::Mutex::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { target, present, making, idle }) })
     }
 
     /// The database file, canonical.
@@ -50,89 +66,125 @@ impl Client {
     }
 
     /// Where the broker writes its log.
-    pub fn log(&self) -> std::path::PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.shared.target.log()
     }
 
     /// Opens a session: an idle one, or a new one, on a broker that is started where there is none.
     ///
     /// # Errors
-    /// When no broker can be reached or started in time.
+    /// When no broker can be reached or started in time: [`ClientError::Start`], [`ClientError::StartTimedOut`],
+    /// [`ClientError::NotAnswering`], [`ClientError::Leaving`]; when it refuses: [`ClientError::Broker`].
     pub async fn session(&self) -> Result<Session, ClientError> {
         let kept = self.shared.idle.lock().pop();
         let open = match kept {
             Some(open) => open,
             None => self.shared.open(Deadline::after(self.shared.target.options.wait)).await?,
         };
-        Ok(Session::new(Arc::clone(&self.shared), open))
+        Ok(Session::new(Slot::new(Arc::clone(&self.shared), open)))
     }
 
     /// What the broker is doing; `None`: there is none. Starts nothing.
     ///
     /// # Errors
-    /// When the broker does not answer as it should.
+    /// When the broker does not answer as it should: [`ClientError::NotAnswering`] after two seconds at the latest.
     pub async fn status(&self) -> Result<Option<StatusReply>, ClientError> {
-        let Some(mut link) = self.shared.target.connect().await else { return Ok(None) };
-        present(link.status().await)
+        let deadline = self.word();
+        let Some(link) = self.shared.target.connect(deadline).await? else { return Ok(None) };
+        self.present(link.status(deadline).await)
     }
 
     /// What the broker has done since its start; `None`: there is none. Starts nothing.
     ///
     /// # Errors
-    /// When the broker does not answer as it should.
+    /// As [`Client::status`].
     pub async fn stats(&self) -> Result<Option<StatsReply>, ClientError> {
-        let Some(mut link) = self.shared.target.connect().await else { return Ok(None) };
-        present(link.stats().await)
+        let deadline = self.word();
+        let Some(link) = self.shared.target.connect(deadline).await? else { return Ok(None) };
+        self.present(link.stats(deadline).await)
     }
 
     /// Asks the broker to end, and lets running statements take this long. Answers with its process id when it has begun
     /// to; `None`: there is none.
     ///
     /// # Errors
-    /// When the broker does not answer as it should.
+    /// As [`Client::status`].
     pub async fn stop(&self, drain: Duration) -> Result<Option<u32>, ClientError> {
-        let Some(mut link) = self.shared.target.connect().await else { return Ok(None) };
-        let drain_ms = u64::try_from(drain.as_millis()).unwrap_or(u64::MAX);
-        Ok(present(link.stop(StopRequest { drain_ms }).await)?.map(|reply| reply.pid))
+        let deadline = self.word();
+        let Some(link) = self.shared.target.connect(deadline).await? else { return Ok(None) };
+        let stop = StopRequest { drain_ms: millis(drain) };
+        Ok(self.present(link.stop(stop, deadline).await)?.map(|reply| reply.pid))
     }
-}
 
-/// A broker that goes away while it is asked is none.
-fn present<T>(answer: Result<T, Trouble>) -> Result<Option<T>, ClientError> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(Trouble::NotSent | Trouble::Lost) => Ok(None),
-        Err(Trouble::Broker(detail)) => Err(ClientError::Broker(detail)),
-        Err(Trouble::Undecodable(text)) => Err(ClientError::Decode(text)),
+    fn word(&self) -> Deadline {
+        Deadline::after(self.shared.target.options.wait.min(WORD))
+    }
+
+    /// A broker that goes away while it is asked is none.
+    fn present<T>(&self, answer: Result<T, Trouble>) -> Result<Option<T>, ClientError> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Trouble::NotSent | Trouble::Lost) => Ok(None),
+            Err(trouble) => Err(self.shared.target.error(trouble)),
+        }
     }
 }
 
 impl Shared {
     /// Opens a session on the present connection, or on a new one when that is over.
-    async fn open(&self, deadline: Deadline) -> Result<Open, ClientError> {
-        let mut present = self.link.lock().await;
-        if let Some(link) = present.as_mut() {
-            match link.hello(self.target.hello()).await {
-                Ok(hello) => return Ok(Open { link: link.clone(), hello: Arc::new(hello) }),
-                Err(_) => *present = None,
+    pub(crate) async fn open(&self, deadline: Deadline) -> Result<Open, ClientError> {
+        if let Some(open) = self.open_present(deadline).await? {
+            return Ok(open);
+        }
+        let Ok(making) = tokio::time::timeout(deadline.left().max(OWN_ANSWER), self.making.lock()).await else {
+            let (database, waited) = (self.target.database.clone(), deadline.waited());
+            return Err(ClientError::StartTimedOut { database, waited, holder: None });
+        };
+        let mut making = Some(making);
+        if self.present.lock().is_some() {
+            // Another caller has made one meanwhile: those that waited for it open their sessions side by side.
+            making = None;
+            if let Some(open) = self.open_present(deadline).await? {
+                return Ok(open);
             }
         }
         let (link, hello) = self.target.open(deadline).await?;
-        *present = Some(link.clone());
+        *self.present.lock() = Some(link.clone());
+        drop(making);
         Ok(Open { link, hello: Arc::new(hello) })
     }
 
-    /// Opens a session in the place of one that is gone; the idle ones of its broker are gone too.
-    pub(crate) async fn reopen(&self, gone: &Open, deadline: Deadline) -> Result<Open, ClientError> {
-        self.idle.lock().retain(|open| open.hello.broker_pid != gone.hello.broker_pid);
-        self.open(deadline).await
+    async fn open_present(&self, deadline: Deadline) -> Result<Option<Open>, ClientError> {
+        let Some(link) = self.present.lock().clone() else { return Ok(None) };
+        match link.hello(self.target.hello(), deadline).await {
+            Ok(hello) => Ok(Some(Open { link, hello: Arc::new(hello) })),
+            Err(Trouble::Broker(detail)) if !matches!(detail.code(), ErrorCode::Reconnect | ErrorCode::Protocol) => {
+                Err(ClientError::Broker(detail))
+            }
+            Err(Trouble::Silent(silence)) => Err(self.target.silent(silence)),
+            Err(_) => {
+                self.forget(&link);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A connection is over, and so are its idle sessions.
+    pub(crate) fn forget(&self, gone: &Link) {
+        self.idle.lock().retain(|open| !open.link.is(gone));
+        let mut present = self.present.lock();
+        if present.as_ref().is_some_and(|present| present.is(gone)) {
+            *present = None;
+        }
     }
 
     /// Keeps an idle session for the next caller.
     pub(crate) fn keep(&self, open: Open) {
         let mut idle = self.idle.lock();
         if idle.len() < KEPT {
-            idle.push(open);
+            return idle.push(open);
         }
+        drop(idle);
+        close(open);
     }
 }

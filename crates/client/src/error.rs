@@ -10,13 +10,23 @@ use dbmux_proto::{ErrorCode, ErrorDetail, Holder};
 /// the transaction), [`ClientError::is_hopeless`] (waiting cannot help), [`ClientError::is_outcome_unknown`] (look before
 /// you repeat it).
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The broker's own word.
     #[error("{}", .0.message)]
     Broker(Box<ErrorDetail>),
-    /// The connection was lost while a statement that may have written was on its way: it has happened, or it has not.
-    #[error("the broker went away while a statement was on its way: whether it happened is not known")]
+    /// A statement that may have written was on its way when the broker went away, or stopped answering: it has happened,
+    /// or it has not.
+    #[error("{}: whether it happened is not known", on_its_way(holder.as_deref()))]
     OutcomeUnknown {
+        /// The database.
+        database: PathBuf,
+        /// The broker, where it is still there and does not answer.
+        holder: Option<Box<Holder>>,
+    },
+    /// The broker went away while the answer of a statement that only read was on its way. Nothing has changed.
+    #[error("the broker went away before the end of the answer")]
+    AnswerLost {
         /// The database.
         database: PathBuf,
     },
@@ -37,13 +47,35 @@ pub enum ClientError {
         log: PathBuf,
     },
     /// Somebody else was starting a broker for longer than we may wait.
-    #[error("{} is in use: another process has been starting its broker", database.display())]
+    #[error("{} is in use: its broker is being started", database.display())]
     StartTimedOut {
         /// The database.
         database: PathBuf,
         /// How long we waited.
         waited: Duration,
-        /// Who is starting it, where that is known.
+        /// Who is starting it; `None`: another task of this process, or somebody who cannot be seen.
+        holder: Option<Box<Holder>>,
+    },
+    /// The broker is there, and does not answer: it is stopped, or it hangs. Nothing has happened.
+    #[error("the broker of {} does not answer{}", database.display(), process(holder.as_deref()))]
+    NotAnswering {
+        /// The database.
+        database: PathBuf,
+        /// How long we waited.
+        waited: Duration,
+        /// The broker, where it can be seen.
+        holder: Option<Box<Holder>>,
+        /// Where its log is.
+        log: PathBuf,
+    },
+    /// The broker is about to leave, and takes longer for it than we may wait.
+    #[error("the broker of {} is leaving, and has not left yet", database.display())]
+    Leaving {
+        /// The database.
+        database: PathBuf,
+        /// How long we waited.
+        waited: Duration,
+        /// The broker, where it can be seen.
         holder: Option<Box<Holder>>,
     },
     /// The broker speaks another protocol.
@@ -84,6 +116,24 @@ pub enum ClientError {
     InvalidArgument(String),
 }
 
+/// `the broker does not answer (stopped?) …`; `the broker went away …`.
+fn on_its_way(holder: Option<&Holder>) -> String {
+    let what = match holder {
+        Some(_) => format!("the broker does not answer{}", process(holder)),
+        None => "the broker went away".to_owned(),
+    };
+    format!("{what} while a statement was on its way")
+}
+
+/// ` (stopped?): pid 4242, state T`.
+fn process(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) if holder.stopped => format!(" (stopped?): pid {}, state T", holder.pid),
+        Some(holder) if holder.pid != 0 => format!(": pid {}", holder.pid),
+        _ => String::new(),
+    }
+}
+
 impl ClientError {
     /// The code, as `--json` shows it.
     pub fn code(&self) -> ErrorCode {
@@ -92,7 +142,8 @@ impl ClientError {
             Self::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
             Self::SessionLost { .. } => ErrorCode::SessionLost,
             Self::Start { .. } | Self::NoBroker { .. } => ErrorCode::BrokerUnavailable,
-            Self::StartTimedOut { .. } => ErrorCode::DatabaseLocked,
+            Self::StartTimedOut { .. } | Self::NotAnswering { .. } => ErrorCode::DatabaseLocked,
+            Self::AnswerLost { .. } | Self::Leaving { .. } => ErrorCode::Reconnect,
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
@@ -112,7 +163,10 @@ impl ClientError {
     pub fn db_path(&self) -> Option<PathBuf> {
         match self {
             Self::Broker(detail) => (!detail.db_path.is_empty()).then(|| PathBuf::from(&detail.db_path)),
-            Self::OutcomeUnknown { database }
+            Self::OutcomeUnknown { database, .. }
+            | Self::AnswerLost { database }
+            | Self::NotAnswering { database, .. }
+            | Self::Leaving { database, .. }
             | Self::SessionLost { database }
             | Self::Start { database, .. }
             | Self::StartTimedOut { database, .. }
@@ -126,7 +180,10 @@ impl ClientError {
     pub fn holder(&self) -> Option<&Holder> {
         match self {
             Self::Broker(detail) => detail.holder.as_ref(),
-            Self::StartTimedOut { holder, .. } => holder.as_deref(),
+            Self::StartTimedOut { holder, .. }
+            | Self::NotAnswering { holder, .. }
+            | Self::Leaving { holder, .. }
+            | Self::OutcomeUnknown { holder, .. } => holder.as_deref(),
             _ => None,
         }
     }
@@ -140,7 +197,9 @@ impl ClientError {
     pub fn waited(&self) -> Option<Duration> {
         match self {
             Self::Broker(detail) if detail.waited_ms > 0 => Some(Duration::from_millis(detail.waited_ms)),
-            Self::StartTimedOut { waited, .. } => Some(*waited),
+            Self::StartTimedOut { waited, .. } | Self::NotAnswering { waited, .. } | Self::Leaving { waited, .. } => {
+                Some(*waited)
+            }
             _ => None,
         }
     }
@@ -149,13 +208,33 @@ impl ClientError {
     pub fn suggestion(&self) -> String {
         match self {
             Self::Broker(detail) => detail.suggestion.clone(),
+            Self::OutcomeUnknown { holder: Some(holder), .. } if holder.stopped => format!(
+                "let it go on with `kill -CONT {}`, and look whether it has happened before you repeat it",
+                holder.pid
+            ),
+            Self::NotAnswering { holder: Some(holder), .. } if holder.stopped => {
+                format!("let it go on with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`", pid = holder.pid)
+            }
+            Self::NotAnswering { log, .. } => format!("wait longer, or see {}", log.display()),
+            Self::AnswerLost { .. } => "run it again".to_owned(),
+            Self::Leaving { .. } => "wait longer: it ends what runs".to_owned(),
             Self::OutcomeUnknown { .. } => "look whether it has happened before you repeat it".to_owned(),
             Self::SessionLost { .. } => "begin again in a new session".to_owned(),
             Self::Start { log, .. } => format!("see {}", log.display()),
+            Self::StartTimedOut { holder: Some(holder), .. } if holder.stopped => {
+                format!("let it go on with `kill -CONT {}`, or end it", holder.pid)
+            }
             Self::StartTimedOut { .. } => "wait longer, or end the process that is starting it".to_owned(),
             Self::Protocol { .. } => "use the same version of dbmux everywhere".to_owned(),
             Self::NoSuchDatabase { .. } => "check the path".to_owned(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
+        }
+    }
+
+    pub(crate) fn into_holder(self) -> Option<Box<Holder>> {
+        match self {
+            Self::NotAnswering { holder, .. } => holder,
+            _ => None,
         }
     }
 

@@ -18,7 +18,16 @@
 //! # }
 //! ```
 //!
-//! [`blocking`] has the same without `async`.
+//! This face needs a `tokio` runtime with its clock and its I/O enabled; [`blocking`] has the same without `async`, and
+//! needs none.
+//!
+//! # What is promised
+//!
+//! - A write that is answered is in the file, and synced. One whose answer was lost is [`ClientError::OutcomeUnknown`], and
+//!   is never sent again behind the caller's back. A read is, once, where nobody can tell the difference.
+//! - Every wait ends: at [`Statement::wait`], else at [`ClientOptions::wait`], with an error that names who was in the way
+//!   ([`ClientError::holder`]) and what to do ([`ClientError::suggestion`]). A stopped broker is no exception.
+//! - A session never has what another caller left in it.
 
 mod answer;
 pub mod blocking;
@@ -31,6 +40,9 @@ mod session;
 mod statement;
 mod transaction;
 mod value;
+
+/// The Arrow that answers are made of.
+pub use arrow;
 
 pub use answer::Answer;
 pub use brokers::brokers;

@@ -27,7 +27,8 @@ impl From<Priority> for dbmux_proto::Priority {
 /// How a client behaves. The defaults are those of the command line.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// How long to wait: for the broker to start, for others, for the file. Zero never waits.
+    /// How long to wait: for the broker to start, for others, for the file. Zero never waits for others; the broker's
+    /// own start and answers are given a few seconds all the same. The time that a statement itself takes is not limited.
     pub wait: Duration,
     /// Who goes first among those who wait.
     pub priority: Priority,
@@ -37,10 +38,15 @@ pub struct ClientOptions {
     pub create: bool,
     /// Whether a broker may be started where none runs.
     pub start: bool,
-    /// The `dbmux` binary. `None`: this program, if it is called `dbmux`; else `dbmux` beside it; else the one in `PATH`.
+    /// The `dbmux` binary: a bare name is looked for in `PATH`. `None`: this program, if it is called `dbmux`; else
+    /// `dbmux` beside it; else the one in `PATH`.
     pub broker_program: Option<PathBuf>,
     /// More arguments for a broker that this client starts.
     pub broker_arguments: Vec<OsString>,
+    /// Where the brokers' sockets and logs are: a directory that is this user's alone, made where it is missing. `None`:
+    /// `$DBMUX_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/dbmux`, else `/tmp/dbmux-UID`. Only clients that name the same place
+    /// meet each other's brokers.
+    pub runtime_directory: Option<PathBuf>,
     /// What others see this client as. `None`: its command line.
     pub command: Option<String>,
     /// The meaning of relative paths in statements. `None`: this process's.
@@ -57,6 +63,7 @@ impl Default for ClientOptions {
             start: true,
             broker_program: None,
             broker_arguments: Vec::new(),
+            runtime_directory: None,
             command: None,
             working_directory: None,
         }

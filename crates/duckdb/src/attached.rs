@@ -34,6 +34,9 @@ pub(crate) struct Attach {
     replace: bool,
 }
 
+/// How often it is looked who has a file: they may let go while they are looked for.
+const LOOKS: usize = 3;
+
 /// Numbers the copies of this process.
 static COPIES: AtomicU64 = AtomicU64::new(1);
 
@@ -161,10 +164,8 @@ impl Copy {
             },
             _ => unreadable(source, &error),
         })?;
-        // One byte of each half that a DuckDB, or a broker's, locks to write.
-        let free = |byte| range_lock::try_lock(&file, byte, Kind::Shared).map_err(|error| unreadable(source, &error));
-        if !(free(0)? && free(1 << 62)?) {
-            let why = format!("{} is writing to it; wait until it is done, or use dbmux run", holder(source));
+        if let Some(writer) = keep_writers_out(&file, source)? {
+            let why = format!("{writer} is writing to it; wait until it is done, or use dbmux run");
             return Err(refused(what(), &why));
         }
         check_magic(&file, source)?;
@@ -191,6 +192,22 @@ impl Drop for Copy {
     }
 }
 
+/// Locks one byte of each half that a DuckDB, or a broker's, locks to write: until the file is closed. Answers with who
+/// has it already.
+fn keep_writers_out(file: &File, path: &Path) -> Result<Option<String>, EngineError> {
+    let locked = |byte| range_lock::try_lock(file, byte, Kind::Shared).map_err(|error| unreadable(path, &error));
+    for _ in 0..LOOKS {
+        if locked(0)? && locked(1 << 62)? {
+            return Ok(None);
+        }
+        if let Some(writer) = holder(path) {
+            return Ok(Some(writer));
+        }
+        // Nobody: it was let go in between.
+    }
+    Ok(Some("somebody".to_owned()))
+}
+
 fn copy_file(from: &Path, to: &Path) -> Result<(), EngineError> {
     match fs::copy(from, to) {
         Ok(_) => Ok(()),
@@ -213,13 +230,12 @@ fn check_magic(mut file: &File, path: &Path) -> Result<(), EngineError> {
 }
 
 /// Whoever has the file, as a person would name it.
-fn holder(path: &Path) -> String {
+fn holder(path: &Path) -> Option<String> {
     let found = holders::holders_of(path).unwrap_or_default();
-    let named = found.iter().find_map(|holder| match &holder.who {
+    found.iter().find_map(|holder| match &holder.who {
         Who::Process(info) => Some(format!("{} (pid {})", info.command, info.id.pid)),
         _ => None,
-    });
-    named.unwrap_or_else(|| "somebody".to_owned())
+    })
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

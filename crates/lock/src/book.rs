@@ -1,6 +1,6 @@
-//! The table as one process sees it while it is inside the gate.
+//! The table as one process sees it while it is inside the gate: a copy, in which others' entries may have been left since.
 
-use std::{os::unix::fs::FileExt, path::Path, sync::OnceLock};
+use std::{os::unix::fs::FileExt, path::Path};
 
 use dbmux_os::process;
 
@@ -8,23 +8,25 @@ use crate::{
     LockError,
     grant::{State, Ticket},
     ground::Ground,
-    table::{ENTRIES, ENTRY_SIZE, Entry, HEADER_SIZE, Header, Strange, VERSION},
+    sidecar::sync_name,
+    table::{ENTRIES, ENTRY_SIZE, Entry, HEADER_SIZE, Header, LEFT, STATE_AT, Strange, VERSION},
 };
 
-/// Which run of the machine this is. It ends with this process at the latest; asked for at every visit to the table.
-static BOOT: OnceLock<u128> = OnceLock::new();
+/// Entries that are read with the header, in one call: most of the time there are no more.
+const READ_AHEAD: usize = 4;
 
 /// The table, read in one piece.
 pub(crate) struct Book {
     pub(crate) header: Header,
     slots: Vec<Option<Entry>>,
+    /// Slots that are not free yet: their owners are about to mark them.
+    leaving: Vec<usize>,
 }
 
 impl Book {
     /// Reads the table; `None`: it was never used.
     pub(crate) fn read(ground: &Ground, path: &Path) -> Result<Option<Self>, LockError> {
-        // Most of the time there is nothing, or one ticket, behind the header.
-        let mut start = [0_u8; HEADER_SIZE + ENTRY_SIZE];
+        let mut start = [0_u8; HEADER_SIZE + READ_AHEAD * ENTRY_SIZE];
         let read = read_up_to(ground, &mut start, 0, path)?;
         let header = match Header::decode(&start[..HEADER_SIZE]) {
             Ok(Some(header)) if read >= HEADER_SIZE => header,
@@ -36,26 +38,33 @@ impl Book {
         };
         let used = usize::try_from(header.used).unwrap_or(ENTRIES).min(ENTRIES);
         let mut slots = Vec::with_capacity(used + 1);
-        if used <= 1 {
+        if used <= READ_AHEAD {
             slots.extend(start[HEADER_SIZE..].chunks_exact(ENTRY_SIZE).take(used).map(Entry::decode));
         } else {
             let mut rest = vec![0_u8; used * ENTRY_SIZE];
             read_up_to(ground, &mut rest, HEADER_SIZE, path)?;
             slots.extend(rest.chunks_exact(ENTRY_SIZE).map(Entry::decode));
         }
-        Ok(Some(Self { header, slots }))
+        Ok(Some(Self { header, slots, leaving: Vec::new() }))
     }
 
     /// Reads the table, or begins a new one; a new run of the machine begins a new epoch, which is synced.
+    ///
+    /// A table is not begun while anybody has a ticket: somebody has emptied the file, and whoever has the lock still has
+    /// it.
     pub(crate) fn open(ground: &Ground, path: &Path) -> Result<Self, LockError> {
-        let mut book = Self::read(ground, path)?.unwrap_or_else(|| Self { header: Header::new(), slots: Vec::new() });
-        let boot = *BOOT.get_or_init(|| process::boot_id().unwrap_or(1));
+        let mut book = match Self::read(ground, path)? {
+            Some(book) => book,
+            None if ground.is_anybody_there()? => return Err(LockError::Emptied { path: path.to_owned() }),
+            None => Self { header: Header::new(), slots: Vec::new(), leaving: Vec::new() },
+        };
+        let boot = process::own().boot.unwrap_or(1);
         if book.header.boot != boot {
             book.header.boot = boot;
             book.header.epoch += 1;
             book.header.fence = 0;
             book.write_header(ground, path)?;
-            ground.table().sync_all().map_err(|source| failed("sync", path, source))?;
+            ground.table().sync_all().and_then(|()| sync_name(path)).map_err(|source| failed("sync", path, source))?;
         }
         Ok(book)
     }
@@ -75,21 +84,35 @@ impl Book {
         })
     }
 
+    /// Takes an entry out of this copy of the table, to be put back changed.
+    pub(crate) fn take(&mut self, number: u64) -> Option<(usize, Entry)> {
+        let slot = self.find(number)?.0;
+        self.slots[slot].take().map(|entry| (slot, entry))
+    }
+
     /// A slot for one more; `None`: the table is full.
     pub(crate) fn free_slot(&self) -> Option<usize> {
-        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        (free < ENTRIES).then_some(free)
+        let is_free = |slot: &usize| self.slots.get(*slot).is_none_or(Option::is_none) && !self.leaving.contains(slot);
+        (0..ENTRIES).find(is_free)
     }
 
     /// Puts an entry into a slot. The header goes first: it has the ticket's number, which must never be given twice.
-    pub(crate) fn put(&mut self, ground: &Ground, path: &Path, slot: usize, entry: Entry) -> Result<(), LockError> {
+    pub(crate) fn put(&mut self, ground: &Ground, path: &Path, slot: usize, entry: &Entry) -> Result<(), LockError> {
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, None);
         }
         let mut bytes = [0; HEADER_SIZE + ENTRY_SIZE];
         entry.encode(&mut bytes[HEADER_SIZE..]);
-        self.slots[slot] = Some(entry);
-        self.write(ground, path, slot, &mut bytes)
+        self.slots[slot] = Some(entry.clone());
+        let last = self.slots.iter().rposition(Option::is_some).max(self.leaving.iter().copied().max());
+        let used = last.map_or(0, |last| last + 1);
+        self.header.used = u32::try_from(used).unwrap_or_default();
+        self.header.encode(&mut bytes[..HEADER_SIZE]);
+        if slot == 0 {
+            return write_all(ground, &bytes, 0, path);
+        }
+        write_all(ground, &bytes[..HEADER_SIZE], 0, path)?;
+        write_all(ground, &bytes[HEADER_SIZE..], HEADER_SIZE + slot * ENTRY_SIZE, path)
     }
 
     /// Puts an entry where only this process sees it: the grant that follows at once writes it.
@@ -100,36 +123,23 @@ impl Book {
         self.slots[slot] = Some(entry);
     }
 
-    /// Empties a slot.
-    pub(crate) fn clear(&mut self, ground: &Ground, path: &Path, slot: usize) -> Result<(), LockError> {
-        self.slots[slot] = None;
-        let mut bytes = [0; HEADER_SIZE + ENTRY_SIZE];
-        self.write(ground, path, slot, &mut bytes)
+    /// Writes a granted entry again, with what others are shown of it changed; only its owner may, and needs no gate.
+    pub(crate) fn rewrite(ground: &Ground, path: &Path, slot: usize, entry: &Entry) -> Result<(), LockError> {
+        let mut bytes = [0; ENTRY_SIZE];
+        entry.encode(&mut bytes);
+        write_all(ground, &bytes, HEADER_SIZE + slot * ENTRY_SIZE, path)
     }
 
-    fn write(
-        &mut self,
-        ground: &Ground,
-        path: &Path,
-        slot: usize,
-        bytes: &mut [u8; HEADER_SIZE + ENTRY_SIZE],
-    ) -> Result<(), LockError> {
-        let used = self.slots.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        // A slot that is emptied is still read until it is empty.
-        self.header.used = u32::try_from(used.max(slot + 1).min(ENTRIES)).unwrap_or_default();
-        let last_word = used <= slot;
-        self.header.encode(&mut bytes[..HEADER_SIZE]);
-        if slot == 0 {
-            write_all(ground, bytes, 0, path)?;
-        } else {
-            write_all(ground, &bytes[..HEADER_SIZE], 0, path)?;
-            write_all(ground, &bytes[HEADER_SIZE..], HEADER_SIZE + slot * ENTRY_SIZE, path)?;
-        }
-        if last_word && slot > 0 {
-            self.header.used = u32::try_from(used).unwrap_or_default();
-            return self.write_header(ground, path);
-        }
-        Ok(())
+    /// Marks an entry as left: one byte, which needs no gate, for only its ticket's owner writes it while that lives.
+    pub(crate) fn leave(ground: &Ground, path: &Path, slot: usize) -> Result<(), LockError> {
+        write_all(ground, &[LEFT], HEADER_SIZE + slot * ENTRY_SIZE + STATE_AT, path)
+    }
+
+    /// Whether the table in the file, and not only this copy, still has this ticket in its slot.
+    pub(crate) fn is_there(ground: &Ground, path: &Path, slot: usize, number: u64) -> Result<bool, LockError> {
+        let mut bytes = [0_u8; ENTRY_SIZE];
+        read_up_to(ground, &mut bytes, HEADER_SIZE + slot * ENTRY_SIZE, path)?;
+        Ok(Entry::decode(&bytes).is_some_and(|entry| entry.ticket.number == number))
     }
 
     pub(crate) fn write_header(&self, ground: &Ground, path: &Path) -> Result<(), LockError> {
@@ -145,14 +155,25 @@ impl Book {
             if !ground.is_dead(suspect.number)? {
                 continue;
             }
-            let Some((slot, entry)) = self.find(suspect.number) else { continue };
+            let Some((slot, entry)) = self.take(suspect.number) else { continue };
+            any = true;
+            // Its owner lives: it has given the lock back, and has marked its entry, or is about to. Until it has, the slot
+            // is its own.
+            if ground.is_leaving(suspect.number)? {
+                self.leaving.push(slot);
+                continue;
+            }
+            // Whoever leaves lives until its entry is marked: had it left since we read the table, the mark is there now.
+            if !Self::is_there(ground, path, slot, suspect.number)? {
+                continue;
+            }
             tracing::debug!(path = %path.display(), pid = entry.process.pid, command = entry.command, "reaped a dead process");
             if entry.ticket.state == State::Granted {
                 self.header.died = Some(entry.process);
             }
             self.header.statistics.reaped += 1;
-            self.clear(ground, path, slot)?;
-            any = true;
+            self.write_header(ground, path)?;
+            Self::leave(ground, path, slot)?;
         }
         Ok(any)
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use dbmux_os::OsError;
+use dbmux_os::{OsError, process::ProcessInfo};
 
 use crate::TicketInfo;
 
@@ -27,9 +27,17 @@ pub enum LockError {
         /// The lock's file.
         path: PathBuf,
     },
-    /// A process is stopped inside the gate, which is held for microseconds otherwise.
-    #[error("the gate of {} is held by a process that does not go on; see who has the file open", path.display())]
+    /// A process is stopped inside the gate, which is held for microseconds otherwise. Nothing was taken.
+    #[error("the gate of {} is held by {}, which does not go on", path.display(), in_the_gate(holder.as_deref()))]
     GateHeld {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who is in it, where that can be seen.
+        holder: Option<Box<ProcessInfo>>,
+    },
+    /// Somebody emptied the lock's file while it was in use. Whoever has the lock still has it; nothing was taken.
+    #[error("{} was emptied while it was in use; it can be used again when those who hold it have ended", path.display())]
+    Emptied {
         /// The lock's file.
         path: PathBuf,
     },
@@ -102,4 +110,21 @@ pub enum LockError {
 
 fn by(holder: Option<&TicketInfo>) -> String {
     holder.map(|holder| format!(" by {} (pid {})", holder.command, holder.process.pid)).unwrap_or_default()
+}
+
+fn in_the_gate(holder: Option<&ProcessInfo>) -> String {
+    let unseen = || "a process that cannot be seen".to_owned();
+    holder.map_or_else(unseen, |holder| format!("{} (pid {})", holder.command, holder.id.pid))
+}
+
+impl LockError {
+    /// There is no such file.
+    pub(crate) fn is_missing(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::System(OsError::Path { source, .. }) => {
+                source.kind() == io::ErrorKind::NotFound
+            }
+            _ => false,
+        }
+    }
 }

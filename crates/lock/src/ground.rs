@@ -8,27 +8,33 @@ mod bytes;
 #[cfg(feature = "portable")]
 mod files;
 
-use std::path::Path;
+use std::{fs::File, io, path::Path};
 
 #[cfg(not(feature = "portable"))]
 pub(crate) use bytes::Ground;
 #[cfg(feature = "portable")]
 pub(crate) use files::Ground;
 
-use crate::{LockError, table::REGION_SIZE};
+use crate::{sidecar, table::REGION_SIZE};
 
-/// Opens the table's file, and makes it where it is missing.
-pub(crate) fn open_table(path: &Path, make: bool) -> Result<std::fs::File, LockError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let opened = std::fs::OpenOptions::new().read(true).write(true).create(make).truncate(false).mode(0o666).open(path);
-    opened.map_err(|source| LockError::Open { path: path.to_owned(), source })
+/// How the table's file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpenTo {
+    /// To take the lock; made where it is missing.
+    Use,
+    /// To take the lock, where it is there.
+    UseIfThere,
+    /// To be looked at only.
+    LookAt,
 }
 
-/// Device and inode of an open file: whether a path still names it.
-fn identity(file: &std::fs::File, path: &Path) -> Result<(u64, u64), LockError> {
-    use std::os::unix::fs::MetadataExt;
-    let found = file.metadata().map_err(|source| LockError::Open { path: path.to_owned(), source })?;
-    Ok((found.dev(), found.ino()))
+fn open_table(path: &Path, how: OpenTo) -> io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(how != OpenTo::LookAt);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && how == OpenTo::Use => sidecar::make(path, &options),
+        opened => opened,
+    }
 }
 
 /// Where a region's table begins in the file.

@@ -1,17 +1,17 @@
 //! A lock that is held.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, process::Command, sync::Arc};
 
-use dbmux_os::process::ProcessId;
+use dbmux_os::{child, process::ProcessId};
 
 use crate::{
     LockError,
     book::Book,
     failpoint,
-    grant::Ticket,
     ground::Ground,
-    lock::{Inner, names},
-    table::Header,
+    pool::Pool,
+    sidecar::names,
+    table::{Entry, Header},
 };
 
 /// A number that grows with each grant to a writer: whoever shows a smaller one comes too late.
@@ -40,25 +40,24 @@ impl fmt::Display for FenceToken {
 #[derive(Debug)]
 #[must_use = "the lock is given back when its guard is dropped"]
 pub struct Guard {
-    inner: Arc<Inner>,
+    pool: Arc<Pool>,
     ground: Option<Ground>,
     slot: usize,
-    ticket: Ticket,
+    entry: Entry,
     fence: FenceToken,
     died: Option<ProcessId>,
-    granted: Instant,
 }
 
 impl Guard {
     pub(crate) fn new(
-        inner: Arc<Inner>,
+        pool: Arc<Pool>,
         ground: Ground,
         slot: usize,
-        ticket: Ticket,
+        entry: Entry,
         fence: FenceToken,
         died: Option<ProcessId>,
     ) -> Self {
-        Self { inner, ground: Some(ground), slot, ticket, fence, died, granted: Instant::now() }
+        Self { pool, ground: Some(ground), slot, entry, fence, died }
     }
 
     /// The fencing token.
@@ -71,15 +70,62 @@ impl Guard {
         self.died
     }
 
-    /// Whether others still see this lock: the path still names its file.
+    /// Gives the lock to the process that this command starts as well: should this one be killed, the lock lives as long as
+    /// that process, and those to which it leaves its open files. Dropping the guard gives it back for all of them.
     ///
     /// # Errors
-    /// [`LockError::Replaced`] when it does not; let whatever it protects go.
+    /// When there is no descriptor left.
+    pub fn share_with(&self, command: &mut Command) -> Result<(), LockError> {
+        let path = &self.pool.path;
+        let failed = |source| LockError::Table { operation: "share", path: path.clone(), source };
+        let ground = self.ground.as_ref().ok_or_else(|| LockError::Replaced { path: path.clone() })?;
+        child::keep_open(command, ground.ticket_descriptor().map_err(failed)?);
+        Ok(())
+    }
+
+    /// Shows another process as the one who has it: a child that works under the lock. Its command stays as it was asked
+    /// for.
+    ///
+    /// # Errors
+    /// When the table cannot be written.
+    pub fn show_as(&mut self, process: ProcessId) -> Result<(), LockError> {
+        let path = &self.pool.path;
+        let ground = self.ground.as_ref().ok_or_else(|| LockError::Replaced { path: path.clone() })?;
+        self.entry.process = process;
+        Book::rewrite(ground, path, self.slot, &self.entry)
+    }
+
+    /// Whether others still see this lock: the path names its file, and the file has its ticket.
+    ///
+    /// # Errors
+    /// [`LockError::Replaced`] or [`LockError::Emptied`] when they do not; let whatever it protects go.
     pub fn verify(&self) -> Result<(), LockError> {
+        let path = &self.pool.path;
         match &self.ground {
-            Some(ground) if names(&self.inner.path, ground)? => Ok(()),
-            _ => Err(LockError::Replaced { path: self.inner.path.clone() }),
+            Some(ground) if names(path, ground)? => {
+                if Book::is_there(ground, path, self.slot, self.entry.ticket.number)? {
+                    return Ok(());
+                }
+                Err(LockError::Emptied { path: path.clone() })
+            }
+            _ => Err(LockError::Replaced { path: path.clone() }),
         }
+    }
+
+    /// Wakes the next one, and marks the entry as left: whoever comes between the two sees that we live, and takes it for
+    /// marked. Neither needs the gate, so nobody who is stopped there keeps a release waiting.
+    fn release(&self, ground: &Ground) -> Result<(), LockError> {
+        let (path, ticket) = (&self.pool.path, self.entry.ticket.number);
+        ground.let_go(ticket)?;
+        failpoint::reached("let go");
+        Book::leave(ground, path, self.slot)?;
+        failpoint::reached("entry left");
+        ground.is_marked(ticket)?;
+        failpoint::reached("given back");
+        // The clock is looked at only where somebody listens.
+        let held = || self.entry.since.elapsed().unwrap_or_default();
+        tracing::debug!(path = %path.display(), ticket = self.entry.ticket.number, held = ?held(), "given back");
+        Ok(())
     }
 }
 
@@ -87,27 +133,9 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let Some(ground) = self.ground.take().filter(Ground::is_ours) else { return };
         match self.release(&ground) {
-            Ok(()) => self.inner.keep(ground),
+            Ok(()) => self.pool.keep(ground),
             // Closing the file gives it back all the same; the next one clears the entry away.
             Err(error) => tracing::warn!(%error, "a lock was given back the hard way"),
         }
-    }
-}
-
-impl Guard {
-    fn release(&self, ground: &Ground) -> Result<(), LockError> {
-        let path = &self.inner.path;
-        ground.enter_gate(None)?;
-        failpoint::reached("gate entered to release");
-        let mut book = Book::open(ground, path)?;
-        if book.find(self.ticket.number).is_some_and(|(slot, _)| slot == self.slot) {
-            book.clear(ground, path, self.slot)?;
-        }
-        failpoint::reached("entry cleared");
-        ground.give_up(self.ticket.number)?;
-        failpoint::reached("given back");
-        let held = self.granted.elapsed();
-        tracing::debug!(path = %path.display(), ticket = self.ticket.number, ?held, "given back");
-        Ok(())
     }
 }

@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod attempt;
 mod book;
 mod error;
 #[cfg(feature = "failpoints")]
@@ -39,16 +40,21 @@ mod grant;
 mod ground;
 mod guard;
 mod lock;
+mod names;
+mod pool;
 mod request;
+mod sidecar;
 mod snapshot;
 mod stats;
 mod table;
 
+pub use attempt::WaitState;
 pub use dbmux_os::{process::ProcessId, range_lock::CancelFlag};
 pub use error::LockError;
 pub use grant::{CREDIT, Mode, Priority, State};
 pub use guard::{FenceToken, Guard};
-pub use lock::{Lock, LockName, Scope, WaitState, sidecar_path};
+pub use lock::Lock;
+pub use names::{LockName, Scope, sidecar_path};
 pub use request::{Request, Wait};
 pub use snapshot::{Snapshot, TicketInfo};
 pub use stats::Statistics;

@@ -61,7 +61,7 @@ impl Statistics {
     }
 
     /// Counts a grant; `None`: it did not have to wait.
-    pub(crate) fn granted(&mut self, waited: Option<Duration>) {
+    pub(crate) fn granted(&mut self, waited: Option<Duration>, at: SystemTime) {
         let wait = waited.unwrap_or_default();
         let us = micros(wait);
         self.acquisitions += 1;
@@ -70,7 +70,7 @@ impl Statistics {
         self.longest_wait = self.longest_wait.max(Duration::from_micros(us));
         let bucket = usize::try_from(u64::BITS - us.leading_zeros()).unwrap_or(BUCKETS);
         self.buckets[bucket.min(BUCKETS - 1)] += 1;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.last_acquisition = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis(now)));
     }
 
@@ -132,16 +132,16 @@ mod tests {
     fn tells_averages_and_the_99th_percentile() {
         let mut statistics = Statistics::default();
         for _ in 0..990 {
-            statistics.granted(None);
+            statistics.granted(None, SystemTime::now());
         }
         for _ in 0..10 {
-            statistics.granted(Some(Duration::from_millis(100)));
+            statistics.granted(Some(Duration::from_millis(100)), SystemTime::now());
         }
         statistics.failed(Duration::from_secs(2));
         assert_eq!((statistics.acquisitions, statistics.contended, statistics.failures), (1000, 10, 1));
         assert_eq!(statistics.average_wait(), Duration::from_millis(1));
         assert_eq!(statistics.p99_wait(), Duration::ZERO);
-        statistics.granted(Some(Duration::from_millis(100)));
+        statistics.granted(Some(Duration::from_millis(100)), SystemTime::now());
         assert_eq!(statistics.p99_wait(), Duration::from_millis(100));
         assert_eq!(statistics.average_failed_wait(), Duration::from_secs(2));
         assert_eq!(Statistics::from_numbers(&statistics.numbers()), statistics);

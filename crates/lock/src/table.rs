@@ -1,6 +1,7 @@
 //! The table in the lock's file: a header and the tickets, and how they lie there.
 //!
-//! Read and written with `pread` and `pwrite`, always inside the gate: a mapped file that somebody truncates is a SIGBUS.
+//! Read and written with `pread` and `pwrite` inside the gate, for a mapped file that somebody truncates is a SIGBUS. One
+//! byte is written outside it: whoever gives its ticket back marks its own entry as left.
 //! One file may hold three locks (a database's *owner* and *file* locks, and a plain one), each with a region of its own.
 //!
 //! An entry counts only while its ticket's byte is locked, so whatever a killed process has left half-written is dead.
@@ -23,6 +24,10 @@ pub(crate) const HEADER_SIZE: usize = 1024;
 pub(crate) const ENTRY_SIZE: usize = 208;
 pub(crate) const REGION_SIZE: usize = HEADER_SIZE + ENTRIES * ENTRY_SIZE;
 const COMMAND_SIZE: usize = 144;
+/// Where in an entry its state stands: one byte, so that no reader sees half of it.
+pub(crate) const STATE_AT: usize = 45;
+/// The state of an entry whose ticket was given back: its slot is free.
+pub(crate) const LEFT: u8 = 3;
 
 /// What stands before the tickets.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,8 +173,10 @@ impl Entry {
         let namespace = from.u64();
         let pid = from.u32();
         let [mode, state, priority, _] = from.bytes();
+        // Before the rest is looked at: most slots are free.
+        let state = State::from_code(state)?;
         let length = usize::try_from(from.u64()).ok().filter(|length| *length <= COMMAND_SIZE)?;
-        let ticket = Ticket { number, key, mode: Mode::from_code(mode)?, state: State::from_code(state)? };
+        let ticket = Ticket { number, key, mode: Mode::from_code(mode)?, state };
         let command: [u8; COMMAND_SIZE] = from.bytes();
         let command = String::from_utf8_lossy(&command[..length]).into_owned();
         let process = ProcessId { pid, start_time };
@@ -222,11 +229,24 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_was_left_is_free() {
+        let ticket = Ticket { number: 5, key: 5, mode: Mode::Shared, state: State::Granted };
+        let process = ProcessId { pid: 1, start_time: 2 };
+        let (priority, since, command) = (Priority::Low, SystemTime::UNIX_EPOCH, String::new());
+        let entry = Entry { ticket, priority, process, namespace: 7, since, command };
+        let mut bytes = [0; ENTRY_SIZE];
+        entry.encode(&mut bytes);
+        assert_eq!(bytes[STATE_AT], State::Granted as u8);
+        bytes[STATE_AT] = LEFT;
+        assert_eq!(Entry::decode(&bytes), None);
+    }
+
+    #[test]
     fn a_header_comes_back_and_strangers_are_told() {
         let mut header = Header::new();
         header.next_ticket = 9;
         header.died = Some(ProcessId { pid: 3, start_time: 4 });
-        header.statistics.granted(Some(Duration::from_millis(3)));
+        header.statistics.granted(Some(Duration::from_millis(3)), SystemTime::UNIX_EPOCH + Duration::from_secs(9));
         let mut bytes = [0; HEADER_SIZE];
         assert_eq!(Header::decode(&bytes), Ok(None));
         header.encode(&mut bytes);

@@ -1,24 +1,74 @@
-//! Descriptors that a forked child must not keep: a lock lives as long as any copy of its open file.
+//! What a forked child must not keep, and must not believe: its parent's locks, and its parent's name.
 //!
-//! `exec` closes them by `O_CLOEXEC`; a child that is forked and lives on without `exec` (Python's multiprocessing, a
-//! prefork server) closes them in a handler that runs in the child before `fork` returns. It touches only atomics and
-//! calls only `close`, which is all that a forked child of a threaded program may do.
+//! A lock of an open file lives as long as any copy of that file. `exec` closes the copies by `O_CLOEXEC`; a child that
+//! lives on without `exec` (Python's multiprocessing, a prefork server) closes them in a handler that runs in the child
+//! before `fork` returns. It touches only atomics and calls only `close`, which is all that a forked child of a threaded
+//! program may do.
+//!
+//! Nothing here waits for a mutex, for another thread of the parent may have held it at the moment of the fork, and that
+//! thread is not in the child.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicI32, Ordering},
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd,
+    ptr,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering},
 };
 
-/// Descriptors that can be watched at once. One more is simply not closed in a child.
-const SLOTS: usize = 1024;
+/// Descriptors that are watched together; as many such groups as are needed hang together in a chain.
+const GROUP: usize = 256;
 const FREE: i32 = -1;
 
-static DESCRIPTORS: [AtomicI32; SLOTS] = [const { AtomicI32::new(FREE) }; SLOTS];
-static HANDLER: Once = Once::new();
+struct Group {
+    descriptors: [AtomicI32; GROUP],
+    /// Null, or a group that is never freed.
+    next: AtomicPtr<Group>,
+}
+
+impl Group {
+    const fn new() -> Self {
+        Self { descriptors: [const { AtomicI32::new(FREE) }; GROUP], next: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn following(&self) -> Option<&'static Self> {
+        // SAFETY: null, or a leaked box: see `grow`.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// The next group, made where it is missing.
+    fn grow(&self) -> &'static Self {
+        if let Some(next) = self.following() {
+            return next;
+        }
+        let new = Box::into_raw(Box::new(Self::new()));
+        match self.next.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: both are leaked boxes; the one that lost the race is nobody else's and is freed.
+            Ok(_) => unsafe { &*new },
+            Err(other) => unsafe {
+                drop(Box::from_raw(new));
+                &*other
+            },
+        }
+    }
+}
+
+static FIRST: Group = Group::new();
+static HANDLED: AtomicBool = AtomicBool::new(false);
+/// Forks that have begun in this process.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+fn groups() -> impl Iterator<Item = &'static Group> {
+    std::iter::successors(Some(&FIRST), |group| group.following())
+}
+
+extern "C" fn count() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+}
 
 extern "C" fn close_all() {
-    for slot in &DESCRIPTORS {
-        let descriptor = slot.swap(FREE, Ordering::Relaxed);
+    for descriptor in groups().flat_map(|group| &group.descriptors) {
+        let descriptor = descriptor.swap(FREE, Ordering::Relaxed);
         if descriptor != FREE {
             // SAFETY: the child's copy of a descriptor that the parent registered; its owner in the child knows, by the
             // process's number, that it is gone.
@@ -29,26 +79,143 @@ extern "C" fn close_all() {
     }
 }
 
-/// Closes the descriptor in every child that is forked from now on.
-pub fn close_in_child(descriptor: i32) {
-    HANDLER.call_once(|| {
-        // SAFETY: the handler does what a forked child may do, and lives as long as the program.
+/// Opens a file of which no forked child keeps a copy, not even one that is forked at this moment.
+///
+/// # Errors
+/// Those of `open`.
+pub fn open_private(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+    if !HANDLED.load(Ordering::Acquire) {
+        // Twice does no harm: two threads may come here at once.
+        // SAFETY: the handlers do what they may around a fork, and live as long as the program.
         unsafe {
-            libc::pthread_atfork(None, None, Some(close_all));
+            libc::pthread_atfork(Some(count), None, Some(close_all));
         }
-    });
-    for slot in &DESCRIPTORS {
-        if slot.compare_exchange(FREE, descriptor, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+        HANDLED.store(true, Ordering::Release);
+    }
+    loop {
+        let forks = FORKS.load(Ordering::SeqCst);
+        let file = open()?;
+        watch(file.as_raw_fd());
+        if FORKS.load(Ordering::SeqCst) == forks {
+            return Ok(file);
+        }
+        // A child that was forked between the two has a copy that its handler did not know: this file is no good.
+        forget(file.as_raw_fd());
+    }
+}
+
+fn watch(descriptor: i32) {
+    let mut group = &FIRST;
+    loop {
+        for slot in &group.descriptors {
+            if slot.compare_exchange(FREE, descriptor, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+        group = group.grow();
+    }
+}
+
+/// Takes that back: the file is about to be closed. It must have no lock any more, for a child that is forked between this
+/// and the close keeps a copy.
+pub fn forget(descriptor: i32) {
+    for slot in groups().flat_map(|group| &group.descriptors) {
+        if slot.compare_exchange(descriptor, FREE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             return;
         }
     }
 }
 
-/// Takes that back: the descriptor is about to be closed.
-pub fn forget(descriptor: i32) {
-    for slot in &DESCRIPTORS {
-        if slot.compare_exchange(descriptor, FREE, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            return;
+/// This process's number, without a call to the kernel each time: it stands on a page that the kernel empties in a forked
+/// child.
+pub fn own_pid() -> u32 {
+    static PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+    // SAFETY: null, or a page that is never unmapped and holds a number, or zeroes after a fork.
+    let known = unsafe { PAGE.load(Ordering::Acquire).as_ref() };
+    if let Some(pid) = known.map(|known| known.load(Ordering::Relaxed)).filter(|pid| *pid != 0) {
+        return pid;
+    }
+    let pid = std::process::id();
+    if let Some(known) = known.or_else(|| emptied_by_fork(&PAGE)) {
+        known.store(pid, Ordering::Relaxed);
+    }
+    pid
+}
+
+/// A page that a forked child finds empty; `None`: this system has none, and the kernel is asked each time.
+#[cfg(target_os = "linux")]
+fn emptied_by_fork(place: &AtomicPtr<AtomicU32>) -> Option<&'static AtomicU32> {
+    let size = rustix::param::page_size();
+    // SAFETY: a fresh anonymous mapping, of which nobody else knows; unmapped again unless it is published, once.
+    unsafe {
+        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        let page = libc::mmap(ptr::null_mut(), size, prot, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return None;
         }
+        let emptied = libc::madvise(page, size, libc::MADV_WIPEONFORK) == 0;
+        let published = emptied
+            && place.compare_exchange(ptr::null_mut(), page.cast(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !published {
+            libc::munmap(page, size);
+        }
+        place.load(Ordering::Acquire).as_ref()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn emptied_by_fork(_place: &AtomicPtr<AtomicU32>) -> Option<&'static AtomicU32> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a forked child answers, by its exit code.
+    fn in_child(answer: impl Fn() -> bool) -> bool {
+        // SAFETY: the child calls only what a forked child may call, and ends by `_exit`.
+        unsafe {
+            let child = libc::fork();
+            assert_ne!(child, -1, "a child");
+            if child == 0 {
+                libc::_exit(i32::from(!answer()));
+            }
+            let mut status = -1;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
+        }
+    }
+
+    #[test]
+    fn a_child_has_a_number_of_its_own() {
+        let parent = own_pid();
+        assert_eq!((parent, own_pid()), (std::process::id(), parent));
+        assert!(in_child(|| own_pid() != parent && own_pid() == std::process::id()));
+        assert_eq!(own_pid(), parent);
+    }
+
+    #[test]
+    fn a_child_keeps_none_of_thousands() {
+        let named = tempfile::NamedTempFile::new().expect("a file");
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a whole structure that outlives the calls.
+        unsafe {
+            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+        let count = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(3000) - 200;
+        let open = || open_private(|| File::open(named.path())).expect("a descriptor");
+        let files: Vec<File> = (0..count).map(|_| open()).collect();
+        let kept = File::open(named.path()).expect("a descriptor");
+        // SAFETY: asks about a number.
+        let is_open = |file: &File| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) } != -1;
+        assert!(files.iter().all(is_open));
+        assert!(in_child(|| is_open(&kept) && !files.iter().any(is_open)), "of {count}");
+        for file in files {
+            forget(file.as_raw_fd());
+        }
+        assert!(in_child(|| is_open(&kept)));
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 pub use self::layout::Layout;
-use crate::{OsError, process::ProcessInfo};
+use crate::{OsError, file_id::FileId, process::ProcessInfo};
 
 /// Who has a lock.
 #[derive(Debug, Clone)]
@@ -76,7 +76,9 @@ pub struct FileHolder {
     pub mine: bool,
 }
 
-/// The processes that hold a database file, its `.wal` or its `-shm`. Opens nothing.
+/// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first. Opens nothing.
+///
+/// Since when they hold it, the kernel does not tell.
 ///
 /// # Errors
 /// When the kernel's list of locks cannot be read. A file that does not exist has no holders.
@@ -87,13 +89,16 @@ pub fn holders_of(path: &Path) -> Result<Vec<FileHolder>, OsError> {
             merge(&mut found, lock, part);
         }
     }
+    // Those that can be named, and watched, come first.
+    found.sort_by_key(|holder| !matches!(holder.who, Who::Process(_)));
     Ok(found)
 }
 
-/// Whether this process has a lock on the inode that belongs to an open file, and not to the process.
+/// Whether this process has dbmux's half of a database's lock that belongs to an open file, and that no other close can
+/// drop: from the cut to the end.
 pub fn own_ofd_lock(device: u64, inode: u64) -> bool {
     #[cfg(target_os = "linux")]
-    return linux::own_ofd_lock(device, inode);
+    return linux::own_ofd_lock(FileId { device, inode });
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (device, inode);
@@ -150,5 +155,27 @@ fn same_process(one: &Who, other: &Who) -> bool {
         | (Who::OtherHost, Who::OtherHost)
         | (Who::Unknown, Who::Unknown) => true,
         _ => false,
+    }
+}
+
+/// The processes that have locked one byte of a file by an open file of theirs, as far as they can be seen. Opens nothing.
+pub fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
+    #[cfg(target_os = "linux")]
+    return linux::of_byte(file, byte);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, byte);
+        Vec::new()
+    }
+}
+
+/// The processes that have an open file with a `flock` on it, as far as they can be seen. Opens nothing.
+pub fn of_flock(file: FileId) -> Vec<ProcessInfo> {
+    #[cfg(target_os = "linux")]
+    return linux::of_flock(file);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = file;
+        Vec::new()
     }
 }

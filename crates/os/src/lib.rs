@@ -3,13 +3,17 @@
 //! The only room with a platform in it. Linux is served in full; elsewhere the same interface answers
 //! [`OsError::Unsupported`] by name where nothing true can be said.
 
+pub mod child;
 pub mod daemon;
 mod error;
+pub mod file_id;
 pub mod fork;
 pub mod fs_kind;
 pub mod holders;
+pub mod new_file;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
+pub mod socket;
 
 pub use error::OsError;

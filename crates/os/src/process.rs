@@ -7,7 +7,7 @@ mod other;
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, RwLock},
     time::{Duration, SystemTime},
 };
 
@@ -80,26 +80,43 @@ pub fn resident_memory(pid: u32) -> Option<u64> {
     system::resident_memory(pid)
 }
 
-/// Identifies the machine's present run; the same until the next start.
-pub fn boot_id() -> Option<u128> {
-    static BOOT: OnceLock<Option<u128>> = OnceLock::new();
-    *BOOT.get_or_init(system::boot_id)
-}
-
 /// The number of our PID namespace; 0 where there are none.
 pub fn pid_namespace() -> u64 {
-    /// The process that asked last, and its answer: a forked child may be in another one.
-    static KNOWN: Mutex<Option<(u32, u64)>> = Mutex::new(None);
-    let own = std::process::id();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    match *known {
-        Some((pid, namespace)) if pid == own => namespace,
-        _ => {
-            let namespace = system::pid_namespace();
-            *known = Some((own, namespace));
-            namespace
-        }
+    own().namespace
+}
+
+/// What a process says of itself.
+#[derive(Debug)]
+pub struct OwnProcess {
+    /// Its name; the start time is 0 where the system does not tell.
+    pub id: ProcessId,
+    /// Its arguments, joined by blanks.
+    pub command: String,
+    /// The number of its PID namespace.
+    pub namespace: u64,
+    /// Identifies the machine's present run, the same until the next start; `None`: the system does not tell.
+    pub boot: Option<u128>,
+}
+
+/// This process; asked for once, and anew in a forked child, which may be in another namespace.
+pub fn own() -> Arc<OwnProcess> {
+    static KNOWN: RwLock<Option<(u32, Arc<OwnProcess>)>> = RwLock::new(None);
+    let pid = crate::fork::own_pid();
+    // Nobody waits for it: another thread may have had it when this process was forked, and is not here to give it back.
+    if let Ok(known) = KNOWN.try_read()
+        && let Some((of, own)) = known.as_ref()
+        && *of == pid
+    {
+        return Arc::clone(own);
     }
+    let seen = info(pid).ok();
+    let id = seen.as_ref().map_or(ProcessId { pid, start_time: 0 }, |seen| seen.id);
+    let command = seen.map(|seen| seen.command).unwrap_or_default();
+    let own = Arc::new(OwnProcess { id, command, namespace: system::pid_namespace(), boot: system::boot_id() });
+    if let Ok(mut known) = KNOWN.try_write() {
+        *known = Some((pid, Arc::clone(&own)));
+    }
+    own
 }
 
 /// A user's name, or number where there is no name.

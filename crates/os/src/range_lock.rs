@@ -34,12 +34,46 @@ pub enum Outcome {
     Cancelled,
 }
 
+/// Bytes from the first on, and how many; to the end, however long the file grows, where there is no count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first byte.
+    pub first: u64,
+    /// How many; `None`: to the end.
+    pub count: Option<u64>,
+}
+
+impl Range {
+    /// One byte.
+    pub fn byte(first: u64) -> Self {
+        Self { first, count: Some(1) }
+    }
+
+    /// All from this byte up to, and without, the other one.
+    pub fn between(first: u64, end: u64) -> Self {
+        Self { first, count: Some(end.saturating_sub(first)) }
+    }
+
+    /// All from this byte on.
+    pub fn from(first: u64) -> Self {
+        Self { first, count: None }
+    }
+}
+
 /// Locks one byte, if nobody is in the way. Tells whether it is ours.
 ///
 /// # Errors
 /// When the file system knows no such locks.
 pub fn try_lock(file: &File, byte: u64, kind: Kind) -> Result<bool, OsError> {
-    match call(file, SET, kind.code(), byte) {
+    try_lock_range(file, Range::byte(byte), kind)
+}
+
+/// Locks all of a range, if nobody is in the way anywhere in it. Tells whether it is ours.
+///
+/// # Errors
+/// When the file system knows no such locks.
+pub fn try_lock_range(file: &File, range: Range, kind: Kind) -> Result<bool, OsError> {
+    match call(file, SET, kind.code(), range) {
         Ok(()) => Ok(true),
         Err(error) if would_block(&error) => Ok(false),
         Err(error) => Err(OsError::call("lock a byte range", error)),
@@ -52,7 +86,7 @@ pub fn try_lock(file: &File, byte: u64, kind: Kind) -> Result<bool, OsError> {
 /// When the file system knows no such locks.
 pub fn lock(file: &File, byte: u64, kind: Kind) -> Result<(), OsError> {
     loop {
-        match call(file, SET_WAIT, kind.code(), byte) {
+        match call(file, SET_WAIT, kind.code(), Range::byte(byte)) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(OsError::call("lock a byte range", error)),
@@ -82,7 +116,7 @@ pub fn lock_until(
         if let Some(outcome) = alarm.rang() {
             return Ok(outcome);
         }
-        match call(file, SET_WAIT, kind.code(), byte) {
+        match call(file, SET_WAIT, kind.code(), Range::byte(byte)) {
             Ok(()) => return Ok(Outcome::Locked),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(OsError::call("lock a byte range", error)),
@@ -95,36 +129,42 @@ pub fn lock_until(
 /// # Errors
 /// When the file is not open any more.
 pub fn unlock(file: &File, byte: u64) -> Result<(), OsError> {
-    call(file, SET, libc::F_UNLCK as libc::c_short, byte).map_err(|error| OsError::call("unlock a byte range", error))
+    unlock_range(file, Range::byte(byte))
 }
 
-/// Gives back every byte from this one on.
+/// Gives back whatever this file has locked in a range.
 ///
 /// # Errors
 /// When the file is not open any more.
-pub fn unlock_from(file: &File, byte: u64) -> Result<(), OsError> {
-    let mut range = range(libc::F_UNLCK as libc::c_short, byte);
-    // To the end, however long the file grows.
-    range.l_len = 0;
-    // SAFETY: as in `call`.
-    match unsafe { libc::fcntl(file.as_raw_fd(), SET, &raw const range) } {
-        -1 => Err(OsError::call("unlock a byte range", io::Error::last_os_error())),
-        _ => Ok(()),
-    }
+pub fn unlock_range(file: &File, range: Range) -> Result<(), OsError> {
+    call(file, SET, libc::F_UNLCK as libc::c_short, range).map_err(|error| OsError::call("unlock a byte range", error))
 }
 
-/// Whether a lock of this kind on one byte would be granted now, to a description of its own. Takes nothing.
+/// Whether a lock of this kind on all of a range would be granted now, to a description of its own. Takes nothing.
 ///
 /// # Errors
 /// When the file system knows no such locks.
-pub fn is_free(file: &File, byte: u64, kind: Kind) -> Result<bool, OsError> {
-    let mut range = range(kind.code(), byte);
+pub fn is_free(file: &File, range: Range, kind: Kind) -> Result<bool, OsError> {
+    in_the_way(file, range, kind).map(|found| found.is_none())
+}
+
+/// A lock of another description that is in the way of one of this kind on all of a range. Takes nothing.
+///
+/// # Errors
+/// When the file system knows no such locks.
+pub fn in_the_way(file: &File, range: Range, kind: Kind) -> Result<Option<Range>, OsError> {
+    let mut range = raw(kind.code(), range);
     // SAFETY: the descriptor is open for as long as `file` lives, and the kernel fills in a `flock` that outlives the call.
     let answer = unsafe { libc::fcntl(file.as_raw_fd(), GET, &raw mut range) };
     if answer == -1 {
         return Err(OsError::call("look at a byte range", io::Error::last_os_error()));
     }
-    Ok(i32::from(range.l_type) == i32::from(libc::F_UNLCK as libc::c_short))
+    if i32::from(range.l_type) == i32::from(libc::F_UNLCK as libc::c_short) {
+        return Ok(None);
+    }
+    let number = |value: libc::off_t| u64::try_from(value).unwrap_or_default();
+    let count = (range.l_len != 0).then(|| number(range.l_len));
+    Ok(Some(Range { first: number(range.l_start), count }))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -150,18 +190,23 @@ impl Kind {
     }
 }
 
-fn range(code: libc::c_short, byte: u64) -> libc::flock {
+fn raw(code: libc::c_short, range: Range) -> libc::flock {
     // SAFETY: `flock` is a plain structure of integers, for which zero is a value.
-    let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    range.l_type = code;
-    range.l_whence = libc::SEEK_SET as libc::c_short;
-    range.l_start = libc::off_t::try_from(byte).unwrap_or(libc::off_t::MAX);
-    range.l_len = 1;
-    range
+    let mut raw: libc::flock = unsafe { std::mem::zeroed() };
+    raw.l_type = code;
+    raw.l_whence = libc::SEEK_SET as libc::c_short;
+    raw.l_start = libc::off_t::try_from(range.first).unwrap_or(libc::off_t::MAX);
+    // The kernel's own way to say "to the end" is zero.
+    raw.l_len = range.count.map_or(0, |count| libc::off_t::try_from(count).unwrap_or_default());
+    raw
 }
 
-fn call(file: &File, command: libc::c_int, code: libc::c_short, byte: u64) -> io::Result<()> {
-    let range = range(code, byte);
+fn call(file: &File, command: libc::c_int, code: libc::c_short, range: Range) -> io::Result<()> {
+    if range.count == Some(0) {
+        // The kernel would take it for "to the end".
+        return Ok(());
+    }
+    let range = raw(code, range);
     // SAFETY: the descriptor is open for as long as `file` lives, and the kernel only reads the `flock`.
     match unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const range) } {
         -1 => Err(io::Error::last_os_error()),
@@ -194,11 +239,11 @@ mod tests {
         let (named, files) = files(2);
         assert!(try_lock(&files[0], 7, Kind::Exclusive).expect("a lock"));
         assert!(!try_lock(&files[1], 7, Kind::Shared).expect("a lock"));
-        assert!(!is_free(&files[1], 7, Kind::Shared).expect("a look"));
+        assert!(!is_free(&files[1], Range::byte(7), Kind::Shared).expect("a look"));
         drop(File::open(named.path()).expect("the file"));
         assert!(!try_lock(&files[1], 7, Kind::Shared).expect("a close elsewhere drops nothing"));
         unlock(&files[0], 7).expect("unlocked");
-        assert!(is_free(&files[1], 7, Kind::Exclusive).expect("a look"));
+        assert!(is_free(&files[1], Range::byte(7), Kind::Exclusive).expect("a look"));
         assert!(try_lock(&files[1], 7, Kind::Shared).expect("a lock"));
     }
 

@@ -18,10 +18,18 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
 pub fn runtime_dir() -> Result<PathBuf, OsError> {
     let path = runtime_path();
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-    made.map_err(|error| OsError::path("make", &path, error))?;
-    check_private(&path)?;
+    make_private(&path)?;
     Ok(path)
+}
+
+/// Makes a directory that is ours alone where it is missing, and refuses one that is not.
+///
+/// # Errors
+/// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
+pub fn make_private(path: &Path) -> Result<(), OsError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| OsError::path("make", path, error))?;
+    check_private(path)
 }
 
 /// The same, without making or checking it.
@@ -49,8 +57,16 @@ fn check_private(path: &Path) -> Result<(), OsError> {
 /// # Errors
 /// When the path is too long for a socket.
 pub fn socket_path(database: &Path) -> Result<PathBuf, OsError> {
+    socket_path_in(&runtime_path(), database)
+}
+
+/// The same, in another runtime directory.
+///
+/// # Errors
+/// As [`socket_path`].
+pub fn socket_path_in(directory: &Path, database: &Path) -> Result<PathBuf, OsError> {
     let name = xxhash_rust::xxh3::xxh3_128(database.as_os_str().as_encoded_bytes());
-    let path = runtime_path().join(format!("{name:032x}.sock"));
+    let path = directory.join(format!("{name:032x}.sock"));
     if path.as_os_str().len() > LONGEST_SOCKET_PATH {
         let error = io::Error::new(io::ErrorKind::InvalidFilename, "too long for a socket; set DBMUX_RUNTIME_DIR");
         return Err(OsError::path("listen on", path, error));
@@ -61,7 +77,7 @@ pub fn socket_path(database: &Path) -> Result<PathBuf, OsError> {
 /// The one path of a database file: absolute, without symbolic links. The file need not exist, its directory must.
 ///
 /// # Errors
-/// When its directory does not exist, or it is a directory itself.
+/// When its directory does not exist, or it is a directory itself, a device, a pipe or a socket.
 pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     let canonical = match fs::canonicalize(path) {
         Ok(canonical) => canonical,
@@ -70,6 +86,10 @@ pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     };
     if canonical.is_dir() {
         return Err(OsError::path("open", path, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    if canonical.exists() && !canonical.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(OsError::path("open", path, error));
     }
     Ok(canonical)
 }
@@ -107,5 +127,6 @@ mod tests {
         assert_eq!(canonical_database_path(&place.join("sub/link")).expect("a link"), straight);
         assert!(canonical_database_path(&place.join("nowhere/a.duckdb")).is_err());
         assert!(canonical_database_path(&place.join("sub")).is_err(), "a directory is no database");
+        assert!(canonical_database_path(Path::new("/dev/null")).is_err(), "a device is no database");
     }
 }

@@ -8,6 +8,7 @@
 //! - whatever a peer sends, the others are served on: its connection or its call ends with an error that says why;
 //! - an error keeps its details, also in the middle of a result.
 
+mod calls;
 mod connection;
 mod control;
 mod details;

@@ -2,7 +2,7 @@
 //! transaction, and tickets that may be used once. It ends with the connection.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,12 +20,15 @@ use crate::status::invalid;
 /// Numbers of statements that we chose begin here; clients count theirs from 1, and the broker its own downwards.
 const FIRST_NUMBER: u64 = 1 << 62;
 
+/// Tickets that may be unused at once; the oldest are forgotten.
+const UNUSED: usize = 4096;
+
 /// What is remembered of one session.
 pub(crate) struct Memory {
     pub(crate) transaction: Arc<tokio::sync::Mutex<Transaction>>,
     prepared: Mutex<HashMap<Bytes, Prepared>>,
     /// Tickets of statements that write and have not run.
-    unused: Mutex<HashSet<u64>>,
+    unused: Mutex<BTreeSet<u64>>,
     numbers: AtomicU64,
 }
 
@@ -95,7 +98,11 @@ impl Memory {
 
     /// Lets the ticket of a statement that writes be used once.
     pub(crate) fn issue(&self, number: u64) {
-        self.unused.lock().insert(number);
+        let mut unused = self.unused.lock();
+        unused.insert(number);
+        if unused.len() > UNUSED {
+            unused.pop_first();
+        }
     }
 
     /// Uses such a ticket.

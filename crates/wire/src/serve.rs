@@ -2,39 +2,24 @@
 //!
 //! Every connection is a task of its own, so that what one peer sends or does not send is no other one's concern.
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use bytes::Bytes;
 use dbmux_engine::{Peer, Service};
 use dbmux_proto::control_server::ControlServer;
 use futures::FutureExt;
-use hyper::{
-    Request, Response,
-    body::{Frame, Incoming, SizeHint},
-    server::conn::http2,
-};
+use hyper::{Request, Response, body::Incoming, server::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     net::{UnixListener, UnixStream},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, body::Body, codegen::Service as _, server::NamedService};
+use tonic::{body::Body, codegen::Service as _, server::NamedService};
 
 use crate::{
     WireError,
+    calls::{Call, Calls, Counted},
     connection::Connection,
     control::Control,
     details,
@@ -57,8 +42,6 @@ const STREAMS: u32 = 4096;
 const HEADERS: u32 = 64 << 10;
 /// Where standard clients call.
 const FLIGHT_PATH: &str = "/arrow.flight.protocol.FlightService/";
-/// How long an idle connection may take to go after it was told to.
-const LINGER: Duration = Duration::from_millis(500);
 /// The pause after an accept failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -187,7 +170,7 @@ impl Server {
         // A panic is a defect, of ours or of what decodes a peer's bytes; it ends this call and nothing else.
         let response = AssertUnwindSafe(self.route(request)).catch_unwind().await;
         let response = response.unwrap_or_else(|_| internal("the call failed unexpectedly; see the log").into_http());
-        let mut response = response.map(|body| Counted { body, standard, _call: call });
+        let mut response = response.map(|body| Counted::new(body, standard, call));
         if standard {
             details::pack(response.headers_mut());
         }
@@ -221,78 +204,6 @@ fn http2() -> http2::Builder<TokioExecutor> {
         .max_header_list_size(HEADERS)
         .auto_date_header(false);
     builder
-}
-
-/// The calls of one connection that have not ended.
-#[derive(Clone, Default)]
-struct Calls(Arc<AtomicUsize>);
-
-impl Calls {
-    fn enter(&self) -> Call {
-        self.0.fetch_add(1, Ordering::AcqRel);
-        Call(Arc::clone(&self.0))
-    }
-
-    /// Ends when the connection has been without calls for a while: its peer was told to go, and does not.
-    async fn quiet(&self) {
-        let mut was_idle = false;
-        loop {
-            tokio::time::sleep(LINGER).await;
-            let idle = self.0.load(Ordering::Acquire) == 0;
-            if idle && was_idle {
-                return;
-            }
-            was_idle = idle;
-        }
-    }
-}
-
-/// One call, until its answer is sent.
-struct Call(Arc<AtomicUsize>);
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// An answer that counts as a call until its end.
-struct Counted {
-    body: Body,
-    /// Its client is not ours.
-    standard: bool,
-    _call: Call,
-}
-
-impl hyper::body::Body for Counted {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.body).poll_frame(cx)));
-        let frame = frame.unwrap_or_else(|_| {
-            self.body = Body::empty();
-            Poll::Ready(Some(Err(internal("the answer failed unexpectedly; see the log"))))
-        });
-        match frame {
-            Poll::Ready(Some(Ok(mut frame))) if self.standard => {
-                frame.trailers_mut().into_iter().for_each(details::pack);
-                Poll::Ready(Some(Ok(frame)))
-            }
-            frame => frame,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::errors;
 
 /// How often the lock of an attached file is looked at.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the last users may take when the broker ends.
+const LAST_USERS: Duration = Duration::from_secs(5);
 /// How often a file in use is looked at, at most.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 /// The shortest and the longest pause between two attempts to attach a file that somebody else has.
@@ -78,10 +80,7 @@ pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
             }
         }
     }
-    keeper.file.state.lock().closed = true;
-    if keeper.file.attached().is_some() {
-        keeper.release().await;
-    }
+    keeper.last_release().await;
 }
 
 impl Keeper {
@@ -184,9 +183,25 @@ impl Keeper {
             Err(error) => {
                 tracing::warn!(%error, "the file could not be released; trying again later");
                 self.file.reopened();
+                tokio::time::sleep(BACK_OFF.1).await;
             }
         }
         self.file.tell(|_| {});
+    }
+
+    /// Releases for good, as soon as the last user is out: a batch may still be on its way to the disk.
+    async fn last_release(&mut self) {
+        let over = tokio::time::sleep(LAST_USERS);
+        tokio::pin!(over);
+        while self.file.close() > 0 {
+            tokio::select! {
+                () = self.file.kick.notified() => {}
+                () = &mut over => return tracing::warn!("the file is still in use; the process's end releases it"),
+            }
+        }
+        if self.file.attached().is_some() {
+            self.release().await;
+        }
     }
 
     async fn watch(&mut self) {

@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
@@ -31,6 +31,9 @@ use crate::{
     errors::{self, Waited},
     track::{Line, Phase, Track},
 };
+
+/// How long an attach may take before a statement whose deadline has passed does not wait for it any more.
+const FIRST_TRY: Duration = Duration::from_secs(5);
 
 /// What a statement needs of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +148,7 @@ impl File {
         }
         let mut view = file.view.subscribe();
         let since = view.borrow_and_update().turn;
+        let mut first_try = file.is_free_to_attach();
         let _demand = Demand::new(file, need);
         let waits_for = Arc::downgrade(core);
         let line = move || Line { ahead: 0, holder: waits_for.upgrade().and_then(|core| Self::waited_for(&core)) };
@@ -155,9 +159,12 @@ impl File {
             }
             file.kick.notify_one();
             tokio::select! {
-                _ = view.changed() => {}
-                () = deadline.reached() => return Err(Self::gave_up(core, deadline)),
+                biased;
+                _ = view.changed() => first_try = false,
                 () = track.cancel.cancelled() => return Err(track.cancelled()),
+                // To attach is no wait for others: whoever never waits still hears how that went.
+                () = deadline.reached(), if !first_try => return Err(Self::gave_up(core, deadline)),
+                () = tokio::time::sleep(FIRST_TRY), if first_try => first_try = false,
             }
             let seen = view.borrow_and_update().clone();
             if let Some((turn, error)) = seen.failure
@@ -189,6 +196,12 @@ impl File {
         state.users += 1;
         drop(state);
         Ok(Some(FileUse { file: Arc::clone(self), access }))
+    }
+
+    /// Nothing that is known here stands between it and being attached.
+    fn is_free_to_attach(&self) -> bool {
+        let state = self.state.lock();
+        state.attached.is_none() && !state.giving_way && self.holder().is_none()
     }
 
     /// Lets nobody enter while somebody outside waits for the file.
@@ -240,7 +253,11 @@ impl File {
 
     fn attached_as(&self, access: Access) {
         self.attaches.fetch_add(1, Ordering::Relaxed);
-        self.state.lock().attached = Some(access);
+        let mut state = self.state.lock();
+        state.attached = Some(access);
+        // It was our turn. Whoever waits outside now came later, and is seen at the next look.
+        state.giving_way = false;
+        drop(state);
         self.reopened();
     }
 

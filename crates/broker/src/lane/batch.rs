@@ -1,14 +1,9 @@
 //! A batch in the engine: together, else by halves, else one by one.
 
-use std::time::Duration;
-
 use dbmux_engine::{EngineError, EngineSession, InsertShape, ServiceError};
 
-use super::Item;
-use crate::{core::Core, errors};
-
-/// The longest pause between two tries that met a conflict.
-const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+use super::{Item, Outcome};
+use crate::core::Core;
 
 /// Commits the items and acknowledges each. Gives the session back.
 pub(super) fn commit(
@@ -32,7 +27,7 @@ fn halve(
     shape: &InsertShape,
     session: &mut dyn EngineSession,
     items: &[Item],
-    outcomes: &mut Vec<Result<(), ServiceError>>,
+    outcomes: &mut Vec<Result<Outcome, ServiceError>>,
 ) {
     if let [item] = items {
         outcomes.push(alone(core, shape, session, item));
@@ -40,10 +35,10 @@ fn halve(
     }
     let rows: Vec<_> = items.iter().map(|item| (item.sql.as_ref(), item.parameters.as_ref())).collect();
     match session.insert_many(shape, &rows).and_then(|()| core.file.verify(false)) {
-        Ok(()) => outcomes.extend(items.iter().map(|_| Ok(()))),
-        // Nothing can be said of a file that is lost but that.
-        Err(error @ EngineError::FileLost { .. }) => {
-            let error = errors::engine(error, &core.options.database);
+        Ok(()) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Done))),
+        // Nothing better can be said of a file that is lost, or of an engine that has failed.
+        Err(error @ (EngineError::FileLost { .. } | EngineError::Fatal { .. })) => {
+            let error = core.engine_error(error);
             outcomes.extend(items.iter().map(|_| Err(error.clone())));
         }
         Err(_) => {
@@ -55,21 +50,22 @@ fn halve(
 }
 
 /// Runs one item: by the lane's prepared statement, and when that fails as it was written, for its own words.
-fn alone(core: &Core, shape: &InsertShape, session: &mut dyn EngineSession, item: &Item) -> Result<(), ServiceError> {
+fn alone(
+    core: &Core,
+    shape: &InsertShape,
+    session: &mut dyn EngineSession,
+    item: &Item,
+) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
-    let outcome = outcome.or_else(|_| as_written(core, session, item)).and_then(|()| core.file.verify(false));
-    outcome.map_err(|error| errors::engine(error, &core.options.database))
-}
-
-fn as_written(core: &Core, session: &mut dyn EngineSession, item: &Item) -> Result<(), EngineError> {
-    loop {
-        match run(session, item) {
-            Err(EngineError::Conflict { .. }) if !item.deadline.passed() && !item.track.cancel.is_cancelled() => {
-                core.counters.conflict_retried();
-                std::thread::sleep(CONFLICT_PAUSE.mul_f64(rand::random::<f64>()));
-            }
-            outcome => return outcome,
-        }
+    let outcome = match outcome {
+        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. }) | Ok(()) => outcome,
+        Err(_) => run(session, item),
+    };
+    let outcome = outcome.and_then(|()| core.file.verify(false));
+    match outcome {
+        Ok(()) => Ok(Outcome::Done),
+        Err(EngineError::Conflict { .. }) => Ok(Outcome::Conflict),
+        Err(error) => Err(core.engine_error(error)),
     }
 }
 

@@ -49,13 +49,20 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(crate) struct Item {
     pub(crate) sql: Arc<str>,
     pub(crate) parameters: Option<Parameters>,
-    pub(crate) deadline: Deadline,
-    pub(crate) done: oneshot::Sender<Result<(), ServiceError>>,
+    pub(crate) done: oneshot::Sender<Result<Outcome, ServiceError>>,
     pub(crate) track: Arc<Track>,
     claim: Arc<Claim>,
     /// Both are held until the statement is acknowledged.
     _file: FileUse,
     _floor: OnFloor,
+}
+
+/// What became of an item that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Another transaction is at the same row: nothing has happened.
+    Conflict,
 }
 
 /// Who decides about an item: its lane, or the client that gives up.
@@ -126,40 +133,46 @@ impl Lanes {
         }
     }
 
-    /// Commits a single-row insert, together with whoever else waits.
+    /// Commits a single-row insert, together with whoever else waits. `None`: it met a conflict, nothing has happened, and
+    /// it is to be run by itself; waiting for it here would keep the lane.
     pub(crate) async fn insert(
         &self,
         core: &Arc<Core>,
         shape: InsertShape,
-        request: StatementRequest,
-        registered: Registered,
+        request: &StatementRequest,
+        registered: &Registered,
         deadline: Deadline,
-    ) -> Result<Answer, ServiceError> {
-        let track = Arc::clone(&registered.track);
-        track.goes_into_a_lane();
+    ) -> Result<Option<Answer>, ServiceError> {
+        let track = &registered.track;
+        track.goes_into_a_lane(true);
         let _place = self.waiting.enter(core.options.queue).map_err(|depth| core.queue_full(depth))?;
-        let floor = step_on_floor(core, core.floor.beside(), &track, deadline).await?;
-        let file = File::enter(core, Need::Write, deadline, &track).await?;
+        let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
+        let file = File::enter(core, Need::Write, deadline, track).await?;
         let sql = match request.prepared.and_then(|id| registered.session.prepared_insert(id)) {
             Some((_, text)) => text,
-            None => request.sql.into(),
+            None => request.sql.as_str().into(),
         };
         let (done, outcome) = oneshot::channel();
         let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
         let item = Item {
             sql,
-            parameters: request.parameters,
-            deadline,
+            parameters: request.parameters.clone(),
             done,
-            track: Arc::clone(&track),
+            track: Arc::clone(track),
             claim: Arc::clone(&claim),
             _file: file,
             _floor: floor,
         };
         track.is(StatementKind::Write);
         self.put(core, shape, item);
-        wait(core, outcome, &claim, deadline, &track).await?;
-        Ok(one_row_changed())
+        match wait(core, outcome, &claim, deadline, track).await? {
+            Outcome::Done => Ok(Some(one_row_changed())),
+            Outcome::Conflict => {
+                core.counters.conflict_retried();
+                track.goes_into_a_lane(false);
+                Ok(None)
+            }
+        }
     }
 
     fn put(&self, core: &Arc<Core>, shape: InsertShape, item: Item) {
@@ -192,13 +205,14 @@ impl Lanes {
 
 async fn wait(
     core: &Core,
-    mut outcome: oneshot::Receiver<Result<(), ServiceError>>,
+    mut outcome: oneshot::Receiver<Result<Outcome, ServiceError>>,
     claim: &Claim,
     deadline: Deadline,
     track: &Track,
-) -> Result<(), ServiceError> {
+) -> Result<Outcome, ServiceError> {
     let lost = |_| Err(errors::internal("the lane ended without an answer"));
     let gave_up = tokio::select! {
+        biased;
         outcome = &mut outcome => return outcome.unwrap_or_else(lost),
         () = deadline.reached() => core.out_of_time(deadline, 0),
         () = track.cancel.cancelled() => track.cancelled(),
@@ -216,7 +230,7 @@ async fn work(core: Arc<Core>, shape: InsertShape, queue: Arc<Queue>) {
     let opened = tokio::task::spawn_blocking(move || engine.open_session(&options)).await;
     let mut session = match opened {
         Ok(Ok(session)) => Some(session),
-        Ok(Err(error)) => return refuse(&core, &shape, &queue, errors::engine(error, &core.options.database)),
+        Ok(Err(error)) => return refuse(&core, &shape, &queue, core.engine_error(error)),
         Err(error) => return refuse(&core, &shape, &queue, errors::internal(error.to_string())),
     };
     while let Some(mine) = session.take() {

@@ -3,10 +3,14 @@
 //! One statement of a session runs at a time; the others of that session wait for its turn. The engine session is
 //! behind an asynchronous lock that a blocking thread takes along, so that a result which is still being read keeps it.
 
+mod ended;
+mod job;
+mod rows;
 mod run;
-mod stream;
+mod running;
 
 pub(crate) use self::run::step_on_floor;
+use self::{ended::Ended, running::Running};
 
 use std::{
     collections::HashMap,
@@ -19,7 +23,7 @@ use dbmux_engine::{
     EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
     ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 
 use crate::{
@@ -66,8 +70,8 @@ pub(crate) struct Kept {
     pub(crate) file: Option<FileUse>,
     pub(crate) last_active: Instant,
     pub(crate) statements: u64,
-    /// Told to the client once, at its next statement.
-    pub(crate) ended_by_us: Option<ServiceError>,
+    /// Its transaction was ended by us.
+    pub(crate) ended: Option<Ended>,
     pub(crate) closed: bool,
 }
 
@@ -80,11 +84,6 @@ impl Kept {
         };
         self.state = state;
     }
-
-    /// What the client has to be told before anything else is done for it.
-    fn objection(&mut self) -> Option<ServiceError> {
-        self.ended_by_us.take().or_else(|| self.closed.then(errors::session_lost))
-    }
 }
 
 /// A prepared statement, as the broker knows it.
@@ -92,31 +91,6 @@ struct Known {
     prepared: Prepared,
     text: Arc<str>,
     insert: Option<InsertShape>,
-}
-
-/// Which statement runs now, so that an interrupt that comes late does not hit the next one.
-#[derive(Clone)]
-pub(crate) struct Running {
-    present: Arc<Mutex<Option<u64>>>,
-    interrupter: Arc<dyn Interrupter>,
-}
-
-impl Running {
-    pub(crate) fn begin(&self, id: u64) {
-        *self.present.lock() = Some(id);
-    }
-
-    pub(crate) fn end(&self) {
-        *self.present.lock() = None;
-    }
-
-    /// Interrupts this statement, if it is the one that runs.
-    pub(crate) fn interrupt(&self, id: u64) {
-        let present = self.present.lock();
-        if *present == Some(id) {
-            self.interrupter.interrupt();
-        }
-    }
 }
 
 impl BrokerSession {
@@ -143,7 +117,7 @@ impl BrokerSession {
             file: None,
             last_active: Instant::now(),
             statements: 0,
-            ended_by_us: None,
+            ended: None,
             closed: false,
         };
         Arc::new_cyclic(|me| Self {
@@ -152,7 +126,7 @@ impl BrokerSession {
             core: Arc::downgrade(core),
             me: me.clone(),
             engine: Arc::new(tokio::sync::Mutex::new(engine)),
-            running: Running { present: Arc::default(), interrupter: Arc::clone(&interrupter) },
+            running: Running::new(Arc::clone(&interrupter)),
             interrupter,
             tracks: Mutex::default(),
             kept: Mutex::new(kept),
@@ -187,6 +161,12 @@ impl BrokerSession {
     /// A statement that was prepared for later.
     pub(crate) fn prepared(&self, id: PreparedId) -> Option<Prepared> {
         self.prepared.lock().get(&id).map(|known| known.prepared.clone())
+    }
+
+    /// The text of what is asked to run.
+    fn text(&self, request: &StatementRequest) -> Arc<str> {
+        let prepared = request.prepared.and_then(|id| Some(Arc::clone(&self.prepared.lock().get(&id)?.text)));
+        prepared.unwrap_or_else(|| request.sql.as_str().into())
     }
 
     /// The shape and text of a prepared single-row insert.
@@ -251,7 +231,7 @@ impl BrokerSession {
         }
         kept.file = None;
         if let Some(told) = told {
-            kept.ended_by_us = Some(told);
+            kept.ended = Some(Ended::new(told));
         }
         drop(kept);
         // Only now may another statement of the session go on: it must see that its transaction is gone.
@@ -304,10 +284,21 @@ impl Session for BrokerSession {
     fn watch(&self, statement_id: u64) -> Pin<Box<dyn Stream<Item = StatementEvent> + Send>> {
         let track = self.tracks.lock().get(&statement_id).cloned();
         match track {
-            Some(track) => Box::pin(track::events(track)),
+            Some(track) => {
+                let core = self.core.clone();
+                Box::pin(track::events(track).map(move |event| with_holder(event, &core)))
+            }
             None => Box::pin(futures::stream::empty()),
         }
     }
+}
+
+/// Whoever stands in line is told for whom: what has run longest.
+fn with_holder(mut event: StatementEvent, core: &Weak<Core>) -> StatementEvent {
+    if event.state() == dbmux_proto::StatementState::Queued && event.holder.is_none() {
+        event.holder = core.upgrade().and_then(|core| core.longest_running());
+    }
+    event
 }
 
 /// A statement's entry in its session: ends with this, whatever happens.

@@ -6,13 +6,19 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use arrow::datatypes::Schema;
 use dbmux_engine::{
-    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ServiceError, StatementRequest,
+    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, ServiceError, StatementKind,
+    StatementRequest,
 };
 use futures::FutureExt;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{BrokerSession, Known, Registered, stream};
+use super::{
+    BrokerSession, Known, Registered,
+    ended::{Ended, Verdict},
+    job,
+};
 use crate::{
     admission::{Entry, Permit},
     core::Core,
@@ -49,14 +55,23 @@ pub(crate) async fn run(
     session: Arc<BrokerSession>,
     request: StatementRequest,
 ) -> Result<Answer, ServiceError> {
-    session.begin_statement(&core)?;
+    // Registered first: a broker that begins to leave now either sees the statement, or is seen to leave by it.
     let registered = Registered::new(&session, &request, core.options.max_inflight)?;
+    session.begin_statement(&core)?;
+    if session.settles(&request)? {
+        return Ok(done());
+    }
     let deadline = registered.deadline(&request);
     let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
-    let outcome = match core.lanes.accepts(&core, &session, &track, &request) {
-        Some(shape) => core.lanes.insert(&core, shape, request, registered, deadline).await,
-        None => run_alone(&core, registered, request, deadline).await,
+    let merged = match core.lanes.accepts(&core, &session, &track, &request) {
+        Some(shape) => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
+        None => Ok(None),
+    };
+    let outcome = match merged {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => run_alone(&core, registered, request, deadline).await,
+        Err(error) => Err(error),
     };
     counted.end(&outcome, &track);
     outcome
@@ -71,17 +86,20 @@ async fn run_alone(
     let session = Arc::clone(&registered.session);
     let track = Arc::clone(&registered.track);
     let mut turn = take_turn(&session, &track, deadline).await?;
-    session.go_on()?;
+    // Asked again now: while it waited, the session may have been closed, or its transaction ended.
+    if session.settles(&request)? {
+        return Ok(done());
+    }
     let mut rights = acquire(core, &session, &request, &track, deadline).await?;
-    let mut job = stream::Job::new(registered, request, deadline);
+    let mut job = job::Job::new(registered, request, deadline);
     loop {
-        let interrupt = stream::InterruptOnDrop::new(&session, track.id);
-        match stream::start(core, job, turn, rights).await? {
-            stream::Started::Answered(answer) => {
+        let interrupt = job::InterruptOnDrop::new(&session, track.id);
+        match job::start(core, job, turn, rights).await? {
+            job::Started::Answered(answer) => {
                 interrupt.disarm();
                 return Ok(answer);
             }
-            stream::Started::Lacks { what, job: unfinished, turn: its_turn, rights: had } => {
+            job::Started::Lacks { what, job: unfinished, turn: its_turn, rights: had } => {
                 interrupt.disarm();
                 (job, turn) = (*unfinished, its_turn);
                 rights = acquire_more(core, what, had, &track, deadline).await?;
@@ -100,6 +118,8 @@ pub(crate) async fn take_turn(
     tokio::pin!(turn);
     loop {
         tokio::select! {
+            // Whoever never waits still takes what is free.
+            biased;
             turn = &mut turn => return Ok(turn),
             () = deadline.reached() => return Err(errors::session_busy()),
             () = track.cancel.cancelled() => return Err(track.cancelled()),
@@ -196,36 +216,66 @@ pub(crate) fn lacks(prepared: &Prepared, rights: &Rights, read_only: bool) -> Re
     Ok(None)
 }
 
+/// The answer of a statement that answers nothing.
+fn done() -> Answer {
+    Answer {
+        kind: StatementKind::Write,
+        shape: ResultShape::Nothing,
+        schema: Arc::new(Schema::empty()),
+        batches: Box::pin(futures::stream::empty()),
+        as_of: None,
+        notices: Vec::new(),
+    }
+}
+
 impl BrokerSession {
-    /// Tells the client once what was ended behind its back, and lets nothing new begin while the broker leaves.
+    /// Lets nothing new begin while the broker leaves.
     fn begin_statement(&self, core: &Core) -> Result<(), ServiceError> {
         let mut kept = self.kept.lock();
         kept.last_active = std::time::Instant::now();
-        if let Some(objection) = kept.objection() {
-            return Err(objection);
-        }
-        if core.is_draining() && !kept.state.in_transaction {
+        if core.is_draining() && !kept.state.in_transaction && kept.ended.is_none() {
             return Err(errors::reconnect());
         }
         kept.statements += 1;
         Ok(())
     }
 
-    /// Asked again when its turn has come: while it waited, the session may have been closed, or its transaction ended.
-    /// What was to be part of that transaction must not happen by itself.
-    fn go_on(&self) -> Result<(), ServiceError> {
-        self.kept.lock().objection().map_or(Ok(()), Err)
+    /// Whether the statement asks for what has happened already: the end of a transaction that was ended by us.
+    fn settles(&self, request: &StatementRequest) -> Result<bool, ServiceError> {
+        let mut kept = self.kept.lock();
+        if kept.closed {
+            return Err(errors::session_lost());
+        }
+        if kept.ended.is_none() {
+            return Ok(false);
+        }
+        match Ended::judge(&mut kept.ended, &self.text(request)) {
+            Verdict::GoesOn => Ok(false),
+            Verdict::Done => Ok(true),
+            Verdict::Refused(why) => Err(why),
+        }
+    }
+
+    fn may_prepare(&self, sql: &str) -> Result<(), ServiceError> {
+        let mut kept = self.kept.lock();
+        if kept.closed {
+            return Err(errors::session_lost());
+        }
+        match Ended::judge_prepared(&mut kept.ended, sql) {
+            Verdict::Refused(why) => Err(why),
+            Verdict::GoesOn | Verdict::Done => Ok(()),
+        }
     }
 
     pub(super) async fn prepare_only(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
         let (Some(core), Some(me)) = (self.core.upgrade(), self.me.upgrade()) else { return Err(errors::reconnect()) };
-        self.begin_statement(&core)?;
         let request = StatementRequest { sql: sql.to_owned(), ..StatementRequest::default() };
         let registered = Registered::new(&me, &request, core.options.max_inflight)?;
+        self.begin_statement(&core)?;
         let deadline = registered.deadline(&request);
         let track = Arc::clone(&registered.track);
         let mut turn = take_turn(&me, &track, deadline).await?;
-        me.go_on()?;
+        me.may_prepare(sql)?;
         let rights = acquire(&core, &me, &request, &track, deadline).await?;
         let text = sql.to_owned();
         let prepared = tokio::task::spawn_blocking(move || {
@@ -234,7 +284,7 @@ impl BrokerSession {
             prepared
         });
         let prepared = prepared.await.map_err(|error| errors::internal(error.to_string()))?;
-        let prepared = prepared.map_err(|error| errors::engine(error, &core.options.database))?;
+        let prepared = prepared.map_err(|error| core.engine_error(error))?;
         let insert = core.engine.insert_shape(sql);
         let known = Known { prepared: prepared.clone(), text: sql.into(), insert };
         self.prepared.lock().insert(prepared.id, known);

@@ -25,6 +25,10 @@ use crate::{args::BrokerArgs, exit::Exit, failure::Failure};
 const RUNTIME_THREADS: usize = 2;
 /// Threads on which statements, locks and looks may block.
 const BLOCKING_THREADS: usize = 512;
+/// How long calls may go on after the broker has ended: their answers' last bytes.
+const LAST_CALLS: Duration = Duration::from_secs(10);
+/// How long threads may go on after that.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Run by clients: detached, with its one word on standard output.
 pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
@@ -40,6 +44,12 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
     });
     // The starter has been told, and shows it; the log has it too.
     outcome.inspect_err(|failure| tracing::error!(code = failure.code, "{}", failure.message))
+}
+
+/// Tells the starter that the daemon's options make no sense: they may come from its environment.
+pub(crate) fn refuse(usage: &Failure) {
+    let error = ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, usage.message.clone());
+    say(&Ready { outcome: Some(Outcome::Error(*error.0)) });
 }
 
 fn say(ready: &Ready) {
@@ -59,13 +69,16 @@ pub(crate) fn start_and_serve(
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let started = start(args).await;
         let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
-        let (broker, listener, socket) = started.map_err(failed)?;
+        let (broker, listener, _) = started.map_err(failed)?;
         told.map_err(failed)?;
-        serve(broker, listener, &socket, args.drain).await
-    })
+        serve(broker, listener, args.drain).await
+    });
+    // A statement that cannot be interrupted must not keep the process, for the process keeps the file.
+    runtime.shutdown_timeout(LAST_THREADS);
+    outcome
 }
 
 async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
@@ -97,17 +110,18 @@ fn listen(socket: &Path) -> std::io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-async fn serve(broker: Arc<Broker>, listener: UnixListener, socket: &Path, drain: Duration) -> Result<Exit, Failure> {
+async fn serve(broker: Arc<Broker>, listener: UnixListener, drain: Duration) -> Result<Exit, Failure> {
     let leaving = Arc::clone(&broker);
     tokio::spawn(async move {
         end_of_process().await;
         leaving.drain(drain);
     });
-    let ended = broker.ended();
+    let (ended, over) = (broker.ended(), broker.ended());
     let service: Arc<dyn dbmux_engine::Service> = broker;
-    let served = dbmux_wire::serve(listener, service, ended).await;
-    // Another broker may have taken its place already; then the socket is that one's.
-    let _ = socket;
+    let served = tokio::select! {
+        served = dbmux_wire::serve(listener, service, ended) => served,
+        () = async { over.await; tokio::time::sleep(LAST_CALLS).await } => Ok(()),
+    };
     served.map_err(|error| Failure::system(error.to_string()))?;
     Ok(Exit::Done)
 }

@@ -2,7 +2,13 @@
 
 use std::io::Write;
 
-use crate::{environment::VARIABLES, exit::Exit, failure::Failure, render::table, terminal};
+use crate::{
+    environment::VARIABLES,
+    exit::Exit,
+    failure::Failure,
+    render::{self, table},
+    terminal,
+};
 
 /// Prints the table, with what is set.
 pub(crate) fn run() -> Result<Exit, Failure> {
@@ -13,6 +19,6 @@ pub(crate) fn run() -> Result<Exit, Failure> {
         let set = std::env::var_os(variable.name).map(|value| value.to_string_lossy().into_owned());
         frame.add_row([variable.name, &variable.meaning.replace('`', ""), variable.default, &set.unwrap_or_default()]);
     }
-    writeln!(anstream::stdout(), "{frame}")?;
+    writeln!(render::report_output(), "{frame}")?;
     Ok(Exit::Done)
 }

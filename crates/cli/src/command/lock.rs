@@ -2,6 +2,8 @@
 //!
 //! The command stays in this process's group, so that a terminal's Ctrl-C, Ctrl-Z and the like reach it as if it had been
 //! started alone; a signal that somebody sends to this process alone is passed on to it.
+//!
+//! The command's process inherits the lock: should this one be killed, nobody else is let in before the command has ended.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -10,8 +12,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dbmux_lock::{CancelFlag, Lock, LockName, Mode, Priority, Request, Scope, Wait, WaitState};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use dbmux_lock::{CancelFlag, Guard, Lock, LockName, Mode, Priority, Request, Scope, Wait, WaitState};
+use dbmux_os::{child, process};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     iterator::{SignalsInfo, exfiltrator::WithOrigin},
@@ -49,7 +51,7 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
         .priority(priority(args.waiting.priority))
         .command(command.to_string_lossy())
         .cancel(watched.cancel.clone());
-    let guard = acquire(&lock, &request).map_err(|failure| match watched.early() {
+    let mut guard = acquire(&lock, &request).map_err(|failure| match watched.early() {
         Some(signal) => Failure::quiet(Exit::Child(killed_by(signal))),
         None if failure.holder.is_some() => failure.with_message(format!("{} is locked", args.name.display())),
         None => failure,
@@ -60,7 +62,11 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
             died.pid
         ));
     }
-    let child = spawn(&args, guard.fence().0)?;
+    let child = spawn(&args, &guard)?;
+    // Where it has ended already there is nobody to show.
+    if let Ok(id) = process::id(child.id()) {
+        guard.show_as(id)?;
+    }
     let status = watched.until_ended(child)?;
     if let Err(error) = guard.verify() {
         render::note(&format!("warning: {error}: others may have run at the same time"));
@@ -104,7 +110,7 @@ fn priority(priority: PriorityArg) -> Priority {
 }
 
 /// Waits for the lock; after half a second the live line says for whom.
-fn acquire(lock: &Lock, request: &Request) -> Result<dbmux_lock::Guard, Failure> {
+fn acquire(lock: &Lock, request: &Request) -> Result<Guard, Failure> {
     let present: Arc<Mutex<Option<WaitState>>> = Arc::default();
     let shown = Arc::clone(&present);
     let (done, waiting) = std::sync::mpsc::channel::<()>();
@@ -135,11 +141,14 @@ fn for_whom(state: &WaitState) -> String {
     }
 }
 
-fn spawn(args: &LockArgs, fence: u64) -> Result<Child, Failure> {
+fn spawn(args: &LockArgs, guard: &Guard) -> Result<Child, Failure> {
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(Failure::usage("there is no command"));
     };
-    Command::new(program).args(arguments).env("DBMUX_FENCE", fence.to_string()).spawn().map_err(|error| {
+    let mut command = Command::new(program);
+    command.args(arguments).env("DBMUX_FENCE", guard.fence().to_string());
+    guard.share_with(&mut command)?;
+    command.spawn().map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
         Failure::system(format!("{}: {error}", program.display())).with_exit(Exit::Child(code))
     })
@@ -167,7 +176,7 @@ struct Watched {
 #[derive(Debug, Default)]
 struct State {
     /// Set only while its number cannot be anybody else's.
-    child: Option<Pid>,
+    child: Option<u32>,
     early: Option<i32>,
 }
 
@@ -183,19 +192,15 @@ impl Watched {
 
     /// Waits for the command's end. A signal is passed on as long as the command has not been reaped.
     fn until_ended(&self, mut child: Child) -> Result<ExitStatus, Failure> {
-        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-            let mut state = self.state();
-            state.child = Some(pid);
-            // It came after the lock was granted and before there was anybody to pass it on to.
-            if let Some(signal) = state.early.take().and_then(Signal::from_named_raw) {
-                let _ = rustix::process::kill_process(pid, signal);
-            }
-            drop(state);
-            while let Err(rustix::io::Errno::INTR) =
-                rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-            {}
-            self.state().child = None;
+        let mut state = self.state();
+        state.child = Some(child.id());
+        // It came after the lock was granted and before there was anybody to pass it on to.
+        if let Some(signal) = state.early.take() {
+            let _ = child::signal(child.id(), signal);
         }
+        drop(state);
+        child::until_ended(&child)?;
+        self.state().child = None;
         Ok(child.wait()?)
     }
 
@@ -205,9 +210,7 @@ impl Watched {
             // The terminal has told the whole group already.
             Some(_) if matches!(origin.cause, Cause::Kernel) => {}
             Some(child) => {
-                if let Some(signal) = Signal::from_named_raw(origin.signal) {
-                    let _ = rustix::process::kill_process(child, signal);
-                }
+                let _ = child::signal(child, origin.signal);
             }
             None if origin.signal == SIGWINCH => {}
             None => {

@@ -11,7 +11,7 @@ mod stop;
 mod who;
 
 #[cfg(feature = "duckdb")]
-mod broker;
+pub(crate) mod broker;
 #[cfg(feature = "duckdb")]
 mod serve;
 

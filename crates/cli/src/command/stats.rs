@@ -14,7 +14,7 @@ use crate::{
     args::ReportArgs,
     exit::Exit,
     failure::Failure,
-    render::{person, table},
+    render::{self, person, table},
 };
 
 const LOCKS: [(&str, LockName); 3] = [("owner", LockName::Owner), ("file", LockName::File), ("named", LockName::Plain)];
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let client = super::onlooker(&args.database)?;
     let broker = super::block_on(async { Ok(client.stats().await?) })?;
     let locks = locks(client.database())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if args.json {
         let locks: serde_json::Map<_, _> =
             locks.iter().map(|(name, lock)| ((*name).to_owned(), lock_json(lock))).collect();

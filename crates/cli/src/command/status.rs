@@ -10,7 +10,7 @@ use crate::{
     args::StatusArgs,
     exit::Exit,
     failure::Failure,
-    render::{person, report, table},
+    render::{self, person, report, table},
 };
 
 /// Shows it.
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
     let Some(database) = &args.database else { return all(args.json) };
     let client = super::onlooker(database)?;
     let status = super::block_on(async { Ok(client.status().await?) })?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     match (&status, args.json) {
         (Some(status), true) => writeln!(out, "{}", for_program(status))?,
         (Some(status), false) => write!(out, "{}", for_person(status))?,
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
 
 fn all(json: bool) -> Result<Exit, Failure> {
     let brokers = super::block_on(async { Ok(dbmux_client::brokers().await?) })?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if json {
         let brokers: Vec<_> = brokers.iter().map(for_program).collect();
         writeln!(out, "{}", Value::from(brokers))?;
@@ -122,12 +122,12 @@ fn for_person(status: &StatusReply) -> String {
 fn session_line(session: &SessionStatus) -> String {
     let transaction = if session.in_transaction { ", in a transaction" } else { "" };
     format!(
-        "{}  {}   (pid {}, {}, {} statements, idle {}{transaction})",
+        "{}  {}   (pid {}, {}, {}, idle {}{transaction})",
         session.name,
         person::one_line(&session.command),
         session.pid,
         session.user,
-        session.statements,
+        person::counted(session.statements, "statement"),
         person::millis(session.idle_ms),
     )
 }

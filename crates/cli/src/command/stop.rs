@@ -12,7 +12,7 @@ use crate::{
     args::StopArgs,
     exit::Exit,
     failure::Failure,
-    render::{note, person},
+    render::{self, note, person},
 };
 
 /// What a broker may take beyond its drain: to release the file and to leave.
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &StopArgs) -> Result<Exit, Failure> {
     };
     if args.json {
         let report = json!({ "database": client.database(), "pid": pid, "stopped": ended && pid.is_some() });
-        writeln!(std::io::stdout(), "{report}")?;
+        writeln!(render::report_output(), "{report}")?;
     } else if let Some(pid) = pid.filter(|_| ended) {
         note(&format!("the broker (pid {pid}) has ended after {}", person::duration(began.elapsed())));
     } else if pid.is_none() {

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path, time::SystemTime};
 
-use dbmux_client::{Holder, HolderKind, StatusReply};
+use dbmux_client::{ClientError, Holder, HolderKind, StatusReply};
 use dbmux_lock::{Lock, LockName, Snapshot};
 use dbmux_os::holders::{self, Access, FileHolder, Layout, Who};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
     args::ReportArgs,
     exit::Exit,
     failure::{self, Failure},
-    render::{person, report},
+    render::{self, person, report},
 };
 
 /// All that is known.
@@ -27,7 +27,13 @@ struct Report {
 pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let client = super::onlooker(&args.database)?;
     let database = client.database();
-    let broker = super::block_on(async { Ok(client.status().await?) })?;
+    let broker = super::block_on(async {
+        match client.status().await {
+            // Who it is, is seen all the same.
+            Err(ClientError::NotAnswering { .. }) => Ok(None),
+            answer => Ok(answer?),
+        }
+    })?;
     let sidecar = dbmux_lock::sidecar_path(database);
     let found = holders::holders_of(database)?;
     let report = Report {
@@ -37,7 +43,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         file: Lock::peek(&sidecar, LockName::File)?,
         broker,
     };
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if args.json {
         writeln!(out, "{}", for_program(&report, database))?;
     } else {
@@ -148,8 +154,8 @@ fn dbmux_side(report: &Report) -> String {
     let mut text = match &report.broker {
         Some(broker) => {
             let state = super::status::state(broker);
-            let sessions = broker.sessions.len();
-            format!("broker: pid {}, {state}, {sessions} sessions, {} queued\n", broker.pid, broker.queued.len())
+            let sessions = person::counted(broker.sessions.len() as u64, "session");
+            format!("broker: pid {}, {state}, {sessions}, {} queued\n", broker.pid, broker.queued.len())
         }
         None => "broker: none runs\n".to_owned(),
     };

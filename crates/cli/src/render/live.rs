@@ -1,14 +1,22 @@
-//! The line that tells for whom one waits, and how far a statement is: alive on a terminal, said once elsewhere.
+//! The line that tells for whom one waits, and how far a statement is: alive on a terminal, said once elsewhere, and not
+//! at all to a program that asked for JSON: the error will tell it.
 
 use std::time::{Duration, Instant};
 
-use dbmux_client::{StatementEvent, StatementState};
+use dbmux_client::{Holder, StatementEvent, StatementState};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::person;
+use crate::terminal;
 
 /// A wait longer than this is shown.
 pub(crate) const AFTER: Duration = Duration::from_millis(500);
+
+/// Columns of the line beside the holder's command: the times, the process id, the user, the place in line.
+const BESIDE: usize = 70;
+
+/// Characters of a holder's command that are shown on the narrowest terminal.
+const SHORTEST: usize = 12;
 
 /// The line of one statement, or of one lock.
 pub(crate) struct Live {
@@ -26,8 +34,9 @@ impl Live {
 
     /// Shows what a statement is at.
     pub(crate) fn event(&mut self, event: &StatementEvent) {
-        if let Some(text) = waiting(event) {
-            self.waiting(&text);
+        if let Some((whom, ahead)) = waiting(event) {
+            let parts = |order: [&Option<String>; 2]| order.into_iter().flatten().cloned().collect::<Vec<_>>();
+            self.show(&parts([&ahead, &whom]).join(" · "), &parts([&whom, &ahead]).join(", "));
         } else if event.state() == StatementState::Running {
             self.running(event);
         }
@@ -35,17 +44,26 @@ impl Live {
 
     /// Shows for whom one waits.
     pub(crate) fn waiting(&mut self, text: &str) {
+        self.show(text, text);
+    }
+
+    /// The same facts for a line that may be cut, and for a sentence.
+    fn show(&mut self, line: &str, sentence: &str) {
+        if terminal::wants_json() {
+            return;
+        }
         let elapsed = person::duration(self.began.elapsed());
         if self.terminal {
-            self.line(None, &format!("waiting {text} · {elapsed}"));
+            // What changes stands first: a terminal may be too narrow for the rest.
+            self.line(None, &format!("waiting {elapsed} · {line}"));
         } else if !self.said {
             self.said = true;
-            super::note(&format!("waiting {text}; {elapsed} so far"));
+            super::note(&format!("waiting {sentence}; {elapsed} so far"));
         }
     }
 
     fn running(&mut self, event: &StatementEvent) {
-        if self.terminal {
+        if self.terminal && !terminal::wants_json() {
             let percent = (event.progress >= 0.0).then_some(event.progress);
             self.line(percent, &person::duration(self.began.elapsed()));
         }
@@ -85,25 +103,24 @@ impl Drop for Live {
     }
 }
 
-/// `for dbt build (pid 66618, alice, 12 s), 3 ahead of you`; nothing while it does not wait.
-fn waiting(event: &StatementEvent) -> Option<String> {
+/// `for dbt build (pid 66618, alice, 12 s)`, as short as the terminal needs it: the process id must be seen.
+fn whom(holder: &Holder) -> String {
+    let most = terminal::width().saturating_sub(BESIDE).clamp(SHORTEST, person::ONE_LINE);
+    format!("for {}", person::holder_within(holder, most).replace("   (", " ("))
+}
+
+/// `for dbt build (pid 66618, alice, 12 s)` and `3 ahead of you`; nothing while it does not wait.
+fn waiting(event: &StatementEvent) -> Option<(Option<String>, Option<String>)> {
     if !matches!(event.state(), StatementState::Queued | StatementState::WaitingForFile) {
         return None;
     }
-    let whom = event.holder.as_ref().map(|holder| format!("for {}", person::holder(holder).replace("   (", " (")));
     let ahead = (event.ahead > 0).then(|| format!("{} ahead of you", event.ahead));
-    match (whom, ahead) {
-        (Some(whom), Some(ahead)) => Some(format!("{whom}, {ahead}")),
-        (Some(whom), None) => Some(whom),
-        (None, Some(ahead)) => Some(format!("in line: {ahead}")),
-        (None, None) => Some("in line".to_owned()),
-    }
+    let whom = event.holder.as_ref().map(whom).or_else(|| ahead.is_none().then(|| "in line".to_owned()));
+    Some((whom, ahead))
 }
 
 #[cfg(test)]
 mod tests {
-    use dbmux_client::Holder;
-
     use super::*;
 
     #[test]
@@ -112,9 +129,13 @@ mod tests {
             Holder { pid: 7, command: "dbt build".into(), user: "alice".into(), held_ms: 12_000, ..Holder::default() };
         let mut event = StatementEvent { ahead: 3, holder: Some(holder), ..StatementEvent::default() };
         event.set_state(StatementState::WaitingForFile);
-        assert_eq!(waiting(&event).as_deref(), Some("for dbt build (pid 7, alice, 12 s), 3 ahead of you"));
+        let told = |whom: Option<&str>, ahead: Option<&str>| Some((whom.map(str::to_owned), ahead.map(str::to_owned)));
+        let whom = Some("for dbt build (pid 7, alice, 12 s)");
+        assert_eq!(waiting(&event), told(whom, Some("3 ahead of you")));
         event.holder = None;
-        assert_eq!(waiting(&event).as_deref(), Some("in line: 3 ahead of you"));
+        assert_eq!(waiting(&event), told(None, Some("3 ahead of you")));
+        event.ahead = 0;
+        assert_eq!(waiting(&event), told(Some("in line"), None));
         event.set_state(StatementState::Running);
         assert_eq!(waiting(&event), None);
     }

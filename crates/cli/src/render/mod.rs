@@ -11,9 +11,41 @@ pub(crate) mod plain;
 pub(crate) mod report;
 pub(crate) mod table;
 
-use std::io::Write;
+use std::io::{Result, Write};
 
-/// Tells something beside the data, on standard error. That nobody listens there is no failure.
+/// Tells something beside the data, on standard error; with `--json` as `{"note": …}`. That nobody listens there is no
+/// failure.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = if crate::terminal::wants_json() {
+        writeln!(anstream::stderr(), "{}", serde_json::json!({ "note": text.trim_start_matches("note: ") }))
+    } else {
+        writeln!(anstream::stderr(), "{text}")
+    };
+}
+
+/// Standard output, for reports: without colours where nobody wants them.
+pub(crate) fn report_output() -> impl Write {
+    Data(anstream::stdout().lock())
+}
+
+/// Standard output, for results: byte by byte.
+pub(crate) fn result_output() -> impl Write {
+    Data(std::io::stdout().lock())
+}
+
+/// Names standard output in the errors of writing to it. Their kind stays: a closed pipe is known by it.
+struct Data<W>(W);
+
+fn named<T>(done: Result<T>) -> Result<T> {
+    done.map_err(|error| std::io::Error::new(error.kind(), format!("write to standard output: {error}")))
+}
+
+impl<W: Write> Write for Data<W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        named(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        named(self.0.flush())
+    }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use dbmux_client::{Holder, HolderKind};
 
+/// Characters of a command line that are shown on one line.
+pub(crate) const ONE_LINE: usize = 90;
+
 /// `340 ms`, `12 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -50,7 +53,12 @@ pub(crate) fn count(number: u64) -> String {
 
 /// `1 row`, `2 rows`.
 pub(crate) fn rows(number: u64) -> String {
-    if number == 1 { "1 row".to_owned() } else { format!("{} rows", count(number)) }
+    counted(number, "row")
+}
+
+/// `1 session`, `2 sessions`: of what has a plain plural.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
 }
 
 /// `78.5 MiB`.
@@ -61,12 +69,17 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 /// `dbt build --select marts   (pid 66618, alice, 12 s)`.
 pub(crate) fn holder(holder: &Holder) -> String {
+    holder_within(holder, ONE_LINE)
+}
+
+/// The same, with so many characters of its command at most.
+pub(crate) fn holder_within(holder: &Holder, most: usize) -> String {
     let what = match holder.kind() {
         HolderKind::OtherNamespace => "a process in another container".to_owned(),
         HolderKind::OtherHost => "a process on another host".to_owned(),
         _ if holder.command.is_empty() => "a process that cannot be seen from here".to_owned(),
-        HolderKind::Session => format!("a session of {}", one_line(&holder.command)),
-        _ => one_line(&holder.command),
+        HolderKind::Session => format!("a session of {}", cut(&holder.command, most)),
+        _ => cut(&holder.command, most),
     };
     let mut facts = Vec::new();
     if holder.pid != 0 {
@@ -86,13 +99,16 @@ pub(crate) fn holder(holder: &Holder) -> String {
 
 /// A command line on one line that is no wider than a terminal usually is.
 pub(crate) fn one_line(text: &str) -> String {
-    const MOST: usize = 90;
+    cut(text, ONE_LINE)
+}
+
+fn cut(text: &str, most: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let flat: String = flat.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if flat.chars().count() <= MOST {
+    if flat.chars().count() <= most {
         return flat;
     }
-    flat.chars().take(MOST - 1).chain(['…']).collect()
+    flat.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]

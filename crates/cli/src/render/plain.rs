@@ -64,6 +64,10 @@ fn array(field: &Field, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         (Some("uhugeint"), DataType::FixedSizeBinary(16)) => {
             decimal(array, |bytes| i256::from_parts(u128::from_le_bytes(bytes), 0))
         }
+        // Crosses as text, for Arrow's usual decimals are too short for it.
+        (Some("uhugeint"), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
+            arrow::compute::cast(array, &DataType::Decimal256(39, 0))
+        }
         // Text already: DuckDB may cast them on the way.
         (Some("bit" | "bignum" | "varint"), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => {
             Ok(Arc::clone(array))
@@ -118,8 +122,16 @@ fn map(map: &MapArray) -> Result<ArrayRef, ArrowError> {
     if !keys_are_text {
         return Ok(Arc::new(ListArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned())?));
     }
-    let entries = entries.as_struct().clone();
+    let entries = with_keys(entries.as_struct())?;
+    let field = Arc::new(field.as_ref().clone().with_data_type(entries.data_type().clone()));
     Ok(Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), *sorted)?))
+}
+
+/// The entries of a map, whose keys are never NULL.
+fn with_keys(entries: &StructArray) -> Result<StructArray, ArrowError> {
+    let fields = entries.fields().iter().enumerate();
+    let fields = fields.map(|(number, field)| field.as_ref().clone().with_nullable(number > 0)).collect::<Vec<_>>();
+    StructArray::try_new(fields.into(), entries.columns().to_vec(), entries.nulls().cloned())
 }
 
 /// A union has no form in JSON or CSV that keeps its tags: its text is shown.

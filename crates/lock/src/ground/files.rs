@@ -11,7 +11,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::fd::AsRawFd,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -21,11 +21,14 @@ use std::{
 };
 
 use dbmux_os::{
-    OsError, fork,
+    OsError,
+    file_id::{self, FileId},
+    fork, holders,
+    process::ProcessInfo,
     range_lock::{CancelFlag, Outcome},
 };
 
-use super::{identity, open_table, table_offset};
+use super::{OpenTo, open_table, table_offset};
 use crate::LockError;
 
 /// How soon a waiter notices that it was cancelled: the flag wakes nobody who waits for a helper.
@@ -45,32 +48,41 @@ struct Private {
 }
 
 impl Private {
-    fn new(file: File) -> Self {
-        fork::close_in_child(file.as_raw_fd());
-        Self { file: Some(file), process: std::process::id() }
+    /// Opens it; a child that is forked at this moment has no copy either.
+    fn open(path: &Path, how: How) -> Result<Self, OsError> {
+        let (write, make) = (how != How::Read, how == How::Make);
+        let open = || OpenOptions::new().read(true).write(write).create(make).truncate(false).open(path);
+        let opened = fork::open_private(open);
+        let file = opened.map_err(|source| OsError::Path { operation: "open", path: path.to_owned(), source })?;
+        Ok(Self { file: Some(file), process: fork::own_pid() })
     }
 
-    /// Unlocks before it closes: a child between `vfork` and `exec` has a copy of the descriptor.
-    fn unlock(mut self) {
-        if self.process == std::process::id()
-            && let Some(file) = &mut self.file
-        {
-            // The close that follows unlocks as well, where there is no such child.
-            let _ = file.unlock();
-        }
+    fn file(&self) -> io::Result<&File> {
+        // Only the drop takes it.
+        self.file.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
 impl Drop for Private {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
-        if self.process == std::process::id() {
+        if self.process == fork::own_pid() {
+            // Not left to the close: a child that is forked before it keeps a copy.
+            let _ = file.unlock();
             fork::forget(file.as_raw_fd());
         } else {
             // The handler has closed this number in the child, and it may be somebody else's by now.
             std::mem::forget(file);
         }
     }
+}
+
+/// How a gate's or a ticket's file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Read,
+    Write,
+    Make,
 }
 
 /// What one acquisition has locked.
@@ -84,34 +96,43 @@ struct Held {
 #[derive(Debug)]
 pub(crate) struct Ground {
     table: File,
-    identity: (u64, u64),
+    id: FileId,
     directory: PathBuf,
     region: u8,
     process: u32,
+    /// It is only looked at: nothing is made.
+    looks: bool,
     held: Mutex<Held>,
 }
 
 impl Ground {
-    pub(crate) fn open(path: &Path, region: u8, make: bool) -> Result<Self, LockError> {
-        let table = open_table(path, make)?;
-        let identity = identity(&table, path)?;
+    pub(crate) fn open(path: &Path, region: u8, how: OpenTo) -> Result<Self, LockError> {
         let failed = |source| LockError::Open { path: path.to_owned(), source };
+        let table = open_table(path, how).map_err(failed)?;
+        let id = FileId::of_open(&table).map_err(failed)?;
         let mut directory = path.as_os_str().to_owned();
         directory.push(".tickets");
         let directory = PathBuf::from(directory);
-        if make {
+        let looks = how == OpenTo::LookAt;
+        if !looks {
             make_directory(&directory).map_err(failed)?;
         }
-        Ok(Self { table, identity, directory, region, process: std::process::id(), held: Mutex::default() })
+        Ok(Self { table, id, directory, region, process: fork::own_pid(), looks, held: Mutex::default() })
     }
 
     pub(crate) fn table(&self) -> &File {
         &self.table
     }
 
-    /// Device and inode of the table.
-    pub(crate) fn identity(&self) -> (u64, u64) {
-        self.identity
+    /// Which file the table is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Whether the table's file still has a name.
+    pub(crate) fn has_a_name(&self) -> Result<bool, OsError> {
+        let failed = |source| OsError::Call { operation: "look at an open file", source };
+        file_id::has_a_name(&self.table).map_err(failed)
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -119,7 +140,7 @@ impl Ground {
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == std::process::id()
+        self.process == fork::own_pid()
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -135,82 +156,139 @@ impl Ground {
         self.directory.join(format!("{}-{number}", self.region))
     }
 
+    /// Enters the gate if nobody is in it.
+    pub(crate) fn enter_alone(&self) -> Result<bool, OsError> {
+        let gate = Private::open(&self.gate(), How::Make)?;
+        let entered = try_lock(gate.file().map_err(failed)?, Kind::Exclusive)?;
+        self.held().gate = entered.then_some(gate);
+        Ok(entered)
+    }
+
     pub(crate) fn enter_gate(&self, deadline: Option<Instant>) -> Result<Outcome, OsError> {
-        self.pass_gate(Kind::Exclusive, deadline)
+        let gate = Private::open(&self.gate(), How::Make)?;
+        self.pass(gate, Kind::Exclusive, deadline)
     }
 
     /// For a look: beside other lookers.
     pub(crate) fn look_through_gate(&self, deadline: Instant) -> Result<Outcome, OsError> {
-        self.pass_gate(Kind::Shared, Some(deadline))
+        match Private::open(&self.gate(), if self.looks { How::Read } else { How::Make }) {
+            Ok(gate) => self.pass(gate, Kind::Shared, Some(deadline)),
+            // Nobody has ever passed it.
+            Err(error) if is_missing(&error) => Ok(Outcome::Locked),
+            Err(error) => Err(error),
+        }
     }
 
-    fn pass_gate(&self, kind: Kind, deadline: Option<Instant>) -> Result<Outcome, OsError> {
-        let file = open(&self.gate(), true)?;
-        let (outcome, file) = lock_until(file, kind, deadline, None)?;
-        self.held().gate = file.map(Private::new);
+    fn pass(&self, gate: Private, kind: Kind, deadline: Option<Instant>) -> Result<Outcome, OsError> {
+        let (outcome, gate) = lock_until(gate, kind, deadline, None)?;
+        self.held().gate = gate;
         Ok(outcome)
     }
 
-    pub(crate) fn leave_gate(&self) -> Result<(), OsError> {
-        if let Some(gate) = self.held().gate.take() {
-            gate.unlock();
-        }
+    /// Who is in the gate, where that can be seen.
+    pub(crate) fn in_the_gate(&self) -> Option<ProcessInfo> {
+        holders::of_flock(FileId::of_path(&self.gate()).ok()?).into_iter().next()
+    }
+
+    /// Leaves the gate; the ticket stays.
+    pub(crate) fn leave_gate(&self, _own: Option<u64>) -> Result<(), OsError> {
+        drop(self.held().gate.take());
         Ok(())
     }
 
     /// Takes a ticket's file. Tickets are never used again, so nobody can be in the way.
     pub(crate) fn take(&self, ticket: u64) -> Result<bool, OsError> {
-        let file = open(&self.ticket(ticket), true)?;
-        let taken = try_lock(&file, Kind::Exclusive)?;
+        let file = Private::open(&self.ticket(ticket), How::Make)?;
+        let taken = try_lock(file.file().map_err(failed)?, Kind::Exclusive)?;
         if taken {
-            self.held().ticket = Some(Private::new(file));
+            self.held().ticket = Some(file);
         }
         Ok(taken)
     }
 
     /// Whether nobody has the ticket any more. Asked for a shared lock, as sleepers and other lookers do.
     pub(crate) fn is_dead(&self, ticket: u64) -> Result<bool, OsError> {
-        let path = self.ticket(ticket);
-        let file = match open(&path, false) {
+        self.is_free(&self.ticket(ticket))
+    }
+
+    fn is_free(&self, path: &Path) -> Result<bool, OsError> {
+        let file = match Private::open(path, How::Read) {
             Ok(file) => file,
-            Err(OsError::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) if is_missing(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
-        let dead = try_lock(&file, Kind::Shared)?;
-        if dead {
+        let free = try_lock(file.file().map_err(failed)?, Kind::Shared)?;
+        if free && !self.looks {
             // Whoever finds it removes it; another one may have been faster.
-            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_file(path);
         }
-        Ok(dead)
+        Ok(free)
+    }
+
+    /// Whether anybody has any ticket.
+    pub(crate) fn is_anybody_there(&self) -> Result<bool, OsError> {
+        let failed = |source| OsError::Path { operation: "read", path: self.directory.clone(), source };
+        let ours = format!("{}-", self.region);
+        for entry in std::fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let is_ticket = entry.file_name().to_string_lossy().starts_with(&ours);
+            if is_ticket && !self.is_free(&entry.path())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Sleeps until the ticket is given back.
     pub(crate) fn sleep_on(
         &self,
         ticket: u64,
+        _own: u64,
         deadline: Option<Instant>,
         cancel: Option<&CancelFlag>,
     ) -> Result<Outcome, OsError> {
-        match open(&self.ticket(ticket), false) {
+        match Private::open(&self.ticket(ticket), How::Write) {
             Ok(file) => Ok(lock_until(file, Kind::Shared, deadline, cancel)?.0),
-            Err(OsError::Path { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Outcome::Locked),
+            Err(error) if is_missing(&error) => Ok(Outcome::Locked),
             Err(error) => Err(error),
         }
     }
 
-    /// Gives the gate and the ticket back.
+    /// Nobody can tell here whether an owner who gave its ticket back is about to mark its entry: the mark comes first.
+    pub(crate) fn is_leaving(&self, _ticket: u64) -> Result<bool, OsError> {
+        Ok(false)
+    }
+
+    /// Before the entry is marked.
+    pub(crate) fn let_go(&self, _ticket: u64) -> Result<(), OsError> {
+        Ok(())
+    }
+
+    /// After the entry is marked: gives the ticket back.
+    pub(crate) fn is_marked(&self, ticket: u64) -> Result<(), OsError> {
+        self.give_up(ticket)
+    }
+
+    /// Gives everything back: the gate, where it is ours, and the ticket.
     pub(crate) fn give_up(&self, ticket: u64) -> Result<(), OsError> {
         // While it is locked: whoever opened it before sleeps until the unlock, whoever comes later finds none.
         let _ = std::fs::remove_file(self.ticket(ticket));
         let mut held = self.held();
-        if let Some(file) = held.ticket.take() {
-            file.unlock();
-        }
-        if let Some(gate) = held.gate.take() {
-            gate.unlock();
-        }
+        drop(held.ticket.take());
+        drop(held.gate.take());
         Ok(())
     }
+
+    /// A second descriptor of what holds the ticket.
+    pub(crate) fn ticket_descriptor(&self) -> io::Result<OwnedFd> {
+        let held = self.held();
+        let ticket = held.ticket.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        ticket.file()?.as_fd().try_clone_to_owned()
+    }
+}
+
+fn is_missing(error: &OsError) -> bool {
+    matches!(error, OsError::Path { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
 /// Open to whoever may use the table beside it: its mode is the table's umask's business, as the table's is.
@@ -219,11 +297,6 @@ fn make_directory(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
-}
-
-fn open(path: &Path, make: bool) -> Result<File, OsError> {
-    let opened = OpenOptions::new().read(true).write(true).create(make).truncate(false).open(path);
-    opened.map_err(|source| OsError::Path { operation: "open", path: path.to_owned(), source })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is what the portable lock stands on")]
@@ -253,24 +326,24 @@ fn failed(source: io::Error) -> OsError {
 
 /// Answers with the file when it is locked.
 fn lock_until(
-    file: File,
+    private: Private,
     kind: Kind,
     deadline: Option<Instant>,
     cancel: Option<&CancelFlag>,
-) -> Result<(Outcome, Option<File>), OsError> {
-    if try_lock(&file, kind)? {
-        return Ok((Outcome::Locked, Some(file)));
+) -> Result<(Outcome, Option<Private>), OsError> {
+    if try_lock(private.file().map_err(failed)?, kind)? {
+        return Ok((Outcome::Locked, Some(private)));
     }
     if deadline.is_none() && cancel.is_none() {
-        lock(&file, kind).map_err(failed)?;
-        return Ok((Outcome::Locked, Some(file)));
+        lock(private.file().map_err(failed)?, kind).map_err(failed)?;
+        return Ok((Outcome::Locked, Some(private)));
     }
     let (sender, receiver) = mpsc::sync_channel(1);
     let helper = std::thread::Builder::new().name("dbmux-lock-sleeper".to_owned());
     helper
         .spawn(move || {
-            let locked = lock(&file, kind).map(|()| file);
-            // Nobody listens any more: the file is closed, and so unlocked.
+            let locked = private.file().and_then(|file| lock(file, kind)).map(|()| private);
+            // Nobody listens any more: the file is unlocked and closed.
             let _ = sender.send(locked);
         })
         .map_err(failed)?;

@@ -23,9 +23,20 @@ struct Lock {
     takes_the_notice_early: bool,
     /// A process that dies keeps its byte, as it would if a forked child kept it: a mistake that must be found.
     the_dead_hold: bool,
+    /// Whoever finds a byte free takes its owner for dead without a second look at the entry: a mistake that must be found.
+    looks_once: bool,
+    /// Nothing says that an owner who has let go lives: a mistake that must be found.
+    has_no_second_byte: bool,
 }
 
-const SOUND: Lock = Lock { processes: 3, crashes: 2, takes_the_notice_early: false, the_dead_hold: false };
+const SOUND: Lock = Lock {
+    processes: 3,
+    crashes: 2,
+    takes_the_notice_early: false,
+    the_dead_hold: false,
+    looks_once: false,
+    has_no_second_byte: false,
+};
 
 impl Model for Lock {
     type State = World;
@@ -57,6 +68,7 @@ impl Model for Lock {
             // The first one has a deadline; whoever waits for ever must be woken.
             if at == 0 && matches!(process.step, Step::Asleep(_)) {
                 actions.push(Action::GiveUp(at));
+                actions.push(Action::GiveUpOutside(at));
             }
             if world.crashes > 0 {
                 actions.push(Action::Crash(at));
@@ -69,6 +81,7 @@ impl Model for Lock {
         match action {
             Action::Go(at) => world.go(at, self),
             Action::GiveUp(at) => world.processes[at].step = Step::WantsToQuit,
+            Action::GiveUpOutside(at) => world.processes[at].step = Step::LeaveEntry,
             Action::Crash(at) => world.crash(at, self),
         }
         Some(world)
@@ -83,6 +96,7 @@ impl Model for Lock {
             Property::always("nobody is granted out of turn", |_, world: &World| !world.ghost.out_of_turn),
             Property::always("the fence only grows", |_, world: &World| !world.ghost.fence_fell),
             Property::always("the next one is told of a death", |_, world: &World| !world.ghost.not_told),
+            Property::always("nobody who left is taken for dead", |_, world: &World| !world.ghost.false_death),
             Property::always("no ticket is given twice", |_, world: &World| {
                 let mut numbers: Vec<u64> = world.processes.iter().filter_map(|process| process.byte).collect();
                 numbers.sort_unstable();
@@ -122,4 +136,16 @@ fn a_model_that_loses_the_notice_is_found_out() {
 fn a_model_whose_dead_hold_gets_stuck() {
     let wrong = Lock { processes: 2, crashes: 1, the_dead_hold: true, ..SOUND };
     assert!(check(wrong).discovery("everybody comes to an end").is_some());
+}
+
+#[test]
+fn a_model_that_looks_once_takes_one_who_left_for_dead() {
+    let wrong = Lock { processes: 2, crashes: 0, looks_once: true, ..SOUND };
+    assert!(check(wrong).discovery("nobody who left is taken for dead").is_some());
+}
+
+#[test]
+fn a_model_without_the_second_byte_takes_one_who_marks_for_dead() {
+    let wrong = Lock { processes: 2, crashes: 0, has_no_second_byte: true, ..SOUND };
+    assert!(check(wrong).discovery("nobody who left is taken for dead").is_some());
 }

@@ -10,8 +10,10 @@ use crate::{
 pub(crate) enum Action {
     /// A process makes its next system call.
     Go(usize),
-    /// A sleeper's time is over.
+    /// A sleeper's time is over, and it passes the gate to say so.
     GiveUp(usize),
+    /// A sleeper's time is over, and it cannot have the gate.
+    GiveUpOutside(usize),
     /// A process is killed.
     Crash(usize),
 }
@@ -24,6 +26,8 @@ pub(crate) enum Step {
     PublishNumber,
     WriteEntry,
     Look,
+    LookAtSecond(u64),
+    LookAgain(u64),
     ReapHeader(u64),
     ReapEntry(u64),
     GrantHeader,
@@ -34,12 +38,22 @@ pub(crate) enum Step {
     Asleep(u64),
     EnterAgain,
     Hold,
-    EnterToRelease,
+    Mark,
     WantsToQuit,
-    ClearEntry,
+    LeaveEntry,
     GiveBack,
     Ended,
     Crashed,
+}
+
+type Table = Vec<Option<Ticket>>;
+
+fn tickets(table: &Table) -> Vec<Ticket> {
+    table.iter().flatten().copied().collect()
+}
+
+fn slot_of(table: &Table, number: u64) -> Option<usize> {
+    table.iter().position(|entry| entry.is_some_and(|entry| entry.number == number))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,6 +63,11 @@ pub(crate) struct Process {
     pub(crate) step: Step,
     /// The ticket whose byte it has locked.
     pub(crate) byte: Option<u64>,
+    /// Its ticket, once it has one: also when it is over.
+    number: u64,
+    slot: usize,
+    /// The table as it was when it entered the gate: others may have left it since.
+    book: Table,
     fence: u64,
     told: bool,
 }
@@ -56,7 +75,7 @@ pub(crate) struct Process {
 impl Process {
     /// Between the call that gave it the lock and the one that begins to give it back.
     pub(crate) fn holds(&self) -> bool {
-        matches!(self.step, Step::Hold | Step::EnterToRelease)
+        self.step == Step::Hold
     }
 }
 
@@ -67,6 +86,8 @@ pub(crate) struct Ghost {
     pub(crate) fence_fell: bool,
     pub(crate) not_told: bool,
     pub(crate) overtook: bool,
+    /// Somebody who left was taken for dead.
+    pub(crate) false_death: bool,
     last_fence: u64,
     /// A writer died holding the lock, and no writer has come back from its grant since.
     owed: bool,
@@ -80,14 +101,23 @@ pub(crate) struct World {
     next_ticket: u64,
     fence: u64,
     pub(crate) died: bool,
-    entries: Vec<Ticket>,
+    entries: Table,
     pub(crate) ghost: Ghost,
 }
 
 impl World {
     pub(crate) fn new(wants: impl Iterator<Item = (Mode, Priority)>, crashes: u8) -> Self {
-        let process =
-            |(mode, priority)| Process { mode, priority, step: Step::Enter, byte: None, fence: 0, told: false };
+        let process = |(mode, priority)| Process {
+            mode,
+            priority,
+            step: Step::Enter,
+            byte: None,
+            number: 0,
+            slot: 0,
+            book: Vec::new(),
+            fence: 0,
+            told: false,
+        };
         Self {
             processes: wants.map(process).collect(),
             crashes,
@@ -107,7 +137,7 @@ impl World {
     /// Whether the next system call returns.
     pub(crate) fn can_go_on(&self, at: usize) -> bool {
         match self.processes[at].step {
-            Step::Enter | Step::EnterAgain | Step::EnterToRelease | Step::WantsToQuit => self.gate.is_none(),
+            Step::Enter | Step::EnterAgain | Step::WantsToQuit => self.gate.is_none(),
             Step::Asleep(number) => !self.lives(number),
             _ => true,
         }
@@ -131,10 +161,17 @@ impl World {
         Ticket::waiting(process.byte.unwrap(), process.mode, process.priority)
     }
 
-    fn put(&mut self, ticket: Ticket) {
-        self.entries.retain(|entry| entry.number != ticket.number);
-        self.entries.push(ticket);
-        self.entries.sort_by_key(|entry| entry.number);
+    fn put(&mut self, at: usize, ticket: Ticket) {
+        let slot = self.processes[at].slot;
+        if slot >= self.entries.len() {
+            self.entries.resize(slot + 1, None);
+        }
+        self.entries[slot] = Some(ticket);
+        let book = &mut self.processes[at].book;
+        if slot >= book.len() {
+            book.resize(slot + 1, None);
+        }
+        book[slot] = Some(ticket);
     }
 
     pub(crate) fn go(&mut self, at: usize, model: &Lock) {
@@ -142,33 +179,40 @@ impl World {
         self.processes[at].step = match step {
             Step::Enter => self.enter(at, Step::TakeByte),
             Step::EnterAgain => self.enter(at, Step::Look),
-            Step::EnterToRelease | Step::WantsToQuit => self.enter(at, Step::ClearEntry),
-            Step::TakeByte => {
-                self.processes[at].byte = Some(self.next_ticket + 1);
-                // Nobody in the way, the dead included: the grant writes number and entry, in this order.
-                let free = blocker(&self.entries, &self.ticket(at)).is_none();
-                if free { Step::GrantHeader } else { Step::PublishNumber }
-            }
+            Step::WantsToQuit => self.enter(at, Step::LeaveEntry),
+            Step::TakeByte => self.take_byte(at),
             Step::PublishNumber => {
-                self.next_ticket = self.processes[at].byte.unwrap();
+                self.next_ticket = self.processes[at].number;
                 Step::WriteEntry
             }
             Step::WriteEntry => {
-                self.put(self.ticket(at));
+                self.put(at, self.ticket(at));
                 Step::Look
             }
-            Step::Look => self.look(at),
-            Step::ReapHeader(number) => {
-                self.died |= self.entries.iter().any(|entry| entry.number == number && entry.state == State::Granted);
-                Step::ReapEntry(number)
+            Step::Look => self.look(at, model),
+            // Its owner has let go, and lives: it is as good as marked, and its slot stays its own.
+            Step::LookAtSecond(number) => {
+                let leaves =
+                    self.processes.iter().any(|process| process.number == number && process.step == Step::Mark);
+                if leaves { self.forget(at, number) } else { Step::LookAgain(number) }
             }
+            Step::LookAgain(number) => {
+                if slot_of(&self.entries, number).is_some() {
+                    Step::ReapHeader(number)
+                } else {
+                    self.forget(at, number)
+                }
+            }
+            Step::ReapHeader(number) => self.reap_header(at, number),
             Step::ReapEntry(number) => {
-                self.entries.retain(|entry| entry.number != number);
-                Step::Look
+                if let Some(slot) = slot_of(&self.entries, number) {
+                    self.entries[slot] = None;
+                }
+                self.forget(at, number)
             }
             Step::GrantHeader => self.grant_header(at, model),
             Step::GrantEntry => {
-                self.put(Ticket { state: State::Granted, ..self.ticket(at) });
+                self.put(at, Ticket { state: State::Granted, ..self.ticket(at) });
                 Step::GrantNotice
             }
             Step::GrantNotice => {
@@ -179,19 +223,30 @@ impl World {
             }
             Step::LeaveGateGranted => self.granted(at),
             Step::LeaveGateToSleep(number) => {
-                self.gate = None;
+                self.leave_gate(at);
                 Step::Asleep(number)
             }
             Step::Asleep(_) => Step::EnterAgain,
-            Step::Hold => Step::EnterToRelease,
-            Step::ClearEntry => {
-                let number = self.processes[at].byte.unwrap();
-                self.entries.retain(|entry| entry.number != number);
+            // To release is to let go, which wakes the next one, and then to mark the entry, both outside the gate.
+            Step::Hold => {
+                self.processes[at].byte = None;
+                Step::Mark
+            }
+            Step::Mark => {
+                let slot = self.processes[at].slot;
+                self.entries[slot] = None;
+                Step::Ended
+            }
+            Step::LeaveEntry => {
+                let slot = self.processes[at].slot;
+                self.entries[slot] = None;
                 Step::GiveBack
             }
-            // One call unlocks the gate and everything behind it.
+            // One call unlocks everything, the gate too where it is ours.
             Step::GiveBack => {
-                self.gate = None;
+                if self.gate == Some(at) {
+                    self.leave_gate(at);
+                }
                 self.processes[at].byte = None;
                 Step::Ended
             }
@@ -199,24 +254,61 @@ impl World {
         };
     }
 
+    /// Enters the gate, and reads the table.
     fn enter(&mut self, at: usize, then: Step) -> Step {
         self.gate = Some(at);
+        self.processes[at].book = self.entries.clone();
         then
     }
 
-    fn look(&self, at: usize) -> Step {
-        let own = self.ticket(at);
-        let Some(first) = blocker(&self.entries, &own) else { return Step::GrantHeader };
-        let mut suspects = self.entries.iter().filter(|entry| entry.blocks(&own));
-        let dead = suspects.find(|entry| !self.lives(entry.number)).map(|entry| entry.number);
-        match dead {
-            Some(number) => Step::ReapHeader(number),
+    fn leave_gate(&mut self, at: usize) {
+        self.gate = None;
+        self.processes[at].book = Vec::new();
+    }
+
+    fn take_byte(&mut self, at: usize) -> Step {
+        let number = self.next_ticket + 1;
+        let process = &mut self.processes[at];
+        process.slot = process.book.iter().position(Option::is_none).unwrap_or(process.book.len());
+        (process.byte, process.number) = (Some(number), number);
+        // Nobody in the way, the dead included: the grant writes number and entry, in this order.
+        let free = blocker(&tickets(&self.processes[at].book), &self.ticket(at)).is_none();
+        if free { Step::GrantHeader } else { Step::PublishNumber }
+    }
+
+    fn look(&self, at: usize, model: &Lock) -> Step {
+        let (own, known) = (self.ticket(at), tickets(&self.processes[at].book));
+        let Some(first) = blocker(&known, &own) else { return Step::GrantHeader };
+        let mut suspects = known.iter().filter(|entry| entry.blocks(&own));
+        let free = suspects.find(|entry| !self.lives(entry.number)).map(|entry| entry.number);
+        match free {
+            Some(number) if model.looks_once => Step::ReapHeader(number),
+            Some(number) if model.has_no_second_byte => Step::LookAgain(number),
+            Some(number) => Step::LookAtSecond(number),
             None => Step::LeaveGateToSleep(first.number),
         }
     }
 
+    /// Its copy of the table does without this ticket.
+    fn forget(&mut self, at: usize, number: u64) -> Step {
+        let book = &mut self.processes[at].book;
+        if let Some(slot) = slot_of(book, number) {
+            book[slot] = None;
+        }
+        Step::Look
+    }
+
+    fn reap_header(&mut self, at: usize, number: u64) -> Step {
+        let known = tickets(&self.processes[at].book);
+        self.died |= known.iter().any(|entry| entry.number == number && entry.state == State::Granted);
+        let owner = self.processes.iter().find(|process| process.number == number);
+        // A number that was not published is given again: then nobody is its only owner.
+        self.ghost.false_death |= owner.is_some_and(|owner| owner.step != Step::Crashed);
+        Step::ReapEntry(number)
+    }
+
     fn grant_header(&mut self, at: usize, model: &Lock) -> Step {
-        let number = self.processes[at].byte.unwrap();
+        let number = self.processes[at].number;
         self.next_ticket = self.next_ticket.max(number);
         self.fence += u64::from(self.processes[at].mode == Mode::Exclusive);
         self.processes[at].told = self.died;
@@ -230,9 +322,10 @@ impl World {
     /// It comes back from its acquisition.
     fn granted(&mut self, at: usize) -> Step {
         let own = Ticket { state: State::Waiting, ..self.ticket(at) };
+        let entries = tickets(&self.entries);
         let waits = |entry: &&Ticket| entry.state == State::Waiting && self.lives(entry.number);
-        let before = self.entries.iter().filter(waits).any(|entry| entry.blocks(&own));
-        let overtook = self.entries.iter().filter(waits).any(|entry| entry.number < own.number);
+        let before = entries.iter().filter(waits).any(|entry| entry.blocks(&own));
+        let overtook = entries.iter().filter(waits).any(|entry| entry.number < own.number);
         self.ghost.out_of_turn |= before;
         self.ghost.overtook |= overtook;
         let (writes, process) = (self.processes[at].mode == Mode::Exclusive, &self.processes[at]);
@@ -242,7 +335,7 @@ impl World {
             self.ghost.last_fence = process.fence;
             self.ghost.owed = false;
         }
-        self.gate = None;
+        self.leave_gate(at);
         Step::Hold
     }
 }

@@ -30,6 +30,48 @@ pub(crate) fn hold_and_fork(directory: &Path) {
     std::thread::sleep(Duration::from_secs(60));
 }
 
+/// The worker: threads take, wait for and give back the lock as fast as they can, and meanwhile children are forked that do
+/// the same once. None of them has its parent's threads, which may hold anything.
+pub(crate) fn fork_in_the_middle(directory: &Path) {
+    const CHILDREN: usize = 150;
+    // One for all, the children included.
+    let lock = Lock::open(&directory.join(LOCK), LockName::Plain).unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let take = |wait| match lock.acquire(&Request::new(Mode::Exclusive).wait(Wait::For(wait))) {
+        Ok(guard) => drop(guard),
+        Err(dbmux_lock::LockError::TimedOut { .. }) => {}
+        Err(error) => panic!("{error}"),
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (take, over) = (&take, &over);
+            scope.spawn(move || {
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    take(Duration::from_micros(50 * thread));
+                }
+            });
+        }
+        for _ in 0..CHILDREN {
+            // SAFETY: the child runs this thread only, takes no lock of the C library's that `fork` does not free, and
+            // ends by `_exit`; should it hang, the alarm ends it, and the parent says so.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: as above.
+                unsafe { libc::alarm(20) };
+                let taken = lock.acquire(&Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_secs(10))));
+                let failed = taken.inspect_err(|error| println!("in a child: {error}")).map(drop).is_err();
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(failed)) };
+            }
+            let mut status = -1;
+            // SAFETY: our own child, waited for once.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0, "a child failed, or hung until its alarm");
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_forked_child_that_lives_on_does_not_hold() {
     let directory = tempfile::tempdir().unwrap();

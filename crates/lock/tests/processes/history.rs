@@ -87,8 +87,9 @@ fn read(history: &str) -> (Vec<Ticket>, Summary, HashSet<u32>) {
             }
             "left" => {
                 summary.gave_up += 1;
-                if let Some(at) = present.remove(&process) {
-                    tickets[at].ended = Some(number);
+                // Without a ticket of its own, when it could not even pass the gate: the last one had ended before.
+                if let Some(ticket) = present.remove(&process).map(|at| &mut tickets[at]) {
+                    ticket.ended.get_or_insert(number);
                 }
             }
             "killed" => {

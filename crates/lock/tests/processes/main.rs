@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test's own way to fail and to tell")]
 
 mod fork;
+mod harm;
 mod history;
 mod storm;
 mod worker;

@@ -69,15 +69,15 @@ fn everything_is_given_back(directory: &Path) {
     assert!(std::fs::metadata(directory.join(LOCK)).unwrap().len() < 64 << 10);
 }
 
-fn pid(worker: &Worker) -> Pid {
+pub(crate) fn pid(worker: &Worker) -> Pid {
     Pid::from_raw(worker.0.id().try_into().unwrap()).unwrap()
 }
 
-fn holder(directory: &Path) -> Worker {
+pub(crate) fn holder(directory: &Path) -> Worker {
     wait_for("hold", directory)
 }
 
-fn wait_for(job: &str, directory: &Path) -> Worker {
+pub(crate) fn wait_for(job: &str, directory: &Path) -> Worker {
     let worker = Worker::start(job, directory, 0);
     let until = Instant::now() + Duration::from_secs(10);
     while !directory.join("held").exists() {
@@ -128,18 +128,4 @@ fn a_stopped_holder_is_told_and_never_robbed() {
     drop(worker);
     let guard = lock.acquire(&request).unwrap();
     assert!(guard.previous_holder_died().is_some());
-}
-
-#[test]
-fn one_that_is_stopped_in_the_gate_is_told_and_never_robbed() {
-    let directory = tempfile::tempdir().unwrap();
-    let worker = wait_for("stop in the gate", directory.path());
-    let lock = Lock::open(&directory.path().join(LOCK), LockName::Plain).unwrap();
-    let request = Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_millis(50)));
-    let began = Instant::now();
-    assert!(matches!(lock.acquire(&request), Err(LockError::GateHeld { .. })));
-    assert!(began.elapsed() < Duration::from_secs(5));
-    drop(worker);
-    let guard = lock.acquire(&request).unwrap();
-    assert_eq!(guard.previous_holder_died(), None, "it had no ticket yet");
 }

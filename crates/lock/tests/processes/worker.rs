@@ -30,6 +30,7 @@ fn run() {
     match job.as_str() {
         "storm" => storm(&directory, seed),
         "fork" => crate::fork::hold_and_fork(&directory),
+        "forks" => crate::fork::fork_in_the_middle(&directory),
         "hold" => hold(&directory),
         "stop in the gate" => stop_in_the_gate(&directory),
         other => panic!("no job is called {other}"),

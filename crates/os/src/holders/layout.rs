@@ -3,7 +3,7 @@
 use super::Part;
 
 /// Where dbmux's own lock is cut in two: a POSIX lock below, an OFD lock above.
-const CUT: u64 = 1 << 62;
+pub(super) const CUT: u64 = 1 << 62;
 /// SQLite's locking bytes: PENDING, RESERVED, and 510 SHARED ones (sqlite.org/fileformat.html, "the lock-byte page").
 const SQLITE_FIRST: u64 = 0x4000_0000;
 const SQLITE_LAST: u64 = SQLITE_FIRST + 511;

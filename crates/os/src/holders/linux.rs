@@ -1,17 +1,35 @@
 //! `/proc/locks`, joined with `/proc/PID/fdinfo`.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io, path::Path};
 
-use super::{Access, Found, Who, hidden};
-use crate::{OsError, fs_kind, process};
+use super::{Access, Found, Who, hidden, layout};
+use crate::{
+    OsError,
+    file_id::FileId,
+    fs_kind,
+    process::{self, ProcessInfo},
+};
+
+/// What kind of lock it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Belongs to a process.
+    Posix,
+    /// Belongs to an open file.
+    Ofd,
+    /// Belongs to an open file, and is of the whole of it.
+    Flock,
+}
 
 /// A line of `/proc/locks`, or of a `lock:` entry in `fdinfo`, that is a lock and not a waiter.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
-    ofd: bool,
+    kind: Kind,
     access: Access,
     /// -1 for a lock that belongs to no process; 0 for a process that our PID namespace does not show.
     pid: i64,
+    /// The file system's, major and minor.
+    device: (u32, u32),
     inode: u64,
     first: u64,
     last: Option<u64>,
@@ -20,11 +38,11 @@ struct Line {
 /// `1: POSIX  ADVISORY  WRITE 66618 fd:00:1234 0 EOF`
 fn parse(line: &str) -> Option<Line> {
     let mut words = line.split_whitespace().skip(1);
-    let kind = words.next()?;
-    // A waiter is marked by an arrow; FLOCK and LEASE are not what databases use.
-    let ofd = match kind {
-        "POSIX" => false,
-        "OFDLCK" => true,
+    // A waiter is marked by an arrow; leases are nobody's lock.
+    let kind = match words.next()? {
+        "POSIX" => Kind::Posix,
+        "OFDLCK" => Kind::Ofd,
+        "FLOCK" => Kind::Flock,
         _ => return None,
     };
     let access = match words.nth(1)? {
@@ -33,42 +51,79 @@ fn parse(line: &str) -> Option<Line> {
         _ => return None,
     };
     let pid = words.next()?.parse().ok()?;
-    let inode = words.next()?.rsplit(':').next()?.parse().ok()?;
+    let mut file = words.next()?.split(':');
+    let mut device = || u32::from_str_radix(file.next()?, 16).ok();
+    let device = (device()?, device()?);
+    let inode = file.next()?.parse().ok()?;
     let first = words.next()?.parse().ok()?;
     let last = match words.next()? {
         "EOF" => None,
         last => Some(last.parse().ok()?),
     };
-    Some(Line { ofd, access, pid, inode, first, last })
+    Some(Line { kind, access, pid, device, inode, first, last })
+}
+
+/// The devices by which the kernel may call a file's file system: the one that `stat` tells, and the one of its mount,
+/// which is another one on btrfs.
+fn devices(path: &Path, device: u64) -> Vec<(u32, u32)> {
+    let told = (rustix::fs::major(device), rustix::fs::minor(device));
+    let (flags, mask) = (rustix::fs::AtFlags::empty(), rustix::fs::StatxFlags::MNT_ID);
+    let mount = rustix::fs::statx(rustix::fs::CWD, path, flags, mask).ok().map(|found| found.stx_mnt_id);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    std::iter::once(told).chain(mount.and_then(|mount| mount_device(&mounts, mount))).collect()
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime …`
+fn mount_device(mounts: &str, id: u64) -> Option<(u32, u32)> {
+    mounts.lines().find_map(|line| {
+        let mut words = line.split(' ');
+        if words.next()?.parse() != Ok(id) {
+            return None;
+        }
+        let (major, minor) = words.nth(1)?.split_once(':')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    })
 }
 
 pub(super) fn locks_on(path: &Path) -> Result<Vec<Found>, OsError> {
-    let file = match fs::metadata(path) {
+    let file = match FileId::of_path(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(OsError::path("look at", path, error)),
     };
     let text = fs::read_to_string("/proc/locks").map_err(|error| OsError::path("read", "/proc/locks", error))?;
-    let lines: Vec<_> = text.lines().filter_map(parse).filter(|line| line.inode == file.ino()).collect();
-    if lines.is_empty() {
-        // `/proc/locks` leaves out the POSIX locks of processes that our PID namespace does not show.
-        return Ok(hidden::lock_on(path)?.into_iter().collect());
-    }
-    let remote = fs_kind::network_fs(path)?.is_some();
+    let lines = text.lines().filter_map(parse);
+    let lines: Vec<_> = lines.filter(|line| line.inode == file.inode && line.kind != Kind::Flock).collect();
     let mut found = Vec::new();
-    for line in lines {
-        match u32::try_from(line.pid) {
-            Ok(0) => found.push(line.held_by(if remote { Who::OtherHost } else { Who::OtherNamespace })),
-            Ok(pid) => {
-                // Inode numbers are unique in one file system only: the process must have this very file open.
-                if let Some(true) | None = has_open(pid, file.dev(), file.ino()) {
-                    found.extend(holder(pid).map(|who| line.held_by(who)));
-                }
-            }
-            Err(_) => found.extend(find_description(&line, file.dev())),
+    if !lines.is_empty() {
+        let remote = fs_kind::network_fs(path)?.is_some();
+        // Inode numbers are unique in one file system only.
+        let devices = devices(path, file.device);
+        for line in lines {
+            found.extend(holders(&line, file, devices.contains(&line.device), remote));
         }
     }
+    if found.is_empty() {
+        // `/proc/locks` leaves out the POSIX locks of processes that our PID namespace does not show.
+        found.extend(hidden::lock_on(path)?);
+    }
     Ok(found)
+}
+
+/// Whose lock a line tells of, if it is one on this file. `same_device`: the line's file system is the file's.
+fn holders(line: &Line, file: FileId, same_device: bool, remote: bool) -> Vec<Found> {
+    match u32::try_from(line.pid) {
+        Ok(0) if same_device => {
+            vec![line.held_by(if remote { Who::OtherHost } else { Who::OtherNamespace })]
+        }
+        Ok(0) => Vec::new(),
+        // What it has open tells more surely than a device's number does; where we may not see that, the number must do.
+        Ok(pid) if has_open(pid, file).unwrap_or(same_device) => {
+            holder(pid).map(|who| line.held_by(who)).into_iter().collect()
+        }
+        Ok(_) => Vec::new(),
+        Err(_) => find_description(line, file, same_device),
+    }
 }
 
 impl Line {
@@ -85,29 +140,29 @@ fn holder(pid: u32) -> Option<Who> {
 }
 
 /// Whether the process has the file open; `None`: we may not see that.
-fn has_open(pid: u32, device: u64, inode: u64) -> Option<bool> {
+fn has_open(pid: u32, file: FileId) -> Option<bool> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    let is_it = |entry: fs::DirEntry| {
-        // A `stat` through the link: it opens nothing.
-        fs::metadata(entry.path()).is_ok_and(|file| file.dev() == device && file.ino() == inode)
-    };
-    Some(descriptors.filter_map(Result::ok).any(is_it))
+    Some(descriptors.filter_map(Result::ok).any(|entry| leads_to(&entry, file)))
+}
+
+/// A `stat` through the link: it opens nothing.
+fn leads_to(entry: &fs::DirEntry, file: FileId) -> bool {
+    FileId::of_path(&entry.path()).is_ok_and(|found| found == file)
 }
 
 /// Finds the processes that have the open file to which an OFD lock belongs.
-fn find_description(line: &Line, device: u64) -> Vec<Found> {
+fn find_description(line: &Line, file: FileId, same_device: bool) -> Vec<Found> {
     let mut found = Vec::new();
     let mut hidden = false;
+    let same = |lock: &Line| lock.kind == line.kind && lock.first == line.first && lock.last == line.last;
     for pid in pids() {
-        match descriptions(pid, device, line.inode) {
-            Some(locks) if locks.iter().any(|lock| lock.ofd && lock.first == line.first && lock.last == line.last) => {
-                found.extend(holder(pid).map(|who| line.held_by(who)));
-            }
+        match descriptions(pid, file) {
+            Some(locks) if locks.iter().any(same) => found.extend(holder(pid).map(|who| line.held_by(who))),
             Some(_) => {}
             None => hidden = true,
         }
     }
-    if found.is_empty() {
+    if found.is_empty() && same_device {
         // Somebody has it: whom we may not see, or who is not in our PID namespace.
         found.push(line.held_by(if hidden { Who::Unknown } else { Who::OtherNamespace }));
     }
@@ -119,8 +174,8 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The locks on an inode that a process's open files have; `None`: we may not see them.
-fn descriptions(pid: u32, device: u64, inode: u64) -> Option<Vec<Line>> {
+/// The locks on a file that a process's open files have; `None`: we may not see them.
+fn descriptions(pid: u32, file: FileId) -> Option<Vec<Line>> {
     let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => entries,
         // It has ended in between: it holds nothing.
@@ -128,22 +183,33 @@ fn descriptions(pid: u32, device: u64, inode: u64) -> Option<Vec<Line>> {
         Err(_) => return None,
     };
     let mut locks = Vec::new();
-    for entry in entries.filter_map(Result::ok) {
-        let same = fs::metadata(entry.path()).is_ok_and(|file| file.dev() == device && file.ino() == inode);
-        if !same {
-            continue;
-        }
+    for entry in entries.filter_map(Result::ok).filter(|entry| leads_to(entry, file)) {
         let info = format!("/proc/{pid}/fdinfo/{}", entry.file_name().to_string_lossy());
         let text = fs::read_to_string(info).unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.strip_prefix("lock:"));
-        locks.extend(lines.filter_map(parse).filter(|lock| lock.inode == inode));
+        locks.extend(lines.filter_map(parse).filter(|lock| lock.inode == file.inode));
     }
     Some(locks)
 }
 
-pub(super) fn own_ofd_lock(device: u64, inode: u64) -> bool {
-    let locks = descriptions(std::process::id(), device, inode).unwrap_or_default();
-    locks.iter().any(|lock| lock.ofd)
+pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
+    let covers = |lock: &Line| lock.first <= byte && lock.last.is_none_or(|last| last >= byte);
+    let is_it = |lock: &Line| lock.kind == Kind::Ofd && covers(lock);
+    let has = |pid: &u32| descriptions(*pid, file).is_some_and(|locks| locks.iter().any(is_it));
+    pids().filter(has).filter_map(|pid| process::info(pid).ok()).collect()
+}
+
+pub(super) fn of_flock(file: FileId) -> Vec<ProcessInfo> {
+    // The kernel remembers who asked for it; a child may have it now.
+    let text = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let lines = text.lines().filter_map(parse).filter(|line| line.kind == Kind::Flock && line.inode == file.inode);
+    let pids = lines.filter_map(|line| u32::try_from(line.pid).ok());
+    pids.filter(|pid| has_open(*pid, file).unwrap_or(true)).filter_map(|pid| process::info(pid).ok()).collect()
+}
+
+pub(super) fn own_ofd_lock(file: FileId) -> bool {
+    let locks = descriptions(std::process::id(), file).unwrap_or_default();
+    locks.iter().any(|lock| lock.kind == Kind::Ofd && lock.first == layout::CUT && lock.last.is_none())
 }
 
 #[cfg(test)]
@@ -153,10 +219,41 @@ mod tests {
     #[test]
     fn reads_locks_and_passes_over_waiters() {
         let line = parse("1: POSIX  ADVISORY  WRITE 66618 fd:00:1234 0 EOF").expect("a lock");
-        assert_eq!(line, Line { ofd: false, access: Access::Write, pid: 66618, inode: 1234, first: 0, last: None });
+        let (kind, access, device) = (Kind::Posix, Access::Write, (0xfd, 0));
+        assert_eq!(line, Line { kind, access, pid: 66618, device, inode: 1234, first: 0, last: None });
         let line = parse("2: OFDLCK ADVISORY  READ -1 08:02:77 1073741826 1073742335").expect("a lock");
-        assert!(line.ofd && line.pid == -1 && line.last == Some(1_073_742_335));
+        assert!(line.kind == Kind::Ofd && line.pid == -1 && line.last == Some(1_073_742_335));
+        assert_eq!(parse("3: FLOCK  ADVISORY  WRITE 5 fd:00:1234 0 EOF").expect("a lock").kind, Kind::Flock);
         assert_eq!(parse("1: -> POSIX  ADVISORY  WRITE 5 fd:00:1234 0 EOF"), None);
-        assert_eq!(parse("3: FLOCK  ADVISORY  WRITE 5 fd:00:1234 0 EOF"), None);
+        assert_eq!(parse("4: LEASE  ACTIVE    READ  5 fd:00:1234 0 EOF"), None);
+    }
+
+    #[test]
+    fn reads_the_device_of_a_mount() {
+        let mounts = "21 1 254:0 / / rw - ext4 /dev/vda rw\n36 21 0:42 /@ /mnt rw - btrfs /dev/vdb rw\n";
+        assert_eq!(mount_device(mounts, 36), Some((0, 42)));
+        assert_eq!(mount_device(mounts, 37), None);
+        let (found, file) = (std::env::temp_dir(), FileId::of_path(&std::env::temp_dir()).expect("it is there"));
+        assert!(!devices(&found, file.device).is_empty());
+    }
+
+    /// A line of another file system with the same inode number is not taken for this file's.
+    #[test]
+    fn an_inode_number_alone_names_no_file() {
+        let named = tempfile::NamedTempFile::new().expect("a file");
+        let file = FileId::of_open(named.as_file()).expect("it is open");
+        let line = |pid| Line {
+            kind: if pid < 0 { Kind::Ofd } else { Kind::Posix },
+            access: Access::Write,
+            pid,
+            device: (0, 0),
+            inode: file.inode,
+            first: 0,
+            last: None,
+        };
+        for pid in [-1, 0] {
+            assert!(holders(&line(pid), file, false, false).is_empty(), "{pid}");
+            assert_eq!(holders(&line(pid), file, true, false).len(), 1, "{pid}");
+        }
     }
 }

@@ -3,14 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicPtr, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use super::Outcome;
-use crate::OsError;
+use crate::{OsError, fork};
 
 /// How often a sleeper that has not answered is signalled again.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -30,7 +30,7 @@ impl CancelFlag {
     /// Ends the waits that know this flag, those of now and those to come.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
-        if let Some(waker) = WAKER.get() {
+        if let Some(waker) = Waker::of_this_process() {
             let _sleepers = waker.sleepers();
             waker.changed.notify_all();
         }
@@ -62,19 +62,52 @@ impl Sleeper {
 struct Sleepers {
     next: u64,
     all: HashMap<u64, Sleeper>,
-    /// The process whose thread wakes them: a forked child has none, and starts its own.
-    woken_by: Option<u32>,
+    /// Another thread of this process was faster: nobody will ever be in this table.
+    over: bool,
 }
 
-#[derive(Default)]
+/// A process's table of sleepers, and the thread that wakes them.
 struct Waker {
+    process: u32,
     sleepers: Mutex<Sleepers>,
     changed: Condvar,
 }
 
-static WAKER: OnceLock<Waker> = OnceLock::new();
+/// Null, or a waker that is never freed: of this process, or of the one that forked it. A child leaves its parent's alone,
+/// for a thread that is not in the child may have held its mutex, and makes its own.
+static WAKER: AtomicPtr<Waker> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Waker {
+    fn of_this_process() -> Option<&'static Self> {
+        // SAFETY: null, or a leaked box: see `start`.
+        let known = unsafe { WAKER.load(Ordering::Acquire).as_ref() };
+        known.filter(|waker| waker.process == fork::own_pid())
+    }
+
+    /// This process's waker, which is started where there is none.
+    fn start() -> Result<&'static Self, OsError> {
+        if let Some(waker) = Self::of_this_process() {
+            return Ok(waker);
+        }
+        let before = WAKER.load(Ordering::Acquire);
+        let waker = Self { process: fork::own_pid(), sleepers: Mutex::default(), changed: Condvar::new() };
+        // Never freed: its thread, and whoever sleeps, refer to it.
+        let waker: &'static Self = Box::leak(Box::new(waker));
+        install_handler();
+        // It runs before anybody can find it: nobody relies on a thread that could not be started.
+        let thread = std::thread::Builder::new().name("dbmux-lock-waker".to_owned()).spawn(|| waker.run());
+        thread.map_err(|error| OsError::call("start a thread", error))?;
+        let place: *mut Self = std::ptr::from_ref(waker).cast_mut();
+        match WAKER.compare_exchange(before, place, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(waker),
+            Err(_faster) => {
+                waker.sleepers().over = true;
+                waker.changed.notify_all();
+                Self::start()
+            }
+        }
+    }
+
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
         // Nothing panics while it is held; were it so, the table would still be whole.
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +116,7 @@ impl Waker {
     /// Signals whoever is due, under the lock: nobody leaves the table, and so nobody's thread ends, meanwhile.
     fn run(&self) {
         let mut sleepers = self.sleepers();
-        loop {
+        while !sleepers.over {
             let mut due = false;
             let mut next: Option<Instant> = None;
             for sleeper in sleepers.all.values() {
@@ -131,18 +164,8 @@ fn let_through() -> libc::sigset_t {
 
 impl Alarm {
     pub(super) fn set(deadline: Option<Instant>, cancel: Option<&CancelFlag>) -> Result<Self, OsError> {
-        let waker = WAKER.get_or_init(Waker::default);
+        let waker = Waker::start()?;
         let mut sleepers = waker.sleepers();
-        if sleepers.woken_by != Some(std::process::id()) {
-            install_handler();
-            let builder = std::thread::Builder::new().name("dbmux-lock-waker".to_owned());
-            builder
-                .spawn(|| WAKER.get_or_init(Waker::default).run())
-                .map_err(|error| OsError::call("start a thread", error))?;
-            sleepers.woken_by = Some(std::process::id());
-            // Entries of a parent process are not ours to wake.
-            sleepers.all.clear();
-        }
         sleepers.next += 1;
         let number = sleepers.next;
         let sleeper = Sleeper { thread: own_thread(), deadline, cancel: cancel.cloned() };
@@ -160,7 +183,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Some(waker) = WAKER.get() {
+        if let Some(waker) = Waker::of_this_process() {
             waker.sleepers().all.remove(&self.number);
         }
         // SAFETY: the mask is the one that this thread had; an `Alarm` does not leave its thread.

@@ -22,6 +22,9 @@ use crate::{
     status::{invalid, status, unsupported},
 };
 
+/// What parameters bound to one statement may take, in bytes: they are kept until it runs.
+const LARGEST_PARAMETERS: usize = 64 << 20;
+
 /// Takes what a client sends, and gives the one message that answers it.
 pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> Result<PutResult, Status> {
     let first = stream.next().await.ok_or_else(|| invalid("DoPut without a message"))??;
@@ -94,8 +97,15 @@ fn total(batch: &RecordBatch) -> i64 {
 /// Binds the rows that a client sends; none: what was bound before stays.
 async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStream) -> Result<(), Status> {
     let prepared = caller.memory.prepared(handle)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut size) = (Vec::new(), 0);
     while let Some(batch) = next(&mut batches).await? {
+        size += batch.get_array_memory_size();
+        if size > LARGEST_PARAMETERS {
+            let limit = LARGEST_PARAMETERS >> 20;
+            return Err(invalid(format!(
+                "the parameters take more than {limit} MiB: ingest rows into a table instead"
+            )));
+        }
         rows.push(prepared::named(&prepared, &batch)?);
     }
     if batches.schema().is_some() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_flight::sql::EndTransaction;
 use bytes::Bytes;
 use dbmux_engine::{ErrorCode, ServiceError, StatementRequest};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -105,8 +105,10 @@ pub(super) async fn together<T: Send + 'static>(
     let caller = caller.clone();
     let task = tokio::spawn(async move {
         let ours = !matches!(*transaction, Transaction::Open(_)) && begin_own(&caller).await?;
+        // A panic would leave the transaction open.
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
         let outcome = tokio::select! {
-            outcome = work => outcome,
+            outcome = work => outcome.unwrap_or_else(|_| Err(internal("the work failed unexpectedly; see the log"))),
             () = gone.cancelled() => Err(status(ServiceError::new(ErrorCode::Cancelled, "the client went away"))),
         };
         if ours {

@@ -21,7 +21,7 @@ use std::{
 use dbmux_client::{ClientOptions, blocking::Client};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use self::figures::Figures;
 use crate::{args::DemoArgs, exit::Exit, failure::Failure, render, terminal};
@@ -42,20 +42,23 @@ const LATE: Duration = Duration::from_secs(60);
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let directory = tempfile::Builder::new().prefix("dbmux-demo-").tempdir()?;
     let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
     let demo = Demo { directory: directory.path().to_owned(), time: Duration::from_secs(args.seconds), stop };
     let halves = demo.halves();
-    if args.keep {
-        let kept = directory.keep();
+    let kept = args.keep.then(|| directory.keep());
+    if let Some(kept) = &kept {
         render::note(&format!("the demo's files are kept in {}", kept.display()));
     }
     let (plain, dbmux) = halves?;
-    let mut out = anstream::stdout().lock();
+    let mut out = render::report_output();
     if args.json {
         let report = json!({
             "seconds": args.seconds,
             "writers": EACH,
             "readers": EACH,
+            "kept": kept,
             "plain": plain.for_program(),
             "dbmux": dbmux.for_program(),
         });

@@ -49,7 +49,10 @@ pub(crate) fn run(args: SqlArgs) -> Result<Exit, Failure> {
     drop(runner);
     // A thread that reads standard input may never come back.
     runtime.shutdown_background();
-    done
+    done.map_err(|failure| match failure.code {
+        "READ_ONLY" if args.read_only && failure.suggestion.is_empty() => failure.with_hint("leave out --read-only"),
+        _ => failure,
+    })
 }
 
 fn source(args: &SqlArgs) -> Result<Source, Failure> {

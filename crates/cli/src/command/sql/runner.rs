@@ -40,12 +40,13 @@ pub(super) struct Runner {
     session: Option<Session>,
     pub(super) output: Output,
     parameters: Vec<Parameter>,
-    answers: usize,
+    /// Results that were shown.
+    results: usize,
 }
 
 impl Runner {
     pub(super) fn new(client: Client, output: Output, parameters: Vec<Parameter>) -> Self {
-        Self { client, session: None, output, parameters, answers: 0 }
+        Self { client, session: None, output, parameters, results: 0 }
     }
 
     /// Runs one statement to its end.
@@ -58,9 +59,7 @@ impl Runner {
         if split::has_parameters(sql) {
             statement = parameters::bind(statement, &self.parameters);
         }
-        let first = self.answers == 0;
-        self.answers += 1;
-        let done = run(&session, statement, self.output, first).await;
+        let done = run(&session, statement, self.output, &mut self.results).await;
         self.session = Some(session);
         done
     }
@@ -89,13 +88,13 @@ impl Runner {
     }
 }
 
-async fn run(session: &Session, statement: Statement, output: Output, first: bool) -> Result<(), Failure> {
+async fn run(session: &Session, statement: Statement, output: Output, results: &mut usize) -> Result<(), Failure> {
     let id = statement.id();
     // Set when the answer has begun: from then on standard output speaks.
     let (begun, answering) = watch::channel(false);
     let work = async {
         let answer = session.run(statement).await?;
-        show(answer, output, first, &begun).await
+        show(answer, output, results, &begun).await
     };
     pin!(work);
     let line = line(session, id, answering);
@@ -141,7 +140,12 @@ async fn line(session: &Session, id: u64, mut answering: watch::Receiver<bool>) 
     std::future::pending().await
 }
 
-async fn show(mut answer: Answer, output: Output, first: bool, begun: &watch::Sender<bool>) -> Result<(), Failure> {
+async fn show(
+    mut answer: Answer,
+    output: Output,
+    results: &mut usize,
+    begun: &watch::Sender<bool>,
+) -> Result<(), Failure> {
     for notice in answer.notices() {
         render::note(&format!("note: {notice}"));
     }
@@ -157,10 +161,12 @@ async fn show(mut answer: Answer, output: Output, first: bool, begun: &watch::Se
     let mut next = answer.next().await?;
     let _ = begun.send(true);
     tokio::task::yield_now().await;
-    let mut stdout = std::io::stdout().lock();
-    if !first && matches!(output.format, Format::Csv | Format::Table) {
+    let mut stdout = render::result_output();
+    // Results in these forms have no end of their own.
+    if *results > 0 && matches!(output.format, Format::Csv | Format::Table) {
         std::io::Write::write_all(&mut stdout, b"\n")?;
     }
+    *results += 1;
     let mut sink = answer::sink(output.format, output.limits, stdout);
     sink.begin(&answer.schema())?;
     while let Some(batch) = next {

@@ -24,7 +24,7 @@ pub(super) async fn run(runner: &mut Runner) -> Result<Exit, Failure> {
             _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
         };
         let Some(piece) = piece else { break };
-        partial.extend_from_slice(&piece?);
+        partial.extend_from_slice(&piece.map_err(|error| Failure::system(format!("read standard input: {error}")))?);
         splitter.push(&take_text(&mut partial)?);
         while let Some(statement) = splitter.next() {
             runner.run(&statement).await?;

@@ -4,29 +4,21 @@
 //! them back in that order's reverse before the client can know that it has ended. Rows go through a channel of two
 //! batches: a client that does not read holds up its own statement and nobody's memory.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::array::RecordBatch;
 use dbmux_engine::{
     Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind, StatementRequest,
 };
-use futures::Stream;
-use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
     BrokerSession, Registered,
+    rows::{self, Head},
     run::{Lacks, Rights, Turn, lacks},
 };
 use crate::{core::Core, deadline::Deadline, errors, track::Phase};
 
-/// Batches that wait between the engine and the wire.
-const BATCHES_AHEAD: usize = 2;
 /// A first batch with fewer rows than this is likely the whole answer, which then goes out in one piece.
 const SMALL: usize = 2048;
 /// The longest pause between two tries of a statement that met a conflict.
@@ -112,18 +104,8 @@ enum End {
     /// The whole answer, in one piece.
     Whole(Head, Vec<RecordBatch>),
     /// The answer has begun, and its rows are all sent, or it failed on the way.
-    Streamed(mpsc::Sender<RecordBatch>, Failure, Result<(), ServiceError>),
+    Streamed(rows::Sender, Result<(), ServiceError>),
 }
-
-/// What is known of an answer before its rows.
-#[derive(Clone)]
-struct Head {
-    kind: StatementKind,
-    shape: ResultShape,
-    schema: SchemaRef,
-}
-
-type Failure = Arc<Mutex<Option<ServiceError>>>;
 
 impl Thread {
     fn run(mut self) {
@@ -141,11 +123,8 @@ impl Thread {
         let reply = self.settle();
         match outcome {
             Err(error) => send(reply, Err(error)),
-            Ok(End::Whole(head, batches)) => send(reply, Ok(Started::Answered(whole(head, batches)))),
-            Ok(End::Streamed(rows, failure, outcome)) => {
-                *failure.lock() = outcome.err();
-                drop(rows);
-            }
+            Ok(End::Whole(head, batches)) => send(reply, Ok(Started::Answered(rows::whole(head, batches)))),
+            Ok(End::Streamed(sender, outcome)) => sender.end(outcome),
             Ok(End::Lacks(_)) => {}
         }
     }
@@ -262,12 +241,12 @@ impl Thread {
                 first.push(batch);
             }
             if streams && !small {
-                let (sender, failure) = begin_stream(job, reply, head.clone());
-                let sent = send_rows(job, &sender, first, rows.as_mut());
+                let (sender, answer) = rows::begin(head.clone(), &job.registered);
+                send(reply.take(), Ok(Started::Answered(answer)));
+                let sent = sender.send(first, rows.as_mut());
                 drop(rows);
-                let sent =
-                    sent.and_then(|()| acknowledge(core, head.kind)).map_err(|error| translate(core, job, error));
-                return Ok(Some(End::Streamed(sender, failure, sent)));
+                let sent = sent.and_then(|()| acknowledge(core, head.kind));
+                return Ok(Some(End::Streamed(sender, sent.map_err(|error| translate(core, job, error)))));
             }
         }
         drop(rows);
@@ -294,109 +273,12 @@ fn translate(core: &Core, job: &Job, error: EngineError) -> ServiceError {
     if matches!(error, EngineError::Interrupted) && job.registered.track.cancel.is_cancelled() {
         return job.registered.track.cancelled();
     }
-    if let EngineError::Fatal { message } = &error {
-        tracing::error!(%message, "the engine cannot be trusted any more; the broker leaves");
-        core.leave();
-    }
-    errors::engine(error, &core.options.database)
-}
-
-fn begin_stream(job: &Job, reply: &mut Option<Reply>, head: Head) -> (mpsc::Sender<RecordBatch>, Failure) {
-    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-    // So it is if the thread ends without a word: a result that was cut off must not look like a whole one.
-    let failure = Arc::new(Mutex::new(Some(errors::internal("the statement's thread ended before its result did"))));
-    let Registered { session, track } = &job.registered;
-    track.was_read();
-    track.enter(Phase::Sending);
-    let rows = RowStream {
-        receiver,
-        failure: Arc::clone(&failure),
-        track: Arc::clone(track),
-        running: session.running.clone(),
-        over: false,
-    };
-    send(reply.take(), Ok(Started::Answered(answer(head, Box::pin(rows)))));
-    (sender, failure)
-}
-
-fn send_rows(
-    job: &Job,
-    sender: &mpsc::Sender<RecordBatch>,
-    first: Vec<RecordBatch>,
-    rows: &mut dyn dbmux_engine::Rows,
-) -> Result<(), EngineError> {
-    for batch in first {
-        send_batch(job, sender, batch)?;
-    }
-    while let Some(batch) = rows.next()? {
-        send_batch(job, sender, batch)?;
-    }
-    Ok(())
-}
-
-/// Waits for the client to take a batch; a cancel ends the wait.
-fn send_batch(job: &Job, sender: &mpsc::Sender<RecordBatch>, batch: RecordBatch) -> Result<(), EngineError> {
-    let Err(mpsc::error::TrySendError::Full(batch)) = sender.try_send(batch) else {
-        return if sender.is_closed() { Err(EngineError::Interrupted) } else { Ok(()) };
-    };
-    let cancel = &job.registered.track.cancel;
-    tokio::runtime::Handle::current().block_on(async {
-        tokio::select! {
-            sent = sender.send(batch) => sent.map_err(|_| EngineError::Interrupted),
-            () = cancel.cancelled() => Err(EngineError::Interrupted),
-        }
-    })
+    core.engine_error(error)
 }
 
 fn send(reply: Option<Reply>, answer: Result<Started, ServiceError>) {
     if let Some(reply) = reply {
         // Whoever asked may be gone; then everything comes back by its own drop.
         let _ = reply.send(answer);
-    }
-}
-
-fn whole(head: Head, batches: Vec<RecordBatch>) -> Answer {
-    answer(head, Box::pin(futures::stream::iter(batches.into_iter().map(Ok))))
-}
-
-fn answer(head: Head, batches: dbmux_engine::BatchStream) -> Answer {
-    let Head { kind, shape, schema } = head;
-    Answer { kind, shape, schema, batches, as_of: None, notices: Vec::new() }
-}
-
-/// The rows, as the wire takes them. Dropped before the end, it interrupts the statement.
-struct RowStream {
-    receiver: mpsc::Receiver<RecordBatch>,
-    failure: Failure,
-    track: Arc<crate::track::Track>,
-    running: super::Running,
-    over: bool,
-}
-
-impl Stream for RowStream {
-    type Item = Result<RecordBatch, ServiceError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        let next = std::task::ready!(self.receiver.poll_recv(context));
-        self.track.was_read();
-        Poll::Ready(match next {
-            Some(batch) => Some(Ok(batch)),
-            None => {
-                self.over = true;
-                self.failure.lock().take().map(Err)
-            }
-        })
-    }
-}
-
-impl Drop for RowStream {
-    fn drop(&mut self) {
-        if !self.over {
-            self.track.cancel.cancel();
-            self.running.interrupt(self.track.id);
-        }
     }
 }

@@ -1,0 +1,47 @@
+//! What a lock is called, and where it therefore is.
+
+use std::path::{Path, PathBuf};
+
+use crate::LockError;
+
+/// Which of the locks in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LockName {
+    /// Who is the broker of the database.
+    Owner = 0,
+    /// Who may open the database file now.
+    File = 1,
+    /// A lock for any purpose.
+    Plain = 2,
+}
+
+/// What a named lock covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// A project, by its directory.
+    Project(PathBuf),
+    /// This user, on this machine.
+    Global,
+}
+
+/// Where a database's locks are: `<path>.dbmux`.
+pub fn sidecar_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".dbmux");
+    PathBuf::from(name)
+}
+
+/// Where a named lock is; its directory is made.
+pub(crate) fn named_path(name: &str, scope: &Scope) -> Result<PathBuf, LockError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(LockError::Name { name: name.to_owned() });
+    }
+    let directory = match scope {
+        Scope::Project(root) => root.join(".dbmux"),
+        Scope::Global => dbmux_os::runtime::runtime_dir()?.join("locks"),
+    };
+    let made = std::fs::create_dir_all(&directory);
+    made.map_err(|source| LockError::Open { path: directory.clone(), source })?;
+    Ok(directory.join(format!("{name}.lock")))
+}
