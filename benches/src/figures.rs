@@ -143,11 +143,13 @@ impl Line {
 
     pub(crate) fn ratio_text(&self) -> String {
         let Some(ratio) = self.ratio() else { return String::new() };
-        let number = if ratio < 10.0 { format!("{ratio:.1}×") } else { format!("{ratio:.0}×") };
-        match self.goal {
-            Goal::Within(_) => format!("{number} of it"),
-            _ => format!("{number} better"),
-        }
+        // Where nothing is promised, the larger way round reads better.
+        let (ratio, words) = match self.goal {
+            Goal::Within(_) => (ratio, "of it"),
+            Goal::None if ratio < 1.0 => (1.0 / ratio, "of it"),
+            _ => (ratio, "better"),
+        };
+        if ratio < 10.0 { format!("{ratio:.1}× {words}") } else { format!("{ratio:.0}× {words}") }
     }
 
     pub(crate) fn goal_text(&self) -> String {
