@@ -1,0 +1,7 @@
+//! The client library against real brokers: pooling, retries, deadlines, laziness.
+
+mod blocking;
+mod lazy;
+mod retry;
+mod sessions;
+mod stopped;

@@ -1,0 +1,9 @@
+//! What a person or a script meets: each command's arguments, output, errors and exit codes.
+
+mod demo;
+mod lock;
+mod log;
+mod output;
+mod readme;
+mod screen;
+mod terminal;

@@ -1,0 +1,16 @@
+//! What must hold whatever many processes do to one file at once.
+
+mod adbc;
+mod attach;
+mod cancel;
+mod crash;
+mod disk;
+mod garbage;
+mod hazards;
+mod head;
+mod idle;
+mod lifetime;
+mod merging;
+mod place;
+mod reports;
+mod sharing;
