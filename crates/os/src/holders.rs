@@ -170,9 +170,9 @@ pub fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
 }
 
 /// The processes that have an open file with a `flock` on it, as far as they can be seen. Opens nothing.
-pub fn of_flock(file: FileId) -> Vec<ProcessInfo> {
+pub fn of_whole_file(file: FileId) -> Vec<ProcessInfo> {
     #[cfg(target_os = "linux")]
-    return linux::of_flock(file);
+    return linux::of_whole_file(file);
     #[cfg(not(target_os = "linux"))]
     {
         let _ = file;

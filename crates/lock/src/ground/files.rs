@@ -187,7 +187,7 @@ impl Ground {
 
     /// Who is in the gate, where that can be seen.
     pub(crate) fn in_the_gate(&self) -> Option<ProcessInfo> {
-        holders::of_flock(FileId::of_path(&self.gate()).ok()?).into_iter().next()
+        holders::of_whole_file(FileId::of_path(&self.gate()).ok()?).into_iter().next()
     }
 
     /// Leaves the gate; the ticket stays.

@@ -199,7 +199,7 @@ pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
     pids().filter(has).filter_map(|pid| process::info(pid).ok()).collect()
 }
 
-pub(super) fn of_flock(file: FileId) -> Vec<ProcessInfo> {
+pub(super) fn of_whole_file(file: FileId) -> Vec<ProcessInfo> {
     // The kernel remembers who asked for it; a child may have it now.
     let text = fs::read_to_string("/proc/locks").unwrap_or_default();
     let lines = text.lines().filter_map(parse).filter(|line| line.kind == Kind::Flock && line.inode == file.inode);

@@ -37,7 +37,7 @@ fn posix_locks_and_those_of_open_files_have_holders_and_flocks_are_their_own() {
     // Databases do not use it, and are not hindered by it.
     process.does("file = open(path, 'r+b'); fcntl.flock(file, fcntl.LOCK_EX)");
     assert!(holders::holders_of(path).expect("a look").is_empty());
-    assert_eq!(holders::of_flock(id).iter().map(|found| found.id.pid).collect::<Vec<_>>(), [process.pid()]);
+    assert_eq!(holders::of_whole_file(id).iter().map(|found| found.id.pid).collect::<Vec<_>>(), [process.pid()]);
 }
 
 /// Only dbmux's own half of a database's lock counts as that.
