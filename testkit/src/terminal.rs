@@ -42,7 +42,11 @@ struct Drawn {
 impl Terminal {
     /// Starts a process in a new terminal.
     pub fn start(mut command: Command) -> Self {
-        command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLUMNS");
+        command.env("TERM", "xterm-256color");
+        // `CI` is one too: where it is set, `anstream` trusts a dumb terminal with colours.
+        for said_about_looks in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "COLUMNS"] {
+            command.env_remove(said_about_looks);
+        }
         let (pty, pts) = pty_process::blocking::open().expect("a pseudo-terminal");
         pty.resize(pty_process::Size::new(ROWS.get(), COLUMNS.get())).expect("its size");
         let child = pty_process::blocking::Command::from(command).spawn(pts).expect("the process starts");

@@ -64,6 +64,7 @@ impl Book {
             book.header.epoch += 1;
             book.header.fence = 0;
             book.write_header(ground, path)?;
+            extend(ground).map_err(|source| failed("extend", path, source))?;
             ground.table().sync_all().and_then(|()| sync_name(path)).map_err(|source| failed("sync", path, source))?;
         }
         Ok(book)
@@ -177,6 +178,13 @@ impl Book {
         }
         Ok(any)
     }
+}
+
+/// Sees to it that a read of the header and the first entries is not cut off by the file's end, and tried once more.
+fn extend(ground: &Ground) -> std::io::Result<()> {
+    let wanted = ground.offset() + (HEADER_SIZE + READ_AHEAD * ENTRY_SIZE) as u64;
+    let short = ground.table().metadata()?.len() < wanted;
+    if short { ground.table().set_len(wanted) } else { Ok(()) }
 }
 
 fn read_up_to(ground: &Ground, bytes: &mut [u8], at: usize, path: &Path) -> Result<usize, LockError> {

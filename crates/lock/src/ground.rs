@@ -15,6 +15,8 @@ pub(crate) use bytes::Ground;
 #[cfg(feature = "portable")]
 pub(crate) use files::Ground;
 
+use dbmux_os::access_time;
+
 use crate::{sidecar, table::REGION_SIZE};
 
 /// How the table's file is opened.
@@ -35,6 +37,7 @@ fn open_table(path: &Path, how: OpenTo) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && how == OpenTo::Use => sidecar::make(path, &options),
         opened => opened,
     }
+    .inspect(access_time::leave_alone)
 }
 
 /// Where a region's table begins in the file.

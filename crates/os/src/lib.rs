@@ -3,6 +3,7 @@
 //! The only room with a platform in it. Linux is served in full; elsewhere the same interface answers
 //! [`OsError::Unsupported`] by name where nothing true can be said.
 
+pub mod access_time;
 pub mod child;
 pub mod daemon;
 mod error;
