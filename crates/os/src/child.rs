@@ -1,8 +1,9 @@
 //! Processes that we start: what they keep open, signals to them, and their end.
 
 use std::{
+    io::{PipeReader, PipeWriter, Read, Write},
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     process::{Child, Command},
@@ -25,6 +26,64 @@ pub fn keep_open(command: &mut Command, descriptor: OwnedFd) {
     // SAFETY: it runs in the forked child and makes that one call.
     unsafe {
         command.pre_exec(inherit);
+    }
+}
+
+/// Starts a command whose program begins only after `before`, which is told the process's number, has answered `true`:
+/// nothing that it does can come before that. Where `before` answers `false`, or this process ends first, it never begins.
+///
+/// # Errors
+/// When it cannot be started, or `before` would not have it.
+pub fn spawn_after(mut command: Command, before: impl FnOnce(u32) -> bool) -> std::io::Result<Child> {
+    let (mut number, tell) = std::io::pipe()?;
+    let (permission, permit) = std::io::pipe()?;
+    ask_first(&mut command, tell.as_raw_fd(), permission, permit.as_raw_fd());
+    std::thread::scope(|scope| {
+        // It returns when the program has begun.
+        let spawned = scope.spawn(move || {
+            let child = command.spawn();
+            // Closed: where there is no process, nobody waits for its number.
+            drop(tell);
+            child
+        });
+        if let Some(pid) = read_number(&mut number)
+            && before(pid)
+        {
+            permit_one(&permit);
+        }
+        drop(permit);
+        spawned.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn read_number(from: &mut PipeReader) -> Option<u32> {
+    let mut number = [0; 4];
+    from.read_exact(&mut number).ok()?;
+    Some(u32::from_ne_bytes(number))
+}
+
+fn permit_one(mut permit: &PipeWriter) {
+    // Where it fails, the process has been killed: its end is seen by whoever waits for it.
+    let _ = permit.write_all(&[1]);
+}
+
+/// Has the forked child tell its number, and wait for one byte.
+fn ask_first(command: &mut Command, tell: RawFd, mut permission: PipeReader, permit: RawFd) {
+    let ask = move || {
+        // SAFETY: calls that a forked child may make. `permit` is this process's copy, which nothing else uses: as long as
+        // it is open, the end of the parent is not seen.
+        unsafe {
+            libc::close(permit);
+            let number = libc::getpid().to_ne_bytes();
+            if libc::write(tell, number.as_ptr().cast(), number.len()) != 4 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        permission.read_exact(&mut [0]).map_err(|_| std::io::Error::from_raw_os_error(libc::ECANCELED))
+    };
+    // SAFETY: it runs in the forked child, makes calls that one may make, and allocates nothing.
+    unsafe {
+        command.pre_exec(ask);
     }
 }
 
@@ -76,6 +135,30 @@ mod tests {
         command.args(["-c", &list]);
         keep_open(&mut command, given);
         assert!(command.status().expect("a child").success());
+    }
+
+    #[test]
+    fn a_program_begins_when_it_may_and_never_without() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mark = place.path().join("mark");
+        let touch = || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo $$ > \"$0\""]).arg(&mark);
+            command
+        };
+        let refused = spawn_after(touch(), |_| false).expect_err("it may not");
+        assert_eq!(refused.raw_os_error(), Some(libc::ECANCELED));
+        assert!(!mark.exists());
+        let mut told = 0;
+        let child = spawn_after(touch(), |pid| {
+            told = pid;
+            !mark.exists()
+        });
+        let mut child = child.expect("it may");
+        assert!(child.wait().expect("its end").success());
+        assert_eq!((told, std::fs::read_to_string(&mark).expect("a mark")), (child.id(), format!("{told}\n")));
+        let missing = spawn_after(Command::new("/nothing/like/it"), |_| true).expect_err("there is none");
+        assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -62,11 +62,7 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
             died.pid
         ));
     }
-    let child = spawn(&args, &guard)?;
-    // Where it has ended already there is nobody to show.
-    if let Ok(id) = process::id(child.id()) {
-        guard.show_as(id)?;
-    }
+    let child = spawn(&args, &mut guard)?;
     let status = watched.until_ended(child)?;
     if let Err(error) = guard.verify() {
         render::note(&format!("warning: {error}: others may have run at the same time"));
@@ -141,14 +137,21 @@ fn for_whom(state: &WaitState) -> String {
     }
 }
 
-fn spawn(args: &LockArgs, guard: &Guard) -> Result<Child, Failure> {
+/// Starts the command, which is shown as the holder before it does anything.
+fn spawn(args: &LockArgs, guard: &mut Guard) -> Result<Child, Failure> {
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(Failure::usage("there is no command"));
     };
     let mut command = Command::new(program);
     command.args(arguments).env("DBMUX_FENCE", guard.fence().to_string());
     guard.share_with(&mut command)?;
-    command.spawn().map_err(|error| {
+    let mut shown = Ok(());
+    let child = child::spawn_after(command, |pid| {
+        shown = process::id(pid).map_err(Failure::from).and_then(|id| Ok(guard.show_as(id)?));
+        shown.is_ok()
+    });
+    shown?;
+    child.map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
         Failure::system(format!("{}: {error}", program.display())).with_exit(Exit::Child(code))
     })
