@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -50,6 +50,7 @@ impl DuckDbEngine {
             catalog,
             notice,
             attaching: Mutex::new(()),
+            parser_epoch: AtomicU64::default(),
             settings: Mutex::default(),
             attachment: Mutex::new(None),
             _folder: scratch,

@@ -38,6 +38,7 @@ mod merged;
 mod name;
 mod options;
 mod parameters;
+mod parsed;
 pub mod plain;
 mod policy;
 mod read_only;

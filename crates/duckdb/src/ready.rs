@@ -44,9 +44,8 @@ pub(crate) struct Looker<'a> {
 }
 
 impl Looker<'_> {
-    /// Looks at a text's one statement: refuses what would harm the others, and binds the rest.
-    pub(crate) fn look(&self, sql: &str, id: PreparedId) -> Result<(Ready, Prepared), EngineError> {
-        let statement = self.parse_one(sql)?;
+    /// Looks at a statement: refuses what would harm the others, and binds the rest.
+    pub(crate) fn look(&self, statement: Statement, id: PreparedId) -> Result<(Ready, Prepared), EngineError> {
         let facts = self.check(&statement)?;
         match statement.kind() {
             StatementType::DUCKDB_V2_STATEMENT_TYPE_ATTACH => {
@@ -67,18 +66,6 @@ impl Looker<'_> {
                 Err(refused("ATTACH or DETACH inside another statement", "run it by itself"))
             }
             _ => self.bind(statement, facts, id),
-        }
-    }
-
-    fn parse_one(&self, sql: &str) -> Result<Statement, EngineError> {
-        let mut statements = self.connection.parse(sql).map_err(|failure| errors::statement(&failure))?;
-        match (statements.pop(), statements.len()) {
-            (Some(statement), 0) => Ok(statement),
-            (None, _) => Err(EngineError::Sql { message: "there is no statement".to_owned(), sqlstate: "42601" }),
-            (_, more) => Err(EngineError::Sql {
-                message: format!("one statement at a time is prepared; there are {}", more + 1),
-                sqlstate: "42601",
-            }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use arrow::datatypes::Schema;
 use dbmux_engine::{
     EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, Rows, SessionOptions,
-    SessionState,
+    SessionState, StatementKind,
 };
 
 use crate::{
@@ -13,7 +13,9 @@ use crate::{
     ffi::{Connection, Failure, ResultKind, Statement, Value},
     interrupt::ConnectionInterrupter,
     merged::{self, MergedInserts},
-    options, parameters, policy,
+    options, parameters,
+    parsed::Parsed,
+    policy,
     read_only::ReadOnlyTransaction,
     ready::{Looker, Ready, Work},
     rows::{MadeRows, StreamedRows},
@@ -23,6 +25,14 @@ use crate::{
 
 /// Rows of a batch of results at most.
 const BATCH_ROWS: u64 = 32_768;
+
+/// A prepared statement, and what it was parsed from.
+struct Bound {
+    text: String,
+    /// [`Shared::parser_epoch`] before it was parsed.
+    epoch: u64,
+    ready: Ready,
+}
 
 /// A session: a connection, and the statements that it has prepared.
 pub(crate) struct DuckDbSession {
@@ -34,7 +44,8 @@ pub(crate) struct DuckDbSession {
     directory: Option<PathBuf>,
     /// The names of what this session attached.
     attached: Vec<String>,
-    prepared: HashMap<PreparedId, Ready>,
+    parsed: Parsed,
+    prepared: HashMap<PreparedId, Bound>,
     next: u64,
     merged: MergedInserts,
     traces: Traces,
@@ -60,6 +71,7 @@ impl DuckDbSession {
             local: options.local,
             directory: options.working_directory.clone(),
             attached: Vec::new(),
+            parsed: Parsed::default(),
             prepared: HashMap::new(),
             next: 1,
             merged: MergedInserts::default(),
@@ -86,17 +98,18 @@ impl DuckDbSession {
 
 impl EngineSession for DuckDbSession {
     fn split(&mut self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let statements = self.connection.parse(sql).map_err(|failure| errors::statement(&failure))?;
-        Ok(statements.iter().map(Statement::text).collect())
+        self.parsed.split(&self.connection, &self.shared, sql)
     }
 
     fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError> {
         let id = PreparedId(self.next);
         let client = policy::Client { catalog: &self.shared.catalog, local: self.local, attached: &self.attached };
         let looker = Looker { connection: &self.connection, client, directory: self.directory.as_deref() };
-        let (ready, prepared) = looker.look(sql, id)?;
+        let epoch = self.shared.parser_epoch();
+        let statement = self.parsed.take(&self.connection, &self.shared, sql)?;
+        let (ready, prepared) = looker.look(statement, id)?;
         self.next += 1;
-        self.prepared.insert(id, ready);
+        self.prepared.insert(id, Bound { text: sql.to_owned(), epoch, ready });
         Ok(prepared)
     }
 
@@ -106,7 +119,7 @@ impl EngineSession for DuckDbSession {
         parameters: Option<&Parameters>,
         read_only: bool,
     ) -> Result<Box<dyn Rows + 'a>, EngineError> {
-        let Some(ready) = self.prepared.get(&prepared) else {
+        let Some(Bound { ready, .. }) = self.prepared.get(&prepared) else {
             let message = "there is no such prepared statement in this session".to_owned();
             return Err(EngineError::Sql { message, sqlstate: "26000" });
         };
@@ -144,7 +157,10 @@ impl EngineSession for DuckDbSession {
     }
 
     fn forget(&mut self, prepared: PreparedId) {
-        self.prepared.remove(&prepared);
+        let Some(Bound { text, epoch, ready }) = self.prepared.remove(&prepared) else { return };
+        if let (StatementKind::Read, Work::Run(statement)) = (ready.kind, ready.work) {
+            self.parsed.give_back(text, statement, epoch);
+        }
     }
 
     fn state(&self) -> SessionState {

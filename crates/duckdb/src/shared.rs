@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dbmux_engine::Attachment;
@@ -26,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) protection: Protection,
     /// Held while a session attaches something: its name is everybody's for a moment.
     pub(crate) attaching: Mutex<()>,
+    /// Grows when a statement may have changed what the parser makes of a text.
+    pub(crate) parser_epoch: AtomicU64,
     /// Global settings that clients changed.
     pub(crate) settings: Mutex<BTreeMap<String, String>>,
     /// Also held while attaching and releasing, which thereby exclude each other.
@@ -35,9 +40,20 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Notes the global settings that a statement changed.
+    /// What was parsed when this was another number may be parsed otherwise now.
+    pub(crate) fn parser_epoch(&self) -> u64 {
+        self.parser_epoch.load(Ordering::SeqCst)
+    }
+
+    /// Notes the global settings that a statement changed, and that any may have changed how texts are parsed.
     pub(crate) fn note_settings(&self, facts: &[Fact]) {
         for fact in facts {
+            if matches!(
+                fact,
+                Fact::Set { .. } | Fact::Reset { .. } | Fact::Pragma { .. } | Fact::Call { .. } | Fact::Load { .. }
+            ) {
+                self.parser_epoch.fetch_add(1, Ordering::SeqCst);
+            }
             match fact {
                 Fact::Set { name, scope: Scope::Global, value } => {
                     let (Known::Text(value) | Known::Expression(value)) = value;

@@ -13,6 +13,7 @@ mod attached;
 mod files;
 mod hazards;
 mod merging;
+mod repeated;
 mod sessions;
 mod streams;
 mod support;
