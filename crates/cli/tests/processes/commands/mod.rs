@@ -3,6 +3,7 @@
 mod demo;
 mod lock;
 mod log;
+mod nonsense;
 mod output;
 mod readme;
 mod screen;

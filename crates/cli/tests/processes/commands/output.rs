@@ -238,20 +238,6 @@ fn bad_input_of_each_kind_is_named() {
         let told = message(sql(&["a.duckdb", "select 1", &format!("--wait={wait}")]), 2);
         assert!(told.contains("no time") || told.contains("ten years"), "{wait}: {told}");
     }
-    // What a broker reads from the environment of the command that starts it.
-    for (name, value, word) in
-        [("DBMUX_WORKERS", "0", "MIN"), ("DBMUX_QUEUE", "many", "many"), ("DBMUX_DRAIN", "x", "2m")]
-    {
-        let mut command = sql(&["a.duckdb", "select 1"]);
-        command.env(name, value);
-        let told = message(command, 1);
-        assert!(told.contains(word) && told.lines().count() <= 2, "{name}: {told}");
-    }
-    for (name, value) in [("DBMUX_WAIT", "soon"), ("DBMUX_PRIORITY", "urgent"), ("DBMUX_LOG", "[[")] {
-        let mut command = sql(&["a.duckdb", "select 1"]);
-        command.env(name, value);
-        message(command, 2);
-    }
     let mut command = sql(&["a.duckdb", "select 1"]);
     command.env("DBMUX_BIN", "/bin/true");
     let told = message(command, 69);
