@@ -192,6 +192,9 @@ fn every_exit_code_is_as_documented_and_every_error_is_json() {
     let error = json(&["sql", "new.duckdb", "select 1", "--storage-version", "v9.9.9"], 1);
     assert_eq!(error["code"], "UNSUPPORTED");
     assert!(error["message"].as_str().unwrap().contains("v9.9.9"), "{error}");
+    let hint = error["suggestion"].as_str().unwrap();
+    assert!(hint.starts_with("choose latest, v2") && hint.contains("any from v0.0.4 to v2"), "{hint}");
+    assert!(hint.len() < 80, "a few of some seventy: {hint}");
     assert!(!place.path("new.duckdb").exists());
     std::fs::write(place.path("text.duckdb"), "this is a text, and no database at all ".repeat(200)).unwrap();
     assert_eq!(json(&["sql", "text.duckdb", "select 1"], 1)["code"], "NOT_A_DATABASE");
