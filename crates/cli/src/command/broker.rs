@@ -82,9 +82,15 @@ pub(crate) fn start_and_serve(
 }
 
 async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
-    let refused =
-        |error: dbmux_os::OsError| ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, error.to_string());
-    let database = dbmux_os::runtime::canonical_database_path(&args.path()).map_err(refused)?;
+    let refused = |error: dbmux_os::OsError| ServiceError::new(ErrorCode::InvalidArgument, error.to_string());
+    let path = args.path();
+    let database = dbmux_os::runtime::canonical_database_path(&path).map_err(|error| match error {
+        dbmux_os::OsError::Path { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            let missing = ClientError::NoSuchDirectory { database: path.clone() };
+            ServiceError::new(missing.code(), missing.to_string()).suggest(missing.suggestion())
+        }
+        other => refused(other),
+    })?;
     dbmux_os::runtime::runtime_dir().map_err(refused)?;
     let socket = dbmux_os::runtime::socket_path(&database).map_err(refused)?;
     check_kind(&database)?;

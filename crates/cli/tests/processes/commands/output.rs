@@ -188,7 +188,7 @@ fn every_exit_code_is_as_documented_and_every_error_is_json() {
         (Some("READ_ONLY"), Some("leave out --read-only"))
     );
     assert_eq!(json(&["sql", "none.duckdb", "select 1", "--read-only"], 1)["code"], "NO_SUCH_DATABASE");
-    assert_eq!(json(&["sql", "no/such/place.duckdb", "select 1"], 1)["code"], "INVALID_ARGUMENT");
+    assert_eq!(json(&["sql", "no/such/place.duckdb", "select 1"], 1)["code"], "NO_SUCH_DATABASE");
     let error = json(&["sql", "new.duckdb", "select 1", "--storage-version", "v9.9.9"], 1);
     assert_eq!(error["code"], "UNSUPPORTED");
     assert!(error["message"].as_str().unwrap().contains("v9.9.9"), "{error}");

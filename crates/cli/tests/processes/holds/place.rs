@@ -194,7 +194,11 @@ fn a_path_that_leads_nowhere_is_named() {
     let place = place();
     let (code, error) = place.fails(&["sql", "no/such/a.duckdb", "select 1"]);
     assert_eq!(code, 1, "{error}");
-    says(&error, "INVALID_ARGUMENT", &["no/such", "No such file"]);
+    says(&error, "NO_SUCH_DATABASE", &["no/such"]);
+    assert_eq!(error["message"], "the directory of no/such/a.duckdb does not exist", "told once");
+    let told = place.run(["serve", "no/such/a.duckdb"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&told.stderr).starts_with("error: the directory of no/such/a.duckdb does not"));
     let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--read-only"]);
     says(&error, "NO_SUCH_DATABASE", &["a.duckdb"]);
     assert!(!Path::new(&place.path("a.duckdb")).exists());
