@@ -164,9 +164,11 @@ pub struct Holder {
     pub command: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub user: ::prost::alloc::string::String,
-    /// RFC 3339; empty: unknown.
+    /// Since when it is known to have what others wait for; it may have had it for longer, but a process's age is never
+    /// given for it. RFC 3339; empty: not known.
     #[prost(string, tag = "5")]
     pub since: ::prost::alloc::string::String,
+    /// How long ago that is; 0: not known.
     #[prost(uint64, tag = "6")]
     pub held_ms: u64,
     #[prost(string, tag = "7")]

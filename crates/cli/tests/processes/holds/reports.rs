@@ -64,6 +64,14 @@ fn a_foreign_holder_has_the_file_since_it_was_seen_with_it_not_since_it_was_born
     let held = error["holder"]["held_s"].as_f64().expect("a time");
     assert!(held >= 0.1 && held <= opened.elapsed().as_secs_f64(), "{error}");
     assert!(born.elapsed().as_secs_f64() > held + 1.0, "this test cannot tell the two apart");
+    // `dbmux who` means the same by it, of the same process.
+    let told = place.run(["who", "a.duckdb", "--json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let found = told["holders"].as_array().and_then(|all| all.iter().find(|holder| holder["pid"] == foreign.pid()));
+    let of = |holder: &Value| humantime::parse_rfc3339(holder["since"].as_str().expect("a time")).expect("a time");
+    let (by_who, by_error) = (of(found.expect("it is there")), of(&error["holder"]));
+    let apart = by_who.duration_since(by_error).unwrap_or_else(|error| error.duration());
+    assert!(apart < Duration::from_millis(50), "{told} {error}");
     // Gone and come back, it is counted anew.
     foreign.close();
     place.sql("a.duckdb", "from t");
