@@ -82,6 +82,33 @@ fn a_foreign_holder_has_the_file_since_it_was_seen_with_it_not_since_it_was_born
 }
 
 #[test]
+fn ahead_are_all_who_go_first_those_who_wait_for_the_file_too() {
+    let place = place().with("DBMUX_WORKERS", "2..2");
+    place.make("a.duckdb", "create table t (i int)");
+    assert!(place.run(["stop", "a.duckdb"]).status.success());
+    let mut foreign = Foreign::holding(&place.path("a.duckdb"), false);
+    let waiting = || place.status("a.duckdb")["queued"].as_array().map_or(0, Vec::len);
+    let mut waiters: Vec<Shell> = Vec::new();
+    // Two wait for the file, and those behind them to be admitted.
+    for already in 0..4 {
+        let (code, error) = place.fails(&["sql", "a.duckdb", "from t", "--wait", "200ms"]);
+        assert_eq!((code, &error["ahead"]), (75, &already.into()), "{error}");
+        let mut waiter = Shell::start(&place, "a.duckdb", &["--wait", "60s"]);
+        waiter.tell("select count(*) as n from t");
+        until("it waits", || waiting() == waiters.len() + 1);
+        waiters.push(waiter);
+    }
+    let output = place.run(["sql", "a.duckdb", "from t", "--wait", "2s"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (live, error) = text.split_once("error: ").expect("an error");
+    assert!(live.contains("4 ahead of you") && error.contains("4 ahead of you"), "{text}");
+    foreign.close();
+    for mut waiter in waiters {
+        assert_eq!(waiter.line(), "{\"n\":0}");
+    }
+}
+
+#[test]
 fn statistics_tell_waits_from_runs() {
     let place = place().with("DBMUX_WORKERS", "1..1");
     place.sql("a.duckdb", "select 1");
