@@ -36,8 +36,9 @@ one after the other in one session; the first error ends them.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings. arrow is an Arrow IPC stream for each result. Several results follow one another; an empty
-line stands between two of csv or table.";
+strings. arrow is an Arrow IPC stream for each result. table lays out 10000 rows, or 4 MiB of text,
+at a time, each part with a header of its own: a large result is never kept whole. Several results
+follow one another; an empty line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
