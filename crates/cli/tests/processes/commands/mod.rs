@@ -1,5 +1,6 @@
 //! What a person or a script meets: each command's arguments, output, errors and exit codes.
 
+mod completions;
 mod demo;
 mod lock;
 mod log;
