@@ -1,7 +1,5 @@
 //! Variables that make no sense: each is a usage error that names it, its value, and what is allowed.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::process::Stdio;
 
 use dbmux_testkit::Place;
