@@ -135,7 +135,8 @@ pub struct WatchRequest {
 pub struct StatementEvent {
     #[prost(enumeration = "StatementState", tag = "1")]
     pub state: i32,
-    /// Statements that will be admitted before this one.
+    /// Everybody who goes first: statements queued or waiting for the file before this one, and those outside who wait for
+    /// the file before the broker. Who has it is no part of this.
     #[prost(uint32, tag = "2")]
     pub ahead: u32,
     /// Who has what this statement waits for, where it waits for a process or a session.
@@ -164,9 +165,11 @@ pub struct Holder {
     pub command: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
     pub user: ::prost::alloc::string::String,
-    /// RFC 3339; empty: unknown.
+    /// Since when it is known to have what others wait for; it may have had it for longer, but a process's age is never
+    /// given for it. RFC 3339; empty: not known.
     #[prost(string, tag = "5")]
     pub since: ::prost::alloc::string::String,
+    /// How long ago that is; 0: not known.
     #[prost(uint64, tag = "6")]
     pub held_ms: u64,
     #[prost(string, tag = "7")]
@@ -193,7 +196,7 @@ pub struct ErrorDetail {
     pub holder: ::core::option::Option<Holder>,
     #[prost(uint64, tag = "6")]
     pub waited_ms: u64,
-    /// Tickets that were ahead.
+    /// Everybody who would have gone first, as of StatementEvent.ahead; of a lock: tickets that were ahead.
     #[prost(uint32, tag = "7")]
     pub ahead: u32,
     /// What to do; true, or empty.

@@ -25,6 +25,7 @@ use crate::{
     session::BrokerSession,
     stats::Counters,
     track::{Line, Track},
+    waiters::Waiters,
 };
 
 /// What all parts of a broker share.
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) file: Arc<File>,
     pub(crate) admission: Admission,
     pub(crate) floor: Floor,
+    /// Those who were admitted, and wait for the floor or for the file.
+    pub(crate) waiters: Waiters,
     pub(crate) lanes: Lanes,
     pub(crate) counters: Counters,
     pub(crate) sessions: Mutex<HashMap<SessionId, Arc<BrokerSession>>>,
@@ -54,6 +57,7 @@ impl Core {
             file: File::new(Arc::clone(&engine)),
             admission: Admission::new(limits),
             floor: Floor::default(),
+            waiters: Waiters::default(),
             lanes: Lanes::new(),
             counters: Counters::new(),
             sessions: Mutex::default(),
@@ -139,6 +143,26 @@ impl Core {
             () = deadline.reached() => Err(self.out_of_time(deadline, ahead())),
             () = track.cancel.cancelled() => Err(track.cancelled()),
         }
+    }
+
+    /// Counts everybody who goes before a statement in the queue: those `queued` before it, those who were admitted and
+    /// wait for the floor or the file, and those outside who wait for the file before this broker.
+    pub(crate) fn before_queued<A>(self: &Arc<Self>, queued: A) -> impl Fn() -> usize + Send + use<A>
+    where
+        A: Fn() -> usize + Send + 'static,
+    {
+        // A statement must not keep the broker.
+        let core = Arc::downgrade(self);
+        move || queued() + core.upgrade().map_or(0, |core| core.waiters.len() + core.file.outside())
+    }
+
+    /// The same of one who waits for the floor or the file: `admitted` are those who wait for that before it.
+    pub(crate) fn before_admitted<A>(self: &Arc<Self>, admitted: A) -> impl Fn() -> usize + Send + use<A>
+    where
+        A: Fn() -> usize + Send + 'static,
+    {
+        let core = Arc::downgrade(self);
+        move || admitted() + core.upgrade().map_or(0, |core| core.file.outside())
     }
 
     /// For whom a statement in the queue waits; asked for every report on it.

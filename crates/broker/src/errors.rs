@@ -17,9 +17,10 @@ pub(crate) struct Waited<'a> {
 
 impl Waited<'_> {
     /// Somebody outside has the file.
-    pub(crate) fn locked(&self, holder: Option<Holder>) -> ServiceError {
+    pub(crate) fn locked(&self, ahead: usize, holder: Option<Holder>) -> ServiceError {
         let name = self.database.file_name().unwrap_or(self.database.as_os_str()).to_string_lossy();
-        let error = ServiceError::new(ErrorCode::DatabaseLocked, format!("{name} is in use")).held_by(holder);
+        let mut error = ServiceError::new(ErrorCode::DatabaseLocked, format!("{name} is in use")).held_by(holder);
+        error.0.ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
         self.complete(error).suggest("wait longer, or end the process that has the file")
     }
 

@@ -19,6 +19,7 @@ mod session;
 mod stats;
 mod status;
 mod track;
+mod waiters;
 
 pub use broker::Broker;
 pub use options::BrokerOptions;

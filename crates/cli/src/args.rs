@@ -36,8 +36,9 @@ one after the other in one session; the first error ends them.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings. arrow is an Arrow IPC stream for each result. Several results follow one another; an empty
-line stands between two of csv or table.";
+strings. arrow is an Arrow IPC stream for each result. table lays out 10000 rows, or 4 MiB of text,
+at a time, each part with a header of its own: a large result is never kept whole. Several results
+follow one another; an empty line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
@@ -154,7 +155,7 @@ pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The storage version of a file that is made, as DuckDB names it: v1.0.0, latest, …
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_parser = storage_version, value_name = "VERSION")]
     pub(crate) storage_version: Option<String>,
     /// Errors as one JSON object on standard error, results as --format json.
     #[arg(long)]
@@ -311,19 +312,19 @@ pub(crate) struct BrokerArgs {
     #[arg(long, env = "DBMUX_SERIAL")]
     pub(crate) serial: bool,
     /// Statements that may wait.
-    #[arg(long, env = "DBMUX_QUEUE", default_value_t = 1000)]
+    #[arg(long, env = "DBMUX_QUEUE", default_value = "1000", value_parser = count::<0, 1_000_000>)]
     pub(crate) queue: usize,
     /// Statements of one session that may run or wait.
-    #[arg(long, env = "DBMUX_MAX_INFLIGHT", default_value_t = 64)]
+    #[arg(long, env = "DBMUX_MAX_INFLIGHT", default_value = "64", value_parser = count::<1, 1_000_000>)]
     pub(crate) max_inflight: usize,
     /// The storage version of a file that is made.
-    #[arg(long, env = "DBMUX_STORAGE_VERSION", value_name = "VERSION")]
+    #[arg(long, env = "DBMUX_STORAGE_VERSION", value_parser = storage_version, value_name = "VERSION")]
     pub(crate) storage_version: Option<String>,
     /// The engine's memory limit, as DuckDB takes it: 4GB, 80%. Default: half of the machine.
-    #[arg(long, env = "DBMUX_MEMORY_LIMIT", value_name = "SIZE")]
+    #[arg(long, env = "DBMUX_MEMORY_LIMIT", value_parser = memory_limit, value_name = "SIZE")]
     pub(crate) memory_limit: Option<String>,
     /// The engine's threads. Default: all cores but one.
-    #[arg(long, env = "DBMUX_THREADS")]
+    #[arg(long, env = "DBMUX_THREADS", value_parser = count::<1, 1024>)]
     pub(crate) threads: Option<usize>,
     /// Let DuckDB download the extensions that statements need. Without it a missing one is named, at once.
     #[arg(long, env = "DBMUX_INSTALL_EXTENSIONS")]
@@ -345,17 +346,50 @@ pub(crate) struct Workers {
     pub(crate) max: usize,
 }
 
+/// Statements that can run side by side: each has a thread.
+#[cfg(feature = "duckdb")]
+const MOST_WORKERS: usize = 256;
+
 #[cfg(feature = "duckdb")]
 fn workers(text: &str) -> Result<Workers, String> {
-    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| format!("`{text}` is not a number"));
+    let allowed = || format!("it is MIN..MAX, or one number, from 1 to {MOST_WORKERS}, as 4..16");
+    let number = |text: &str| text.trim().parse::<usize>().map_err(|_| allowed());
     let (min, max) = match text.split_once("..") {
         Some((min, max)) => (number(min)?, number(max)?),
         None => (number(text)?, number(text)?),
     };
-    if min == 0 || max < min {
-        return Err("it takes at least 1, and MAX no smaller than MIN".to_owned());
-    }
-    Ok(Workers { min, max })
+    if min == 0 || max < min || max > MOST_WORKERS { Err(allowed()) } else { Ok(Workers { min, max }) }
+}
+
+#[cfg(feature = "duckdb")]
+fn count<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, String> {
+    let count = text.trim().parse().ok().filter(|count| (LEAST..=MOST).contains(count));
+    count.ok_or_else(|| format!("it is a number from {LEAST} to {MOST}"))
+}
+
+/// `4GB`, `80%`, `none`: what DuckDB takes, without what leaves it no memory at all.
+#[cfg(feature = "duckdb")]
+fn memory_limit(text: &str) -> Result<String, String> {
+    const UNITS: &[&str] = &["kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib"];
+    let wish = text.trim();
+    let split = wish.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(wish.len());
+    let (number, unit) = (wish[..split].parse::<f64>().ok(), wish[split..].trim().to_ascii_lowercase());
+    let fits = match (number, unit.as_str()) {
+        (None, unit) => unit == "none" && split == 0,
+        (Some(percent), "%") => percent > 0.0 && percent <= 100.0,
+        (Some(number), unit) => number > 0.0 && UNITS.contains(&unit),
+    };
+    let allowed = "it is a size with its unit (KB, MB, GB, TB, KiB, MiB, GiB, TiB), as 4GB, a share, as 60%, or none";
+    if fits { Ok(wish.to_owned()) } else { Err(allowed.to_owned()) }
+}
+
+/// What looks like a version; which ones there are, DuckDB knows.
+fn storage_version(text: &str) -> Result<String, String> {
+    let number = text.strip_prefix('v').unwrap_or_default();
+    let is_version = number.split('.').count() == 3
+        && number.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let known = is_version || text == "latest";
+    if known { Ok(text.to_owned()) } else { Err("it is a version of DuckDB, as v1.2.0, or latest".to_owned()) }
 }
 
 /// The longest time that is taken: what a sum of some of them still holds.

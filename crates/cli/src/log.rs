@@ -6,16 +6,21 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
+use crate::{failure::Failure, usage};
+
 /// What is logged when nobody says.
 const DEFAULT: &str = "warn";
+/// What may be said.
+const ALLOWED: &str = "it is off, error, warn, info, debug, trace, or a filter by module (dbmux_lock=debug)";
 
 /// Begins to log.
 ///
 /// # Errors
 /// When `DBMUX_LOG` is neither a level nor a filter.
-pub(crate) fn set_up() -> Result<(), ParseError> {
-    let wish = std::env::var("DBMUX_LOG").unwrap_or_default();
-    let filter = filter(&wish)?;
+pub(crate) fn set_up() -> Result<(), Failure> {
+    let wish = std::env::var_os("DBMUX_LOG").unwrap_or_default();
+    let wish = wish.to_string_lossy();
+    let filter = filter(&wish).map_err(|_| usage::nonsense("DBMUX_LOG".as_ref(), &wish, ALLOWED))?;
     let colours =
         std::io::stderr().is_terminal() && anstream::stderr().current_choice() != anstream::ColorChoice::Never;
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);

@@ -92,6 +92,12 @@ pub enum ClientError {
         /// The path.
         database: PathBuf,
     },
+    /// There is no directory in which the database could be.
+    #[error("the directory of {} does not exist", database.display())]
+    NoSuchDirectory {
+        /// The path, as it was given.
+        database: PathBuf,
+    },
     /// There is no broker, and none may be started.
     #[error("no broker serves {}", database.display())]
     NoBroker {
@@ -145,7 +151,7 @@ impl ClientError {
             Self::StartTimedOut { .. } | Self::NotAnswering { .. } => ErrorCode::DatabaseLocked,
             Self::AnswerLost { .. } | Self::Leaving { .. } => ErrorCode::Reconnect,
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
-            Self::NoSuchDatabase { .. } => ErrorCode::NoSuchDatabase,
+            Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
             Self::Place { .. } | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
         }
@@ -171,6 +177,7 @@ impl ClientError {
             | Self::Start { database, .. }
             | Self::StartTimedOut { database, .. }
             | Self::NoSuchDatabase { database }
+            | Self::NoSuchDirectory { database }
             | Self::NoBroker { database } => Some(database.clone()),
             Self::Protocol { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => None,
         }
@@ -227,6 +234,7 @@ impl ClientError {
             Self::StartTimedOut { .. } => "wait longer, or end the process that is starting it".to_owned(),
             Self::Protocol { .. } => "use the same version of dbmux everywhere".to_owned(),
             Self::NoSuchDatabase { .. } => "check the path".to_owned(),
+            Self::NoSuchDirectory { .. } => "check the path, or make the directory first".to_owned(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
         }
     }

@@ -57,9 +57,11 @@ impl Attach {
         let in_memory = text.is_empty() || text == ":memory:";
         let read_only = options(text, facts)?;
         if !in_memory && !read_only {
-            let why = "another file is attached as a copy, to read: add (READ_ONLY); to write to both files, use \
-                       dbmux run";
-            return Err(refused(format!("ATTACH '{text}'"), why));
+            let why = format!(
+                "another file is attached as a copy, to read: add (READ_ONLY); to write to it, use a session of its own: \
+                 `dbmux sql {text}`"
+            );
+            return Err(refused(format!("ATTACH '{text}'"), &why));
         }
         let path = if in_memory { None } else { Some(resolve(text, directory)?) };
         let name = match (name.is_empty(), &path) {
@@ -165,7 +167,8 @@ impl Copy {
             _ => unreadable(source, &error),
         })?;
         if let Some(writer) = keep_writers_out(&file, source)? {
-            let why = format!("{writer} is writing to it; wait until it is done, or use dbmux run");
+            let file = source.display();
+            let why = format!("{writer} is writing to it; wait until it is done: `dbmux who {file}` shows who has it");
             return Err(refused(what(), &why));
         }
         check_magic(&file, source)?;

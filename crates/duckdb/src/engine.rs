@@ -63,37 +63,8 @@ impl DuckDbEngine {
         match fs::metadata(&self.shared.path) {
             Ok(found) => Ok(Some((found.dev(), found.ino()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.unusable(&error)),
+            Err(error) => Err(unusable(&self.shared.path, &error)),
         }
-    }
-
-    fn unusable(&self, error: &io::Error) -> EngineError {
-        let (path, message) = (self.shared.path.clone(), error.to_string());
-        match error.kind() {
-            io::ErrorKind::NotFound => EngineError::NotFound { path },
-            io::ErrorKind::PermissionDenied => EngineError::PermissionDenied { path, message },
-            _ => EngineError::Io { path, message },
-        }
-    }
-
-    /// Refuses a file of another kind. Only while it is not attached: closing it would drop our lock.
-    fn check_kind(&self) -> Result<(), EngineError> {
-        let door = Door::open();
-        let mut start = Vec::new();
-        let read = File::open(&self.shared.path)
-            .and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start))
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::IsADirectory => self.not_a_database("a directory"),
-                _ => self.unusable(&error),
-            });
-        drop(door);
-        read?;
-        magic::foreign(&start).map_or(Ok(()), |what| Err(self.not_a_database(what)))
-    }
-
-    fn not_a_database(&self, what: &str) -> EngineError {
-        let message = format!("it is {what}");
-        EngineError::NotADatabase { path: self.shared.path.clone(), engine: "DuckDB", message }
     }
 
     /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
@@ -109,6 +80,39 @@ impl DuckDbEngine {
             _ => {}
         }
         remove_if_empty(&scratch);
+    }
+}
+
+/// Refuses a file of another kind; one that is not there may become a database.
+///
+/// Only while this process has not attached it: closing it would drop our lock.
+///
+/// # Errors
+/// [`EngineError::NotADatabase`] with what it is instead, where the path names anything but a database of DuckDB;
+/// whatever the system says where it cannot be read.
+pub fn check_kind(path: &Path) -> Result<(), EngineError> {
+    let door = Door::open();
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start)).map(drop);
+    drop(door);
+    match read {
+        Ok(()) => magic::foreign(&start).map_or(Ok(()), |what| Err(not_a_database(path, what))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(not_a_database(path, "a directory")),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+fn not_a_database(path: &Path, what: &str) -> EngineError {
+    EngineError::NotADatabase { path: path.to_owned(), engine: "DuckDB", message: format!("it is {what}") }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> EngineError {
+    let (path, message) = (path.to_owned(), error.to_string());
+    match error.kind() {
+        io::ErrorKind::NotFound => EngineError::NotFound { path },
+        io::ErrorKind::PermissionDenied => EngineError::PermissionDenied { path, message },
+        _ => EngineError::Io { path, message },
     }
 }
 
@@ -147,7 +151,7 @@ impl Engine for DuckDbEngine {
         };
         let exists = self.identity()?.is_some();
         if exists {
-            self.check_kind()?;
+            check_kind(path)?;
         } else if access == Access::ReadOnly || !path.parent().is_some_and(Path::is_dir) {
             return Err(EngineError::NotFound { path: path.clone() });
         }

@@ -93,7 +93,8 @@ pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
         EngineError::Unsupported { what: format!("the encrypted database {}", path.display()), why }
     } else if let Some((_, rest)) = failure.message.split_once("The version string '") {
         let version = rest.split('\'').next().unwrap_or_default();
-        EngineError::Unsupported { what: format!("the storage version {version}"), why: message }
+        let why = storage_versions(rest).unwrap_or(message);
+        EngineError::Unsupported { what: format!("the storage version {version}"), why }
     } else if has("Trying to read a database file with version number") {
         EngineError::Unsupported { what: format!("the storage version of {}", path.display()), why: message }
     } else if has("does not exist") {
@@ -103,6 +104,16 @@ pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
     } else {
         EngineError::Io { path, message }
     }
+}
+
+/// The versions that can be chosen, of the list that DuckDB gives: some seventy, from the oldest to the newest.
+fn storage_versions(list: &str) -> Option<String> {
+    let (_, list) = list.split_once("valid options are: ")?;
+    let names = list.lines().next()?.split(", ").map(str::trim);
+    let versions: Vec<_> = names.filter(|name| name.starts_with('v')).collect();
+    let (oldest, newest) = (versions.first()?, versions.last()?);
+    let few: Vec<_> = versions.iter().rev().take(3).copied().collect();
+    Some(format!("choose latest, {}, or any from {oldest} to {newest}", few.join(", ")))
 }
 
 /// A failure of a call that no client asked for.
@@ -168,5 +179,19 @@ fn sqlstate(code: Code, message: &str) -> &'static str {
         Code::DUCKDB_V2_ERROR_CONFIGURATION_PERMISSION => "42501",
         Code::DUCKDB_V2_ERROR_INPUT_INVALID | Code::DUCKDB_V2_ERROR_INPUT_PARAMETER_INVALID => "22000",
         _ => "XX000",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::storage_versions;
+
+    #[test]
+    fn a_few_storage_versions_are_named() {
+        let list =
+            "v9' is not a known DuckDB version, valid options are: v0.0.4, v0.1.0, v1.5.5, v1.5.6, v2.0.0, latest";
+        let hint = storage_versions(list).expect("a hint");
+        assert_eq!(hint, "choose latest, v2.0.0, v1.5.6, v1.5.5, or any from v0.0.4 to v2.0.0");
+        assert_eq!(storage_versions("v9' is nothing that I know"), None);
     }
 }

@@ -23,7 +23,8 @@
 //! Marked values are taken back as parameters of their type.
 //!
 //! What always holds: the file is opened by [`dbmux_engine::Engine::attach`] and by nothing else in this crate,
-//! [`plain`] aside, which is for programs that have no broker.
+//! [`check_kind`] aside, which looks at its first bytes before anything begins, and [`plain`], which is for programs that
+//! have no broker.
 
 mod attached;
 mod classify;
@@ -48,5 +49,5 @@ mod session;
 mod shared;
 mod state;
 
-pub use engine::DuckDbEngine;
+pub use engine::{DuckDbEngine, check_kind};
 pub use options::DuckDbOptions;

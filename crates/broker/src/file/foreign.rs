@@ -127,7 +127,7 @@ pub(super) fn jittered(pause: Duration) -> Duration {
 pub(super) async fn take_file_lock(
     file: &Arc<File>,
     lock: &Arc<Lock>,
-    tell: impl Fn(Option<Holder>),
+    tell: impl Fn(Option<Holder>, usize),
 ) -> Result<Option<Guard>, ServiceError> {
     let mut wait = Wait::Never;
     loop {
@@ -136,7 +136,10 @@ pub(super) async fn take_file_lock(
         let taken = tokio::task::spawn_blocking(move || lock.acquire(&request)).await;
         match taken.map_err(|error| errors::internal(error.to_string()))? {
             Ok(guard) => return Ok(Some(guard)),
-            Err(LockError::TimedOut { holder, .. }) if file.is_wanted() => tell(holder.as_deref().map(locks::holder)),
+            Err(LockError::TimedOut { holder, ahead, .. }) if file.is_wanted() => {
+                // Who has it is told apart from who else goes first.
+                tell(holder.as_deref().map(locks::holder), ahead.saturating_sub(usize::from(holder.is_some())));
+            }
             Err(LockError::TimedOut { .. }) => return Ok(None),
             Err(error) => return Err(locks::error(&error, &file.path)),
         }

@@ -124,7 +124,7 @@ impl Keeper {
                 self.let_file_lock_go();
                 let error = errors::engine(error, &self.file.path);
                 self.file.tell(|view| {
-                    view.holder = None;
+                    (view.holder, view.outside) = (None, 0);
                     view.failure = Some((view.turn, error));
                 });
             }
@@ -152,7 +152,7 @@ impl Keeper {
         self.pause = BACK_OFF.0;
         self.file.attached_as(access);
         tracing::debug!(?access, "attached");
-        self.file.tell(|view| view.holder = None);
+        self.file.tell(|view| (view.holder, view.outside) = (None, 0));
     }
 
     /// A writer waits beside a read-only attachment. While a foreign reader is there, readers go on; when it has left,
@@ -217,7 +217,7 @@ impl Keeper {
     /// has passed: letting go without ending is nothing that the kernel tells.
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
-        self.file.tell(|view| view.holder.clone_from(&holder));
+        self.file.tell(|view| (view.holder, view.outside) = (holder.clone(), 0));
         if process != self.waited_for {
             // Somebody else, or nobody any more: whoever had it went while it was looked for.
             self.waited_for = process;
@@ -233,8 +233,8 @@ impl Keeper {
 
     /// `None`: nobody wants it any more.
     async fn take_file_lock(&self) -> Result<Option<Guard>, ServiceError> {
-        foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>| {
-            self.file.tell(|view| view.holder = holder);
+        foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>, ahead| {
+            self.file.tell(|view| (view.holder, view.outside) = (holder, ahead));
         })
         .await
     }

@@ -76,6 +76,8 @@ struct View {
     /// Raised by each change of whatever they wait for.
     turn: u64,
     holder: Option<Holder>,
+    /// Those outside who wait for the file before us.
+    outside: usize,
     failure: Option<(u64, ServiceError)>,
 }
 
@@ -132,6 +134,11 @@ impl File {
         self.view.borrow().holder.clone()
     }
 
+    /// How many outside wait for the file before this broker.
+    pub(crate) fn outside(&self) -> usize {
+        self.view.borrow().outside
+    }
+
     /// Waits until the file is attached as needed, and keeps it so.
     ///
     /// # Errors
@@ -151,7 +158,10 @@ impl File {
         let mut first_try = file.is_free_to_attach();
         let _demand = Demand::new(file, need);
         let waits_for = Arc::downgrade(core);
-        let line = move || Line { ahead: 0, holder: waits_for.upgrade().and_then(|core| Self::waited_for(&core)) };
+        let waiter = core.waiters.join();
+        let (ahead, before) = (core.before_admitted(waiter.counter()), core.before_admitted(waiter.counter()));
+        let line =
+            move || Line { ahead: ahead(), holder: waits_for.upgrade().and_then(|core| Self::waited_for(&core)) };
         track.wait(Phase::WaitingForFile, line);
         loop {
             if let Some(entered) = file.try_enter(need)? {
@@ -163,7 +173,7 @@ impl File {
                 _ = view.changed() => first_try = false,
                 () = track.cancel.cancelled() => return Err(track.cancelled()),
                 // To attach is no wait for others: whoever never waits still hears how that went.
-                () = deadline.reached(), if !first_try => return Err(Self::gave_up(core, deadline)),
+                () = deadline.reached(), if !first_try => return Err(Self::gave_up(core, deadline, before())),
                 () = tokio::time::sleep(FIRST_TRY), if first_try => first_try = false,
             }
             let seen = view.borrow_and_update().clone();
@@ -180,8 +190,8 @@ impl File {
         core.file.holder().or_else(|| core.longest_in_file())
     }
 
-    fn gave_up(core: &Core, deadline: Deadline) -> ServiceError {
-        Waited { database: &core.file.path, deadline }.locked(Self::waited_for(core))
+    fn gave_up(core: &Core, deadline: Deadline, ahead: usize) -> ServiceError {
+        Waited { database: &core.file.path, deadline }.locked(ahead, Self::waited_for(core))
     }
 
     fn try_enter(self: &Arc<Self>, need: Need) -> Result<Option<FileUse>, ServiceError> {

@@ -158,9 +158,8 @@ pub(crate) async fn admit(core: &Arc<Core>, track: &Track, deadline: Deadline) -
         Entry::Granted(permit) => return Ok(permit),
         Entry::Queued(waiting) => waiting,
     };
-    let ahead = waiting.counter();
-    track.wait(Phase::Queued, core.line(ahead));
-    let ahead = waiting.counter();
+    track.wait(Phase::Queued, core.line(core.before_queued(waiting.counter())));
+    let ahead = core.before_queued(waiting.counter());
     core.turn(waiting.granted(), deadline, track, ahead).await?.ok_or_else(errors::reconnect)
 }
 
@@ -175,8 +174,9 @@ pub(crate) async fn step_on_floor(
     if let Some(place) = place.as_mut().now_or_never() {
         return Ok(place);
     }
-    track.wait(Phase::Queued, core.line(|| 0));
-    core.turn(place, deadline, track, || 0).await
+    let waiter = core.waiters.join();
+    track.wait(Phase::Queued, core.line(core.before_admitted(waiter.counter())));
+    core.turn(place, deadline, track, core.before_admitted(waiter.counter())).await
 }
 
 async fn acquire_more(

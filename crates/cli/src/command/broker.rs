@@ -11,7 +11,7 @@ use std::{
 use dbmux_broker::{Broker, BrokerOptions};
 use dbmux_client::ClientError;
 use dbmux_duckdb::{DuckDbEngine, DuckDbOptions};
-use dbmux_engine::ServiceError;
+use dbmux_engine::{EngineError, ErrorCode, ServiceError};
 use dbmux_proto::{Ready, ready::Outcome};
 use prost::Message;
 use tokio::{
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
 
 /// Tells the starter that the daemon's options make no sense: they may come from its environment.
 pub(crate) fn refuse(usage: &Failure) {
-    let error = ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, usage.message.clone());
+    let error = ServiceError::new(ErrorCode::InvalidArgument, usage.message.clone());
     say(&Ready { outcome: Some(Outcome::Error(*error.0)) });
 }
 
@@ -82,20 +82,39 @@ pub(crate) fn start_and_serve(
 }
 
 async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
-    let refused =
-        |error: dbmux_os::OsError| ServiceError::new(dbmux_engine::ErrorCode::InvalidArgument, error.to_string());
-    let database = dbmux_os::runtime::canonical_database_path(&args.path()).map_err(refused)?;
+    let refused = |error: dbmux_os::OsError| ServiceError::new(ErrorCode::InvalidArgument, error.to_string());
+    let path = args.path();
+    let database = dbmux_os::runtime::canonical_database_path(&path).map_err(|error| match error {
+        dbmux_os::OsError::Path { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            let missing = ClientError::NoSuchDirectory { database: path.clone() };
+            ServiceError::new(missing.code(), missing.to_string()).suggest(missing.suggestion())
+        }
+        other => refused(other),
+    })?;
     dbmux_os::runtime::runtime_dir().map_err(refused)?;
     let socket = dbmux_os::runtime::socket_path(&database).map_err(refused)?;
+    check_kind(&database)?;
     let engine_options = engine_options(args);
     let path = database.clone();
     let options = broker_options(args, database, socket.clone());
     let broker = Broker::start(options, move || DuckDbEngine::new(path, engine_options)).await?;
     // The owner lock is ours: a socket that is there was left behind.
-    let listener = listen(&socket).map_err(|error| {
-        ServiceError::new(dbmux_engine::ErrorCode::Internal, format!("listen on {}: {error}", socket.display()))
-    })?;
+    let listener = listen(&socket)
+        .map_err(|error| ServiceError::new(ErrorCode::Internal, format!("listen on {}: {error}", socket.display())))?;
     Ok((Arc::new(broker), listener, socket))
+}
+
+/// Refuses a file that will never be a database, before a lock is laid beside it. One that may only not be read now is
+/// its statements' affair: that can change while the broker lives.
+fn check_kind(database: &Path) -> Result<(), ServiceError> {
+    match dbmux_duckdb::check_kind(database) {
+        Err(error @ EngineError::NotADatabase { .. }) => {
+            let mut error = ServiceError::from(error);
+            error.0.db_path = database.display().to_string();
+            Err(error)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn listen(socket: &Path) -> std::io::Result<UnixListener> {

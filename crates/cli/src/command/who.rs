@@ -53,8 +53,8 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Since when it has the file, the kernel does not tell, and a process's age is no answer; but whoever goes by dbmux's file
-/// lock has the file since it has that.
+/// Since when it has the file, the kernel does not tell, and a process's age is no answer. It is known of whoever goes by
+/// dbmux's file lock, and of whoever a broker waits for and has seen before: as the errors of that broker tell it.
 fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapshot>) -> Holder {
     let mut holder =
         Holder { writes: found.access == Access::Write, part: found.part.to_string(), ..Holder::default() };
@@ -67,6 +67,8 @@ fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapsh
             if let Some(ticket) = tickets.find(|ticket| ticket.same_namespace && ticket.process == process.id) {
                 holder.since = humantime::format_rfc3339_seconds(ticket.since).to_string();
                 holder.held_ms = u64::try_from(ticket.age().as_millis()).unwrap_or(u64::MAX);
+            } else if let Some(seen) = broker.and_then(|broker| seen(broker, holder.pid)) {
+                (holder.since, holder.held_ms) = (seen.since.clone(), seen.held_ms);
             }
             let directory = process.working_directory.as_ref();
             holder.working_directory = directory.map(|path| path.display().to_string()).unwrap_or_default();
@@ -80,6 +82,11 @@ fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapsh
     };
     holder.set_kind(kind);
     holder
+}
+
+/// The same process, as the broker sees it.
+fn seen(broker: &StatusReply, pid: u32) -> Option<&Holder> {
+    broker.holders.iter().find(|holder| holder.pid == pid && holder.kind() == HolderKind::Process)
 }
 
 /// `a program that uses DuckDB, reading and writing`, …

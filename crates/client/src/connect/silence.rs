@@ -16,7 +16,7 @@ use dbmux_os::process::{self, ProcessInfo};
 use dbmux_proto::{Holder, HolderKind};
 use tokio::time::{sleep, timeout};
 
-use super::{Deadline, Link, millis};
+use super::{Deadline, Link};
 
 /// What a broker that runs may take for an answer of its own, however short the caller's deadline is.
 pub(crate) const OWN_ANSWER: Duration = Duration::from_secs(2);
@@ -98,6 +98,8 @@ fn is_stopped(pid: Option<u32>) -> bool {
     pid.and_then(|pid| process::info(pid).ok()).is_some_and(|seen| seen.stopped)
 }
 
+/// The process, as those are shown who have what others wait for. Since when it does not answer is not known, and its age
+/// is something else.
 fn holder(seen: &ProcessInfo) -> Holder {
     let directory = seen.working_directory.as_ref();
     Holder {
@@ -105,7 +107,6 @@ fn holder(seen: &ProcessInfo) -> Holder {
         pid: seen.id.pid,
         command: seen.command.clone(),
         user: seen.user.clone(),
-        held_ms: millis(seen.age()),
         working_directory: directory.map(|path| path.display().to_string()).unwrap_or_default(),
         writes: true,
         stopped: seen.stopped,
@@ -136,6 +137,7 @@ mod tests {
         assert!(silence.waited < OWN_ANSWER, "it was not waited for");
         let holder = silence.holder.expect("it is seen");
         assert!(holder.stopped && holder.pid == pid && holder.command == "sleep 60");
+        assert!(holder.held_ms == 0 && holder.since.is_empty(), "its age is not for how long it is silent");
         child.kill().expect("a kill");
         child.wait().expect("its end");
     }

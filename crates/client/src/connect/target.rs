@@ -228,6 +228,10 @@ fn own_command() -> String {
 /// A path that cannot be a database's: the refusal has a name for it already.
 fn refused(path: &Path, error: dbmux_os::OsError) -> ClientError {
     match error {
+        // A file that is missing is made; what is missing here is where it would be.
+        dbmux_os::OsError::Path { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ClientError::NoSuchDirectory { database: path.to_owned() }
+        }
         dbmux_os::OsError::Path { operation, path, source } => place(operation, &path, &source),
         other => place("find", path, &other),
     }

@@ -85,8 +85,10 @@ fn what_cannot_be_attached_is_refused_by_name() {
     let mut session = database.session();
     let (_, why) = session.refused("ATTACH 'busy.duckdb' (READ_ONLY)");
     assert!(why.contains(&format!("pid {}", foreign.id())), "{why}");
+    assert!(why.contains("`dbmux who ") && why.contains("busy.duckdb`"), "it says what to look at: {why}");
     for (statement, word) in [
         ("ATTACH 'busy.duckdb'", "READ_ONLY"),
+        ("ATTACH 'busy.duckdb'", "`dbmux sql busy.duckdb`"),
         ("ATTACH 'text.csv' (READ_ONLY)", "text file"),
         ("ATTACH 'a.db' AS again (READ_ONLY)", "attached"),
         ("ATTACH 'x' || 'y' AS z (READ_ONLY)", "written out"),

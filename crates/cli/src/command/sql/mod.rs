@@ -51,6 +51,13 @@ pub(crate) fn run(args: SqlArgs) -> Result<Exit, Failure> {
     runtime.shutdown_background();
     done.map_err(|failure| match failure.code {
         "READ_ONLY" if args.read_only && failure.suggestion.is_empty() => failure.with_hint("leave out --read-only"),
+        "BROKER_UNAVAILABLE" => match chosen_program() {
+            Some(program) => {
+                let program = program.display().to_string();
+                failure.with_hint(format!("DBMUX_BIN={program} is what it is started with: name a dbmux, or unset it"))
+            }
+            None => failure,
+        },
         _ => failure,
     })
 }
@@ -76,10 +83,15 @@ fn options(args: &SqlArgs) -> ClientOptions {
         priority: args.waiting.priority.into(),
         read_only: args.read_only,
         create: !args.read_only,
-        broker_program: std::env::var_os("DBMUX_BIN").map(Into::into),
+        broker_program: chosen_program().map(Into::into),
         broker_arguments: version.flat_map(|version| [OsString::from("--storage-version"), version.into()]).collect(),
         ..ClientOptions::default()
     }
+}
+
+/// The program that brokers are started with, where somebody has chosen one.
+fn chosen_program() -> Option<OsString> {
+    std::env::var_os("DBMUX_BIN").filter(|program| !program.is_empty())
 }
 
 fn output(args: &SqlArgs) -> Output {

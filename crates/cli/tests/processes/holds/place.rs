@@ -4,12 +4,13 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     os::unix::fs::{PermissionsExt, chown},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
 };
 
-use dbmux_testkit::Place;
+use dbmux_testkit::{Foreign, Place, until};
 use serde_json::Value;
 
 const NOBODY: u32 = 65534;
@@ -133,6 +134,41 @@ fn what_is_no_database_is_named_and_left_as_it_is() {
 }
 
 #[test]
+fn serve_refuses_at_once_what_is_no_database() {
+    let place = place();
+    fs::create_dir(place.path("directory.duckdb")).expect("a directory");
+    fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
+    fs::write(place.path("lite.duckdb"), b"SQLite format 3\0 and more").expect("a file");
+    for name in ["directory.duckdb", "text.duckdb", "lite.duckdb"] {
+        let mut serve = place.dbmux(["serve", name]).stderr(Stdio::piped()).spawn().expect("dbmux starts");
+        let mut code = None;
+        until("it refuses", || {
+            code = serve.try_wait().expect("a look").and_then(|status| status.code());
+            code.is_some()
+        });
+        let told = serve.wait_with_output().expect("its end");
+        let told = String::from_utf8_lossy(&told.stderr).into_owned();
+        let (by_sql, error) = place.fails(&["sql", name, "select 1"]);
+        assert_eq!(code, Some(by_sql), "{told}");
+        let message = error["message"].as_str().expect("a message");
+        assert_eq!(told.trim_end(), format!("error: {message}"), "as `dbmux sql` says it");
+        assert!(!place.path(&format!("{name}.dbmux")).exists(), "nothing is laid beside what is no database");
+    }
+    // What may become one, and what somebody else has now, is served.
+    let mut foreign = Foreign::holding(&place.path("held.duckdb"), false);
+    for name in ["new.duckdb", "held.duckdb"] {
+        let mut serve = place.dbmux(["serve", name]).stderr(Stdio::piped()).spawn().expect("dbmux starts");
+        let mut said = String::new();
+        let mut words = BufReader::new(serve.stderr.take().expect("its words"));
+        words.read_line(&mut said).expect("it speaks");
+        assert!(said.starts_with("serving "), "{said}");
+        assert!(place.run(["stop", name]).status.success());
+        assert!(serve.wait().expect("its end").success());
+    }
+    foreign.kill();
+}
+
+#[test]
 fn a_database_of_another_engine_is_named_with_both_engines() {
     let place = place();
     let path = place.path("a.db");
@@ -158,7 +194,11 @@ fn a_path_that_leads_nowhere_is_named() {
     let place = place();
     let (code, error) = place.fails(&["sql", "no/such/a.duckdb", "select 1"]);
     assert_eq!(code, 1, "{error}");
-    says(&error, "INVALID_ARGUMENT", &["no/such", "No such file"]);
+    says(&error, "NO_SUCH_DATABASE", &["no/such"]);
+    assert_eq!(error["message"], "the directory of no/such/a.duckdb does not exist", "told once");
+    let told = place.run(["serve", "no/such/a.duckdb"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&told.stderr).starts_with("error: the directory of no/such/a.duckdb does not"));
     let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--read-only"]);
     says(&error, "NO_SUCH_DATABASE", &["a.duckdb"]);
     assert!(!Path::new(&place.path("a.duckdb")).exists());

@@ -64,6 +64,14 @@ fn a_foreign_holder_has_the_file_since_it_was_seen_with_it_not_since_it_was_born
     let held = error["holder"]["held_s"].as_f64().expect("a time");
     assert!(held >= 0.1 && held <= opened.elapsed().as_secs_f64(), "{error}");
     assert!(born.elapsed().as_secs_f64() > held + 1.0, "this test cannot tell the two apart");
+    // `dbmux who` means the same by it, of the same process.
+    let told = place.run(["who", "a.duckdb", "--json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    let found = told["holders"].as_array().and_then(|all| all.iter().find(|holder| holder["pid"] == foreign.pid()));
+    let of = |holder: &Value| humantime::parse_rfc3339(holder["since"].as_str().expect("a time")).expect("a time");
+    let (by_who, by_error) = (of(found.expect("it is there")), of(&error["holder"]));
+    let apart = by_who.duration_since(by_error).unwrap_or_else(|error| error.duration());
+    assert!(apart < Duration::from_millis(50), "{told} {error}");
     // Gone and come back, it is counted anew.
     foreign.close();
     place.sql("a.duckdb", "from t");
@@ -71,6 +79,33 @@ fn a_foreign_holder_has_the_file_since_it_was_seen_with_it_not_since_it_was_born
     assert!(foreign.open(&place.path("a.duckdb"), false).starts_with("ok"));
     let (_, error) = place.fails(&["sql", "a.duckdb", "from t", "--wait", "200ms"]);
     assert!(error["holder"]["held_s"].as_f64().is_some_and(|held| held < 1.0), "{error}");
+}
+
+#[test]
+fn ahead_are_all_who_go_first_those_who_wait_for_the_file_too() {
+    let place = place().with("DBMUX_WORKERS", "2..2");
+    place.make("a.duckdb", "create table t (i int)");
+    assert!(place.run(["stop", "a.duckdb"]).status.success());
+    let mut foreign = Foreign::holding(&place.path("a.duckdb"), false);
+    let waiting = || place.status("a.duckdb")["queued"].as_array().map_or(0, Vec::len);
+    let mut waiters: Vec<Shell> = Vec::new();
+    // Two wait for the file, and those behind them to be admitted.
+    for already in 0..4 {
+        let (code, error) = place.fails(&["sql", "a.duckdb", "from t", "--wait", "200ms"]);
+        assert_eq!((code, &error["ahead"]), (75, &already.into()), "{error}");
+        let mut waiter = Shell::start(&place, "a.duckdb", &["--wait", "60s"]);
+        waiter.tell("select count(*) as n from t");
+        until("it waits", || waiting() == waiters.len() + 1);
+        waiters.push(waiter);
+    }
+    let output = place.run(["sql", "a.duckdb", "from t", "--wait", "2s"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (live, error) = text.split_once("error: ").expect("an error");
+    assert!(live.contains("4 ahead of you") && error.contains("4 ahead of you"), "{text}");
+    foreign.close();
+    for mut waiter in waiters {
+        assert_eq!(waiter.line(), "{\"n\":0}");
+    }
 }
 
 #[test]
