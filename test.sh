@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 . scripts/setup.sh
 
 compilers
+shells
 tools
 bash testkit/venv.sh
 

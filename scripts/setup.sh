@@ -23,6 +23,14 @@ compilers() {
     command -v c++ >/dev/null || package g++
 }
 
+# Shells whose completions are tested.
+shells() {
+    local shell
+    for shell in zsh fish; do
+        command -v "$shell" >/dev/null || package "$shell"
+    done
+}
+
 # cargo's parts and plug-ins that the tests need, in an environment of their own.
 tools() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || package python3-venv

@@ -23,7 +23,7 @@ use crate::{
 /// What a waiter is told each time it goes to sleep.
 #[derive(Debug, Clone)]
 pub struct WaitState {
-    /// Tickets that go first.
+    /// Others that wait and go first; who has the lock is not one of them.
     pub ahead: usize,
     /// Who has the lock.
     pub holder: Option<TicketInfo>,
@@ -36,6 +36,7 @@ pub(crate) type Observer<'a> = Option<&'a mut dyn FnMut(&WaitState)>;
 
 /// Those that go first, as the table says; read inside the gate, shown outside.
 struct Ahead {
+    /// Those that wait.
     count: usize,
     /// Who has the lock.
     holder: Option<Entry>,
@@ -257,8 +258,8 @@ impl<'a> Attempt<'a> {
 
 impl Ahead {
     fn of(book: &Book, ticket: &Ticket) -> Self {
-        let blocking = |entry: &&Entry| entry.ticket.blocks(ticket);
-        let granted = book.entries().filter(blocking).find(|entry| entry.ticket.state == State::Granted);
-        Self { count: book.entries().filter(blocking).count(), holder: granted.cloned() }
+        let blocking = book.entries().filter(|entry| entry.ticket.blocks(ticket));
+        let (granted, waiting): (Vec<_>, Vec<_>) = blocking.partition(|entry| entry.ticket.state == State::Granted);
+        Self { count: waiting.len(), holder: granted.first().map(|entry| (*entry).clone()) }
     }
 }

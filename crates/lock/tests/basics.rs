@@ -68,7 +68,7 @@ fn whoever_waits_is_told_for_whom_and_gives_up_for_good() {
     assert!(began.elapsed() >= Duration::from_millis(50));
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].holder.as_ref().unwrap().command, "the holder");
-    let LockError::TimedOut { holder: Some(told), ahead: 1, .. } = error else { panic!("{error:?}") };
+    let LockError::TimedOut { holder: Some(told), ahead: 0, .. } = error else { panic!("{error:?}") };
     assert_eq!(told.process.pid, std::process::id());
     assert_eq!(lock.waiting().unwrap(), 0);
     drop(holder);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dbmux_engine::{Holder, ServiceError};
-use dbmux_lock::{Guard, Lock, LockError, Mode, Request, Wait};
+use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Request, Wait, WaitState};
 use dbmux_os::{
     OsError,
     holders::{self, FileHolder, Who},
@@ -15,12 +15,13 @@ use dbmux_os::{
 };
 use dbmux_proto::HolderKind;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::File;
 use crate::{errors, locks};
 
-/// How long one wait for the file lock lasts before it is looked whether anybody still wants it.
-const LOCK_WAIT: Duration = Duration::from_millis(500);
+/// How often it is looked whether anybody still wants the file whose lock is waited for.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Who else has the file.
 #[derive(Debug, Default)]
@@ -123,26 +124,42 @@ pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
 
-/// Waits for the database's file lock for as long as anybody wants the file; `None`: nobody does any more.
+/// Waits for the database's file lock for as long as anybody wants the file; `None`: nobody does any more. It keeps its
+/// place in line however long that takes.
 pub(super) async fn take_file_lock(
     file: &Arc<File>,
     lock: &Arc<Lock>,
     tell: impl Fn(Option<Holder>, usize),
 ) -> Result<Option<Guard>, ServiceError> {
-    let mut wait = Wait::Never;
+    let cancel = CancelFlag::default();
+    let request = Request::new(Mode::Exclusive).wait(Wait::Forever).cancel(cancel.clone());
+    let (told, mut waits) = watch::channel(None);
+    let lock = Arc::clone(lock);
+    let mut taken = tokio::task::spawn_blocking(move || {
+        lock.acquire_observed(&request, &mut |state: &WaitState| {
+            told.send_replace(Some(state.clone()));
+        })
+    });
+    let mut look = tokio::time::interval(LOOK);
     loop {
-        let lock = Arc::clone(lock);
-        let request = Request::new(Mode::Exclusive).wait(wait);
-        let taken = tokio::task::spawn_blocking(move || lock.acquire(&request)).await;
-        match taken.map_err(|error| errors::internal(error.to_string()))? {
-            Ok(guard) => return Ok(Some(guard)),
-            Err(LockError::TimedOut { holder, ahead, .. }) if file.is_wanted() => {
-                // Who has it is told apart from who else goes first.
-                tell(holder.as_deref().map(locks::holder), ahead.saturating_sub(usize::from(holder.is_some())));
+        tokio::select! {
+            taken = &mut taken => {
+                return match taken.map_err(|error| errors::internal(error.to_string()))? {
+                    Ok(guard) => Ok(Some(guard)),
+                    Err(LockError::Cancelled { .. }) => Ok(None),
+                    Err(error) => Err(locks::error(&error, &file.path)),
+                };
             }
-            Err(LockError::TimedOut { .. }) => return Ok(None),
-            Err(error) => return Err(locks::error(&error, &file.path)),
+            Ok(()) = waits.changed() => {
+                if let Some(state) = waits.borrow_and_update().as_ref() {
+                    tell(state.holder.as_ref().map(locks::holder), state.ahead);
+                }
+            }
+            _ = look.tick() => {
+                if !file.is_wanted() {
+                    cancel.cancel();
+                }
+            }
         }
-        wait = Wait::For(LOCK_WAIT);
     }
 }

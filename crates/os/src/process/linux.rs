@@ -22,7 +22,16 @@ const TICKS_PER_SECOND: u64 = 100;
 struct Stat {
     name: String,
     state: char,
+    threads: u64,
     start_time: u64,
+}
+
+impl Stat {
+    /// It only waits to be counted, and has let go of everything. A leader that waits while other threads of its process
+    /// still end keeps the process's files open, and their locks.
+    fn ended(&self) -> bool {
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
+    }
 }
 
 fn stat(pid: u32) -> Result<Stat, OsError> {
@@ -36,15 +45,15 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let (_, name) = head.split_once('(')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    // Field 22 of the line; `fields` is behind field 3.
-    let start_time = fields.nth(18)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), state, start_time })
+    // Fields 20 and 22 of the line; `fields` is behind field 3.
+    let threads = fields.nth(16)?.parse().ok()?;
+    let start_time = fields.nth(1)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), state, threads, start_time })
 }
 
 pub(super) fn id(pid: u32) -> Result<ProcessId, OsError> {
     let stat = stat(pid)?;
-    // A zombie has let go of everything: it only waits to be counted.
-    if matches!(stat.state, 'Z' | 'X') {
+    if stat.ended() {
         return Err(OsError::NoSuchProcess { pid });
     }
     Ok(ProcessId { pid, start_time: stat.start_time })

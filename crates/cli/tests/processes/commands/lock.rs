@@ -150,7 +150,7 @@ fn at_the_deadline_it_says_who_has_it_and_exits_75() {
     assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(5), "{took:?}");
     assert!(error.starts_with("error: job is locked\n  held by  sh -c"), "{error}");
     assert!(error.contains(&format!("(pid {},", holder.line)), "{error}");
-    assert!(error.contains("; gave up after 3"), "{error}");
+    assert!(error.contains("waiting  gave up after 3"), "{error}");
     assert!(error.contains("hint     wait longer with --wait 2m"), "{error}");
     let output = place.run(&["lock", "job", "--wait", "0", "--json", "--", "true"]);
     assert_eq!(output.status.code(), Some(75));
