@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 . scripts/setup.sh
 
 compilers
-shells
+programs
 tools
 bash testkit/venv.sh
 
@@ -22,5 +22,8 @@ step "build"
 cargo build --release --locked --workspace
 step "test"
 cargo nextest run --release --locked --workspace "$@"
+step "test the lock's portable ground"
+cargo clippy --release --locked -p dbmux-lock --features portable --all-targets -- -D warnings
+cargo nextest run --release --locked -p dbmux-lock --features portable
 step "test the documentation's examples"
 cargo test --release --doc -p dbmux-lock -p dbmux-client

@@ -23,11 +23,11 @@ compilers() {
     command -v c++ >/dev/null || package g++
 }
 
-# Shells whose completions are tested.
-shells() {
-    local shell
-    for shell in zsh fish; do
-        command -v "$shell" >/dev/null || package "$shell"
+# Programs that tests start: shells whose completions they try, what watches system calls, and a file system in user space.
+programs() {
+    local program
+    for program in zsh fish strace bindfs; do
+        command -v "$program" >/dev/null || package "$program"
     done
 }
 

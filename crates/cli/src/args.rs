@@ -53,6 +53,7 @@ const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock deploy --scope project -- make      one at a time in this project
   dbmux lock sales.duckdb --shared -- ./read.sh  beside others that share it
   dbmux lock nightly --wait 0 -- ./report.sh     now or never: exits 75 when somebody has it
+  dbmux lock nightly                             who has it, and who waits
 
 The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there,
 126 when it cannot be run. DBMUX_FENCE tells it a number that grows with every exclusive grant.";
@@ -244,7 +245,7 @@ pub(crate) enum ScopeArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct LockArgs {
-    /// A name, or the path of a database file.
+    /// A name, or the path of a database file: what has a slash, or is called as databases are (.duckdb, .db, …).
     #[arg(value_name = "NAME|PATH")]
     pub(crate) name: OsString,
     /// Beside others who share it.
@@ -255,11 +256,11 @@ pub(crate) struct LockArgs {
     pub(crate) scope: Option<ScopeArg>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
-    /// Errors as one JSON object on standard error.
+    /// What is shown as JSON; errors as one JSON object on standard error.
     #[arg(long)]
     pub(crate) json: bool,
-    /// The command, with its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    /// The command, with its arguments. Without one, who has the lock and who waits for it is shown.
+    #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 

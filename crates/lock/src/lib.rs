@@ -54,7 +54,7 @@ pub use error::LockError;
 pub use grant::{CREDIT, Mode, Priority, State};
 pub use guard::{FenceToken, Guard};
 pub use lock::Lock;
-pub use names::{LockName, Scope, sidecar_path};
+pub use names::{LockName, Scope, named_path, sidecar_path};
 pub use request::{Request, Wait};
 pub use snapshot::{Snapshot, TicketInfo};
 pub use stats::Statistics;

@@ -57,7 +57,9 @@ impl Lock {
     /// # Errors
     /// [`LockError::Name`] for a name that cannot be a file's; else as [`Lock::open`].
     pub fn named(name: &str, scope: &Scope) -> Result<Self, LockError> {
-        Self::open(&names::named_path(name, scope)?, LockName::Plain)
+        let path = names::named_path(name, scope)?;
+        names::make_directory(&path)?;
+        Self::open(&path, LockName::Plain)
     }
 
     /// Where the lock is.

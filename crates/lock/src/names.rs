@@ -31,8 +31,11 @@ pub fn sidecar_path(database: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Where a named lock is; its directory is made.
-pub(crate) fn named_path(name: &str, scope: &Scope) -> Result<PathBuf, LockError> {
+/// Where a named lock is, or would be.
+///
+/// # Errors
+/// [`LockError::Name`] for a name that cannot be a file's; else when there is no runtime directory.
+pub fn named_path(name: &str, scope: &Scope) -> Result<PathBuf, LockError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(LockError::Name { name: name.to_owned() });
@@ -41,7 +44,11 @@ pub(crate) fn named_path(name: &str, scope: &Scope) -> Result<PathBuf, LockError
         Scope::Project(root) => root.join(".dbmux"),
         Scope::Global => dbmux_os::runtime::runtime_dir()?.join("locks"),
     };
-    let made = std::fs::create_dir_all(&directory);
-    made.map_err(|source| LockError::Open { path: directory.clone(), source })?;
     Ok(directory.join(format!("{name}.lock")))
+}
+
+/// Makes the directory that a lock's file is in.
+pub(crate) fn make_directory(path: &Path) -> Result<(), LockError> {
+    let Some(directory) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(directory).map_err(|source| LockError::Open { path: directory.to_owned(), source })
 }

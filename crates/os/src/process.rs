@@ -54,6 +54,19 @@ pub fn current() -> Result<ProcessInfo, OsError> {
     info(std::process::id())
 }
 
+/// Whether this process runs inside another one: it, or what started it, or what started that, and so on. `false` where
+/// the system does not tell.
+pub fn runs_inside(process: ProcessId) -> bool {
+    let mut inside = Some(std::process::id());
+    while let Some(pid) = inside.filter(|pid| *pid > 0) {
+        if pid == process.pid {
+            return is_alive(process);
+        }
+        inside = system::parent(pid);
+    }
+    false
+}
+
 /// A process by its number.
 ///
 /// # Errors

@@ -139,7 +139,7 @@ fn time(wait: Duration) -> String {
     person::micros(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
 }
 
-fn lock_json(lock: &Snapshot) -> Value {
+pub(super) fn lock_json(lock: &Snapshot) -> Value {
     let stats = &lock.statistics;
     let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
     json!({

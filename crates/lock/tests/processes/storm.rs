@@ -98,7 +98,10 @@ fn the_next_one_runs_soon_after_a_holder_is_killed() {
             let guard = lock.acquire(&Request::new(Mode::Exclusive)).unwrap();
             (Instant::now(), guard.previous_holder_died().map(|died| died.pid))
         });
-        std::thread::sleep(Duration::from_millis(10));
+        let watch = Lock::open(&directory.path().join(LOCK), LockName::Plain).unwrap();
+        while watch.snapshot().unwrap().waiters.is_empty() {
+            std::thread::yield_now();
+        }
         let killed = Instant::now();
         kill_process(pid(&worker), Signal::KILL).unwrap();
         let (granted, died) = waits.join().unwrap();
@@ -107,7 +110,8 @@ fn the_next_one_runs_soon_after_a_holder_is_killed() {
     }
     times.sort();
     println!("holder killed, next one running: median {:?}, worst of 30 {:?}", times[15], times[29]);
-    assert!(times[27] < Duration::from_millis(100), "{times:?}");
+    // Its p99 is a benchmark's: here others use the machine.
+    assert!(times[15] < Duration::from_millis(5) && times[27] < Duration::from_millis(100), "{times:?}");
 }
 
 #[test]

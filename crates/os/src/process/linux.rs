@@ -22,6 +22,7 @@ const TICKS_PER_SECOND: u64 = 100;
 struct Stat {
     name: String,
     state: char,
+    parent: u32,
     threads: u64,
     start_time: u64,
 }
@@ -45,10 +46,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let (_, name) = head.split_once('(')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    // Fields 20 and 22 of the line; `fields` is behind field 3.
-    let threads = fields.nth(16)?.parse().ok()?;
+    // Fields 4, 20 and 22 of the line; `fields` is behind field 3.
+    let parent = fields.next()?.parse().ok()?;
+    let threads = fields.nth(15)?.parse().ok()?;
     let start_time = fields.nth(1)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), state, threads, start_time })
+    Some(Stat { name: name.to_owned(), state, parent, threads, start_time })
 }
 
 pub(super) fn id(pid: u32) -> Result<ProcessId, OsError> {
@@ -57,6 +59,10 @@ pub(super) fn id(pid: u32) -> Result<ProcessId, OsError> {
         return Err(OsError::NoSuchProcess { pid });
     }
     Ok(ProcessId { pid, start_time: stat.start_time })
+}
+
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    stat(pid).ok().map(|stat| stat.parent)
 }
 
 pub(super) fn info(pid: u32) -> Result<ProcessInfo, OsError> {
@@ -167,7 +173,10 @@ mod tests {
             line.push_str(&format!(" {field}"));
         }
         let stat = parse_stat(&line).expect("it can be read");
-        assert_eq!((stat.name.as_str(), stat.state, stat.start_time), ("a) b (c", 'S', 22));
+        assert_eq!(
+            (stat.name.as_str(), stat.state, stat.parent, stat.threads, stat.start_time),
+            ("a) b (c", 'S', 4, 20, 22)
+        );
     }
 
     #[test]

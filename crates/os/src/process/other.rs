@@ -24,6 +24,10 @@ pub(super) fn info(pid: u32) -> Result<ProcessInfo, OsError> {
     })
 }
 
+pub(super) fn parent(_pid: u32) -> Option<u32> {
+    None
+}
+
 pub(super) fn resident_memory(_pid: u32) -> Option<u64> {
     None
 }

@@ -260,5 +260,59 @@ fn names_that_cannot_be_files_are_usage() {
     let place = Place::new();
     let output = place.run(&["lock", "a b", "--scope", "global", "--", "true"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-    assert_eq!(place.run(&["lock", "job"]).status.code(), Some(2));
+    assert_eq!(place.run(&["lock"]).status.code(), Some(2));
+}
+
+/// What is there does not decide which lock a word means.
+#[test]
+fn a_file_that_appears_does_not_make_another_lock() {
+    let place = Place::new();
+    for name in ["new.duckdb", "job"] {
+        let script = format!("touch {name}; {SLEEPER}");
+        let holder = place.start(&["lock", name, "--", "sh", "-c", &script]);
+        assert!(place.path().join(name).exists());
+        let output = place.run(&["lock", name, "--wait", "0", "--json", "--", "true"]);
+        assert_eq!(output.status.code(), Some(75), "{name}: {}", text(&output.stderr));
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(error["holding_pid"], holder.line.parse::<u32>().unwrap());
+    }
+}
+
+#[test]
+fn without_a_command_it_shows_who_has_it_and_who_waits() {
+    let place = Place::new();
+    let shown = || text(&place.run(&["lock", "job"]).stdout).to_owned();
+    assert_eq!(shown(), "job is free: nobody has ever had it\n");
+    assert!(!place.path().join("run/locks").exists(), "a look makes nothing");
+    let holder = place.start(&["lock", "job", "--", "sh", "-c", SLEEPER]);
+    let mut waiter = place.dbmux(&["lock", "job", "--", "echo", "waited"]).stderr(Stdio::piped()).spawn().unwrap();
+    BufReader::new(waiter.stderr.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let report = shown();
+    let (held, waits) = report.split_once("waiting, the next one first\n").unwrap();
+    assert!(held.starts_with("job is held by\n") && held.contains(&format!("(pid {},", holder.line)), "{report}");
+    assert!(waits.contains("echo waited") && waits.contains("granted 1 time, 0 after"), "{report}");
+    let json: serde_json::Value = serde_json::from_slice(&place.run(&["lock", "job", "--json"]).stdout).unwrap();
+    assert_eq!(json["holders"][0]["pid"], holder.line.parse::<u32>().unwrap());
+    assert_eq!(
+        (&json["waiting"][0]["command"], &json["statistics"]["acquisitions"]),
+        (&"echo waited".into(), &1.into())
+    );
+    waiter.kill().unwrap();
+    waiter.wait().unwrap();
+}
+
+/// The outer one waits for the inner one, which would wait for the outer one.
+#[test]
+fn a_lock_inside_itself_is_refused_at_once() {
+    let place = Place::new();
+    let dbmux = env!("CARGO_BIN_EXE_dbmux");
+    let began = Instant::now();
+    let output = place.run(&["lock", "job", "--", "sh", "-c", &format!("{dbmux} lock job -- echo inside; exit $?")]);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("runs inside of: waiting cannot help") && output.stdout.is_empty(), "{error}");
+    let shared = format!("{dbmux} lock job --shared -- echo inside");
+    let output = place.run(&["lock", "job", "--shared", "--", "sh", "-c", &shared]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "inside\n".into()));
 }

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod lock;
 mod log;
+mod network;
 mod nonsense;
 mod output;
 mod readme;

@@ -1,12 +1,13 @@
 //! What README.md shows is true: its shell sessions are run, and its Python too.
 //!
-//! In what it shows, a number stands for any number, and `…` for anything, over several lines where it stands alone.
+//! In what it shows, a measure or a process's number stands for any, and `…` for anything, over several lines where it stands alone.
 
-#![expect(clippy::panic, reason = "a test ends by panicking")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::process::Command;
 
 use dbmux_testkit::{Place, Terminal, python};
+use regex::Regex;
 
 const README: &str = include_str!("../../../../../README.md");
 
@@ -26,21 +27,14 @@ fn shell(place: &Place, program: &str, text: &str) -> Command {
     command
 }
 
-/// Each run of digits becomes one `0`.
-fn without_numbers(text: &str) -> String {
-    let mut short = String::new();
-    for c in text.chars() {
-        match (c.is_ascii_digit(), short.ends_with('0')) {
-            (true, true) => {}
-            (true, false) => short.push('0'),
-            (false, _) => short.push(c),
-        }
-    }
-    short
+/// What differs from run to run becomes `0`: a number after `pid`, or before a unit of time or of memory.
+fn without_measures(text: &str) -> String {
+    let measured = Regex::new(r"(?P<pid>pid )\d+|[0-9.]+(?P<unit> (?:µs|ms|s|min|MiB|GiB|KiB)\b)").expect("a pattern");
+    measured.replace_all(text, "${pid}0$unit").into_owned()
 }
 
 fn matches(shown: &str, real: &str) -> bool {
-    let (shown, real) = (without_numbers(shown), without_numbers(real));
+    let (shown, real) = (without_measures(shown), without_measures(real));
     let mut parts = shown.trim().split('…');
     let Some(mut rest) = parts.next().and_then(|first| real.trim().strip_prefix(first)) else { return false };
     let mut open = false;
@@ -103,6 +97,12 @@ fn what_it_links_to_is_there() {
 
 #[test]
 fn this_test_sees_differences() {
-    assert!(matches("a 12 b", "a 7 b\n") && matches("a …\n…", "a b\nc\nd") && matches("", ""));
-    assert!(!matches("a", "b") && !matches("", "x") && !matches("a\nb", "a") && !matches("… end", "x end more"));
+    assert!(matches("(pid 12, 1.5 s)", "(pid 7, 300 s)\n") && matches("a …\n…", "a b\nc\nd") && matches("", ""));
+    assert!(
+        !matches("3 rows", "4 rows")
+            && !matches("a", "b")
+            && !matches("", "x")
+            && !matches("a\nb", "a")
+            && !matches("… end", "x end more")
+    );
 }

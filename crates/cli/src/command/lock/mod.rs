@@ -5,23 +5,26 @@
 //!
 //! The command's process inherits the lock: should this one be killed, nobody else is let in before the command has ended.
 
+mod look;
+mod watched;
+mod which;
+
 use std::{
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use dbmux_lock::{CancelFlag, Guard, Lock, LockName, Mode, Priority, Request, Scope, Wait, WaitState};
+use dbmux_lock::{Guard, Lock, Mode, Priority, Request, Wait, WaitState};
 use dbmux_os::{child, process};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
-    iterator::{SignalsInfo, exfiltrator::WithOrigin},
-    low_level::siginfo::{Cause, Origin},
-};
+use watched::Watched;
+use which::Which;
 
 use crate::{
-    args::{LockArgs, PriorityArg, ScopeArg},
+    args::{LockArgs, PriorityArg},
     exit::Exit,
     failure::{self, Failure},
     render::{
@@ -32,17 +35,14 @@ use crate::{
     terminal,
 };
 
-/// What is passed on.
-const SIGNALS: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
-
-/// What a project's top directory is known by.
-const PROJECT: [&str; 4] = [".dbmux", ".git", "dbt_project.yml", ".hg"];
-
 /// Takes the lock, runs the command, and gives its exit code on.
 pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
-    let lock = open(&args)?;
+    if args.command.is_empty() {
+        return look::run(&args);
+    }
+    let lock = Which::of(&args)?.open()?;
     let watched = Watched::default();
-    listen(&watched)?;
+    watched::listen(&watched)?;
     let mode = if args.shared { Mode::Shared } else { Mode::Exclusive };
     let wait = if args.waiting.wait.is_zero() { Wait::Never } else { Wait::For(args.waiting.wait) };
     let command = args.command.join(std::ffi::OsStr::new(" "));
@@ -51,7 +51,7 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
         .priority(priority(args.waiting.priority))
         .command(command.to_string_lossy())
         .cancel(watched.cancel.clone());
-    let mut guard = acquire(&lock, &request).map_err(|failure| match watched.early() {
+    let mut guard = acquire(&lock, &request, &watched).map_err(|failure| match watched.early() {
         Some(signal) => Failure::quiet(Exit::Child(killed_by(signal))),
         None if failure.holder.is_some() => failure.with_message(format!("{} is locked", args.name.display())),
         None => failure,
@@ -71,32 +71,6 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
     Ok(Exit::Child(code(status)))
 }
 
-fn open(args: &LockArgs) -> Result<Lock, Failure> {
-    let path = Path::new(&args.name);
-    let scope = args.scope.unwrap_or_else(|| if is_database(path) { ScopeArg::Database } else { ScopeArg::Global });
-    let name = || args.name.to_str().ok_or_else(|| Failure::usage("a lock's name is UTF-8 text"));
-    Ok(match scope {
-        ScopeArg::Database => {
-            let database = dbmux_os::runtime::canonical_database_path(path)?;
-            Lock::open_for_database(&database, LockName::Plain)?
-        }
-        ScopeArg::Project => Lock::named(name()?, &Scope::Project(project()?))?,
-        ScopeArg::Global => Lock::named(name()?, &Scope::Global)?,
-    })
-}
-
-/// It has a directory, or is a file that is there: no plain name is meant.
-fn is_database(path: &Path) -> bool {
-    path.components().count() > 1 || path.is_file()
-}
-
-/// The nearest directory above this one that looks like a project's top; this one where none does.
-fn project() -> Result<PathBuf, Failure> {
-    let here = std::env::current_dir()?;
-    let top = here.ancestors().find(|directory| PROJECT.iter().any(|mark| directory.join(mark).exists()));
-    Ok(top.unwrap_or(&here).to_owned())
-}
-
 fn priority(priority: PriorityArg) -> Priority {
     match priority {
         PriorityArg::High => Priority::High,
@@ -105,8 +79,10 @@ fn priority(priority: PriorityArg) -> Priority {
     }
 }
 
-/// Waits for the lock; after half a second the live line says for whom.
-fn acquire(lock: &Lock, request: &Request) -> Result<Guard, Failure> {
+/// Waits for the lock; after half a second the live line says for whom. What this command runs inside of is not waited
+/// for: it waits for us.
+fn acquire(lock: &Lock, request: &Request, watched: &Watched) -> Result<Guard, Failure> {
+    let inside = AtomicBool::new(false);
     let present: Arc<Mutex<Option<WaitState>>> = Arc::default();
     let shown = Arc::clone(&present);
     let (done, waiting) = std::sync::mpsc::channel::<()>();
@@ -120,13 +96,28 @@ fn acquire(lock: &Lock, request: &Request) -> Result<Guard, Failure> {
         }
     });
     let observer = &mut |state: &WaitState| {
+        let ours = |holder: &dbmux_lock::TicketInfo| holder.same_namespace && process::runs_inside(holder.process);
+        if state.holder.as_ref().is_some_and(ours) {
+            inside.store(true, Ordering::Relaxed);
+            watched.cancel.cancel();
+        }
         *present.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
     };
     let taken = lock.acquire_observed(request, observer);
     drop(done);
     // It has only the line to take away.
     let _ = line.join();
-    Ok(taken?)
+    taken.map_err(|error| {
+        if inside.into_inner() {
+            let text = format!(
+                "{} is held by a command that this one runs inside of: waiting cannot help",
+                lock.path().display()
+            );
+            Failure::usage(text).with_hint("give it another name, or leave the inner lock out")
+        } else {
+            error.into()
+        }
+    })
 }
 
 fn for_whom(state: &WaitState) -> String {
@@ -166,71 +157,4 @@ fn code(status: ExitStatus) -> u8 {
 
 fn killed_by(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
-}
-
-/// The command that runs, and what came before it ran.
-#[derive(Debug, Clone, Default)]
-struct Watched {
-    state: Arc<Mutex<State>>,
-    /// Ends the wait for the lock.
-    cancel: CancelFlag,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Set only while its number cannot be anybody else's.
-    child: Option<u32>,
-    early: Option<i32>,
-}
-
-impl Watched {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The signal that ended the wait.
-    fn early(&self) -> Option<i32> {
-        self.state().early
-    }
-
-    /// Waits for the command's end. A signal is passed on as long as the command has not been reaped.
-    fn until_ended(&self, mut child: Child) -> Result<ExitStatus, Failure> {
-        let mut state = self.state();
-        state.child = Some(child.id());
-        // It came after the lock was granted and before there was anybody to pass it on to.
-        if let Some(signal) = state.early.take() {
-            let _ = child::signal(child.id(), signal);
-        }
-        drop(state);
-        child::until_ended(&child)?;
-        self.state().child = None;
-        Ok(child.wait()?)
-    }
-
-    fn receive(&self, origin: &Origin) {
-        let mut state = self.state();
-        match state.child {
-            // The terminal has told the whole group already.
-            Some(_) if matches!(origin.cause, Cause::Kernel) => {}
-            Some(child) => {
-                let _ = child::signal(child, origin.signal);
-            }
-            None if origin.signal == SIGWINCH => {}
-            None => {
-                state.early = Some(origin.signal);
-                self.cancel.cancel();
-            }
-        }
-    }
-}
-
-fn listen(watched: &Watched) -> Result<(), Failure> {
-    let mut signals = SignalsInfo::<WithOrigin>::new(SIGNALS)?;
-    let watched = watched.clone();
-    std::thread::spawn(move || {
-        for origin in signals.forever() {
-            watched.receive(&origin);
-        }
-    });
-    Ok(())
 }

@@ -1,0 +1,65 @@
+//! `dbmux lock NAME` without a command: who has the lock, and who waits for it.
+
+use std::io::Write;
+
+use dbmux_lock::{Lock, LockName, Snapshot, TicketInfo};
+use serde_json::{Value, json};
+
+use super::which::Which;
+use crate::{
+    args::LockArgs,
+    command::stats,
+    exit::Exit,
+    failure::{self, Failure},
+    render::{self, person, report},
+};
+
+/// Shows it. Makes nothing.
+pub(super) fn run(args: &LockArgs) -> Result<Exit, Failure> {
+    let snapshot = Lock::peek(&Which::of(args)?.table()?, LockName::Plain)?;
+    let mut out = render::report_output();
+    if args.json {
+        writeln!(out, "{}", for_program(args, snapshot.as_ref()))?;
+    } else {
+        write!(out, "{}", for_person(args, snapshot.as_ref()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn for_person(args: &LockArgs, snapshot: Option<&Snapshot>) -> String {
+    let name = args.name.display();
+    let Some(snapshot) = snapshot else { return format!("{name} is free: nobody has ever had it\n") };
+    let list = |tickets: &[TicketInfo]| -> String {
+        tickets.iter().map(|ticket| format!("  {}\n", person::holder(&failure::lock_holder(ticket)))).collect()
+    };
+    let mut text = if snapshot.holders.is_empty() {
+        format!("{name} is free\n")
+    } else {
+        format!("{name} is held by\n{}", list(&snapshot.holders))
+    };
+    if !snapshot.waiters.is_empty() {
+        text.push_str(&format!("waiting, the next one first\n{}", list(&snapshot.waiters)));
+    }
+    let (statistics, count) = (&snapshot.statistics, person::count);
+    text.push_str(&format!(
+        "granted {}, {} after a wait of {} at most; {} gave up\n",
+        person::counted(statistics.acquisitions, "time"),
+        count(statistics.contended),
+        person::duration(statistics.longest_wait),
+        count(statistics.failures)
+    ));
+    text
+}
+
+fn for_program(args: &LockArgs, snapshot: Option<&Snapshot>) -> Value {
+    let list = |tickets: &[TicketInfo]| -> Vec<Value> {
+        tickets.iter().map(|ticket| report::holder(&failure::lock_holder(ticket))).collect()
+    };
+    let [holders, waiting] = snapshot.map_or([vec![], vec![]], |lock| [list(&lock.holders), list(&lock.waiters)]);
+    json!({
+        "name": args.name.to_string_lossy(),
+        "holders": holders,
+        "waiting": waiting,
+        "statistics": snapshot.map(stats::lock_json),
+    })
+}
