@@ -28,8 +28,23 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
         Code::DUCKDB_V2_ERROR_RUNTIME_FATAL | Code::DUCKDB_V2_ERROR_RUNTIME_INTERNAL => EngineError::Fatal { message },
         Code::DUCKDB_V2_ERROR_RESOURCE_OUT_OF_MEMORY => EngineError::OutOfMemory { message },
         _ if has("read-only mode") || has("read-only transaction") => EngineError::ReadOnly { message },
-        Code::DUCKDB_V2_ERROR_DATABASE_TRANSACTION if has("onflict") => EngineError::Conflict { message },
+        // The other one's key was not to be seen yet when the row was checked: checked again, it is a duplicate, or free.
+        Code::DUCKDB_V2_ERROR_DATABASE_TRANSACTION
+            if has("onflict") || has("Failed to commit: PRIMARY KEY or UNIQUE") =>
+        {
+            EngineError::Conflict { message }
+        }
         code => EngineError::Sql { sqlstate: sqlstate(code, &message), message },
+    }
+}
+
+/// What COMMIT failed with. A key that another transaction has taken meanwhile stays taken: to begin again helps nobody.
+pub(crate) fn commit(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Conflict { message } if message.contains("uplicate key") => {
+            EngineError::Sql { message, sqlstate: "23505" }
+        }
+        other => other,
     }
 }
 

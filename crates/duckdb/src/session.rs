@@ -127,7 +127,8 @@ impl EngineSession for DuckDbSession {
         let answer: Box<dyn Rows + 'a> = match &ready.work {
             Work::Run(statement) => {
                 let values = parameters::bind(&self.connection, &ready.parameters, parameters)?;
-                run(&self.connection, statement, &values, closing)?
+                let answer = run(&self.connection, statement, &values, closing);
+                if ready.control { answer.map_err(errors::commit)? } else { answer? }
             }
             Work::Attach(attach) => {
                 let scratch = options::scratch(&self.shared.path);

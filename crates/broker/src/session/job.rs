@@ -182,11 +182,13 @@ impl Thread {
 
     /// Runs one statement; `None`: it is done, and was not the last.
     fn next(&mut self, text: &str, last: bool) -> Result<Option<End>, ServiceError> {
+        // Asked before: a COMMIT that fails has ended its transaction.
+        let in_transaction = self.turn.state().in_transaction;
         loop {
             let tried = self.once(text, last);
             match tried {
                 Ok(end) => return Ok(end),
-                Err(EngineError::Conflict { .. }) if self.may_retry() => {
+                Err(EngineError::Conflict { .. }) if !in_transaction && self.may_retry() => {
                     self.core.counters.conflict_retried();
                     std::thread::sleep(CONFLICT_PAUSE.mul_f64(rand::random::<f64>()));
                 }
@@ -198,7 +200,7 @@ impl Thread {
     /// A conflict of an autocommit statement is the broker's to redo, as long as its client waits.
     fn may_retry(&self) -> bool {
         let track = &self.job.registered.track;
-        !self.turn.state().in_transaction && !self.job.deadline.passed() && !track.cancel.is_cancelled()
+        !self.job.deadline.passed() && !track.cancel.is_cancelled()
     }
 
     fn once(&mut self, text: &str, last: bool) -> Result<Option<End>, EngineError> {

@@ -14,3 +14,4 @@ mod merging;
 mod place;
 mod reports;
 mod sharing;
+mod unique;
