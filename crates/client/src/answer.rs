@@ -11,7 +11,8 @@ use futures::StreamExt;
 use crate::{
     ClientError,
     connect::{self, Trouble},
-    session::{Attempt, Begun, Open, flight_trouble},
+    session::{Attempt, Begun, flight_trouble},
+    shared::Open,
 };
 
 /// A statement's answer: a stream of Arrow batches. Dropped before its end, it cancels the statement.

@@ -6,17 +6,15 @@ use std::{
     time::Duration,
 };
 
-use dbmux_proto::{ErrorCode, StatsReply, StatusReply, StopRequest};
-use parking_lot::Mutex;
+use dbmux_proto::{StatsReply, StatusReply, StopRequest};
 
 use crate::{
     ClientError, ClientOptions, Session,
-    connect::{Deadline, Link, OWN_ANSWER, Target, Trouble, millis},
-    session::{Open, Slot, close},
+    connect::{Deadline, Target, Trouble, millis},
+    session::Slot,
+    shared::Shared,
 };
 
-/// Idle sessions that are kept for the next caller.
-const KEPT: usize = 32;
 /// The longest that is waited for a broker's word on itself, which takes it no work.
 const WORD: Duration = Duration::from_secs(2);
 
@@ -26,16 +24,6 @@ const WORD: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
-}
-
-/// What all sessions of a client share.
-pub(crate) struct Shared {
-    pub(crate) target: Target,
-    /// The present connection.
-    present: Mutex<Option<Link>>,
-    /// One caller at a time makes a new one.
-    making: tokio::sync::Mutex<()>,
-    idle: Mutex<Vec<Open>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -51,8 +39,7 @@ impl Client {
     /// When the path cannot be that of a database: its directory does not exist, for example.
     pub fn open(path: impl AsRef<Path>, options: ClientOptions) -> Result<Self, ClientError> {
         let target = Target::new(path.as_ref(), options)?;
-        let (present, making, idle) = (Mutex::default(), tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { target, present, making, idle }) })
+        Ok(Self { shared: Arc::new(Shared::new(target)) })
     }
 
     /// The database file, canonical.
@@ -76,8 +63,7 @@ impl Client {
     /// When no broker can be reached or started in time: [`ClientError::Start`], [`ClientError::StartTimedOut`],
     /// [`ClientError::NotAnswering`], [`ClientError::Leaving`]; when it refuses: [`ClientError::Broker`].
     pub async fn session(&self) -> Result<Session, ClientError> {
-        let kept = self.shared.idle.lock().pop();
-        let open = match kept {
+        let open = match self.shared.idle() {
             Some(open) => open,
             None => self.shared.open(Deadline::after(self.shared.target.options.wait)).await?,
         };
@@ -127,64 +113,5 @@ impl Client {
             Err(Trouble::NotSent | Trouble::Lost) => Ok(None),
             Err(trouble) => Err(self.shared.target.error(trouble)),
         }
-    }
-}
-
-impl Shared {
-    /// Opens a session on the present connection, or on a new one when that is over.
-    pub(crate) async fn open(&self, deadline: Deadline) -> Result<Open, ClientError> {
-        if let Some(open) = self.open_present(deadline).await? {
-            return Ok(open);
-        }
-        let Ok(making) = tokio::time::timeout(deadline.left().max(OWN_ANSWER), self.making.lock()).await else {
-            let (database, waited) = (self.target.database.clone(), deadline.waited());
-            return Err(ClientError::StartTimedOut { database, waited, holder: None });
-        };
-        let mut making = Some(making);
-        if self.present.lock().is_some() {
-            // Another caller has made one meanwhile: those that waited for it open their sessions side by side.
-            making = None;
-            if let Some(open) = self.open_present(deadline).await? {
-                return Ok(open);
-            }
-        }
-        let (link, hello) = self.target.open(deadline).await?;
-        *self.present.lock() = Some(link.clone());
-        drop(making);
-        Ok(Open { link, hello: Arc::new(hello) })
-    }
-
-    async fn open_present(&self, deadline: Deadline) -> Result<Option<Open>, ClientError> {
-        let Some(link) = self.present.lock().clone() else { return Ok(None) };
-        match link.hello(self.target.hello(), deadline).await {
-            Ok(hello) => Ok(Some(Open { link, hello: Arc::new(hello) })),
-            Err(Trouble::Broker(detail)) if !matches!(detail.code(), ErrorCode::Reconnect | ErrorCode::Protocol) => {
-                Err(ClientError::Broker(detail))
-            }
-            Err(Trouble::Silent(silence)) => Err(self.target.silent(silence)),
-            Err(_) => {
-                self.forget(&link);
-                Ok(None)
-            }
-        }
-    }
-
-    /// A connection is over, and so are its idle sessions.
-    pub(crate) fn forget(&self, gone: &Link) {
-        self.idle.lock().retain(|open| !open.link.is(gone));
-        let mut present = self.present.lock();
-        if present.as_ref().is_some_and(|present| present.is(gone)) {
-            *present = None;
-        }
-    }
-
-    /// Keeps an idle session for the next caller.
-    pub(crate) fn keep(&self, open: Open) {
-        let mut idle = self.idle.lock();
-        if idle.len() < KEPT {
-            return idle.push(open);
-        }
-        drop(idle);
-        close(open);
     }
 }

@@ -37,6 +37,7 @@ mod connect;
 mod error;
 mod options;
 mod session;
+mod shared;
 mod statement;
 mod transaction;
 mod value;

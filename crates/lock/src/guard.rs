@@ -102,7 +102,7 @@ impl Guard {
     pub fn verify(&self) -> Result<(), LockError> {
         let path = &self.pool.path;
         match &self.ground {
-            Some(ground) if names(path, ground)? => {
+            Some(ground) if names(path, ground.id())? => {
                 if Book::is_there(ground, path, self.slot, self.entry.ticket.number)? {
                     return Ok(());
                 }

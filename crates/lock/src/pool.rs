@@ -67,7 +67,7 @@ impl Pool {
                 self.enter_gate(&ground, deadline)?;
             }
             failpoint::reached("gate entered");
-            if names(&self.path, &ground)? {
+            if names(&self.path, ground.id())? {
                 let book = Book::open(&ground, &self.path)?;
                 return Ok((ground, book));
             }
@@ -95,7 +95,7 @@ impl Pool {
     /// A file to look at the table that the path names now; `None`: there is none, and none is made.
     pub(crate) fn present(&self) -> Result<Option<Ground>, LockError> {
         if let Some(ground) = self.kept()
-            && names(&self.path, &ground)?
+            && names(&self.path, ground.id())?
         {
             return Ok(Some(ground));
         }

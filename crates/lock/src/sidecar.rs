@@ -12,7 +12,7 @@ use std::{
 
 use dbmux_os::{file_id::FileId, fs_kind, new_file};
 
-use crate::{LockError, ground::Ground};
+use crate::LockError;
 
 /// The end of a database's sidecar's name.
 const SIDECAR: &str = ".dbmux";
@@ -68,10 +68,10 @@ pub(crate) fn take_mode(sidecar: &Path, database: &Path) {
     }
 }
 
-/// Whether the path still names the file of this ground.
-pub(crate) fn names(path: &Path, ground: &Ground) -> Result<bool, LockError> {
+/// Whether the path still names this file.
+pub(crate) fn names(path: &Path, file: FileId) -> Result<bool, LockError> {
     match FileId::of_path(path) {
-        Ok(id) => Ok(id == ground.id()),
+        Ok(id) => Ok(id == file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(LockError::Table { operation: "look at", path: path.to_owned(), source }),
     }

@@ -16,13 +16,11 @@ use dbmux_proto::{AnswerHead, ErrorCode, StatementKind};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 
-use super::{
-    slot::{Open, Slot},
-    state::Transaction,
-};
+use super::{slot::Slot, state::Transaction};
 use crate::{
     ClientError, Statement,
     connect::{self, Deadline, Silence, Trouble, millis, trouble},
+    shared::Open,
     statement::{self, Shape},
 };
 

@@ -1,6 +1,7 @@
 //! A conversation with the broker.
 
 mod attempt;
+mod rollback;
 mod slot;
 mod state;
 
@@ -11,7 +12,7 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 
 pub(crate) use self::{
     attempt::{Attempt, Begun, flight_trouble},
-    slot::{Open, Slot, close},
+    slot::Slot,
 };
 use crate::{
     Answer, ClientError, Statement, Transaction,

@@ -1,34 +1,20 @@
 //! A place at the broker: what a session and its unread answers hold together, and what becomes of it when the last of
 //! them lets go.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use dbmux_proto::{CloseSessionRequest, HelloReply};
-use futures::FutureExt;
+use dbmux_proto::HelloReply;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::{
-    attempt::Attempt,
-    state::{State, Transaction},
-};
+use super::state::State;
 use crate::{
-    ClientError, Statement,
-    client::Shared,
-    connect::{Deadline, Link, OWN_ANSWER, Silence, Trouble},
+    ClientError,
+    connect::{Deadline, OWN_ANSWER, Silence},
+    shared::{Open, Shared, close},
 };
 
-/// How long a session that is let go of waits for the broker's farewell.
-const FAREWELL: Duration = Duration::from_secs(10);
-
-type RollingBack = futures::future::Shared<futures::future::BoxFuture<'static, ()>>;
-
-/// A session on one broker.
-#[derive(Clone)]
-pub(crate) struct Open {
-    pub(crate) link: Link,
-    pub(crate) hello: Arc<HelloReply>,
-}
+pub(super) type RollingBack = futures::future::Shared<futures::future::BoxFuture<'static, ()>>;
 
 /// A place at the broker.
 ///
@@ -41,7 +27,7 @@ pub(crate) struct Slot {
     hello: Mutex<Arc<HelloReply>>,
     pub(crate) state: Mutex<State>,
     /// A transaction that was dropped is rolled back behind the caller's back; the next statement waits for that.
-    rolling_back: Mutex<Option<RollingBack>>,
+    pub(super) rolling_back: Mutex<Option<RollingBack>>,
 }
 
 impl Slot {
@@ -86,19 +72,11 @@ impl Slot {
     }
 
     /// The session is gone; the connection and its other sessions live on.
-    fn forget_session(&self, gone: &Open) {
+    pub(super) fn forget_session(&self, gone: &Open) {
         let mut open = self.open.lock();
         if open.as_ref().is_some_and(|open| open.hello.session == gone.hello.session) {
             *open = None;
         }
-    }
-
-    /// Rolls back, while the caller goes on. Where that cannot be done, the session is closed.
-    pub(crate) fn roll_back_behind(self: &Arc<Self>) {
-        let Some(open) = self.present() else { return };
-        let runtime = open.link.runtime().clone();
-        let task = runtime.spawn(roll_back(Arc::clone(self), open));
-        *self.rolling_back.lock() = Some(task.map(drop).boxed().shared());
     }
 
     /// Waits until a transaction that was dropped is rolled back.
@@ -116,29 +94,6 @@ impl Slot {
     }
 }
 
-/// Rolls back on the session itself, so that its temporary tables stay; or closes it.
-async fn roll_back(slot: Arc<Slot>, open: Open) {
-    let told = match Attempt::new(&slot, &Statement::new("ROLLBACK")) {
-        Ok(mut attempt) => attempt.exchange(&open).await,
-        Err(_) => return,
-    };
-    let mut state = slot.state.lock();
-    if state.transaction == Transaction::None {
-        return;
-    }
-    // The transaction was given up; the rest of the session was not.
-    state.transaction = Transaction::None;
-    state.lose(false);
-    drop(state);
-    match told {
-        Err(Trouble::Lost | Trouble::NotSent) => slot.forget(&open),
-        _ => {
-            slot.forget_session(&open);
-            close(open);
-        }
-    }
-}
-
 impl Drop for Slot {
     fn drop(&mut self) {
         let Some(open) = self.open.get_mut().take() else { return };
@@ -147,14 +102,4 @@ impl Drop for Slot {
             false => close(open),
         }
     }
-}
-
-/// Closes a session behind the caller's back. Where its runtime has ended, the connection's end has closed it.
-pub(crate) fn close(open: Open) {
-    let runtime = open.link.runtime().clone();
-    runtime.spawn(async move {
-        let request = CloseSessionRequest { session: open.hello.session.clone() };
-        // A broker that is gone, or stopped, has no session to keep.
-        let _ = timeout(FAREWELL, open.link.control().close_session(request)).await;
-    });
 }

@@ -18,9 +18,9 @@ use dbmux_engine::{PreparedId, StatementRequest};
 use tonic::Status;
 
 use super::{
-    put::{change, next},
     sql_type::{quoted, sql_type},
     transaction,
+    upload::{change, next},
 };
 use crate::{
     connection::Caller,

@@ -15,6 +15,7 @@ mod prepared;
 mod put;
 mod sql_type;
 mod transaction;
+mod upload;
 
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
