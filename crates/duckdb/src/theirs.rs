@@ -88,6 +88,9 @@ fn runtime_directory() -> Option<PathBuf> {
 /// By the name alone.
 fn named(target: &Path, ours: &[PathBuf]) -> Option<Theirs> {
     let ends = |name: &OsStr, suffix: &str| name.as_bytes().ends_with(suffix.as_bytes());
+    if ours.iter().any(|own| target.starts_with(with_suffix(own, TICKETS))) {
+        return None;
+    }
     let is_lock = |name: &OsStr| name == SIDECAR || ends(name, TICKETS);
     if target.file_name().is_some_and(|name| ends(name, SIDECAR)) || target.iter().any(is_lock) {
         return Some(Theirs::Sidecar);
@@ -173,6 +176,9 @@ mod tests {
             ("own.duckdb", None),
             ("own.duckdb.wal", None),
             ("own.duckdb.tmp", None),
+            ("own.duckdb.dbmux.tickets/1", None),
+            ("a.duckdb.dbmux.tickets/1", Some(Theirs::Sidecar)),
+            (".dbmux/name.lock", Some(Theirs::Sidecar)),
             ("free.duckdb", None),
             ("free.duckdb.wal", None),
             ("free link", None),
