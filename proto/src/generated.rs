@@ -557,6 +557,8 @@ pub enum ErrorCode {
     Internal = 24,
     OutOfMemory = 25,
     NoSuchDatabase = 26,
+    /// The file or its log is not whole, or they do not belong together.
+    DatabaseDamaged = 27,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -592,6 +594,7 @@ impl ErrorCode {
             Self::Internal => "ERROR_CODE_INTERNAL",
             Self::OutOfMemory => "ERROR_CODE_OUT_OF_MEMORY",
             Self::NoSuchDatabase => "ERROR_CODE_NO_SUCH_DATABASE",
+            Self::DatabaseDamaged => "ERROR_CODE_DATABASE_DAMAGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -624,6 +627,7 @@ impl ErrorCode {
             "ERROR_CODE_INTERNAL" => Some(Self::Internal),
             "ERROR_CODE_OUT_OF_MEMORY" => Some(Self::OutOfMemory),
             "ERROR_CODE_NO_SUCH_DATABASE" => Some(Self::NoSuchDatabase),
+            "ERROR_CODE_DATABASE_DAMAGED" => Some(Self::DatabaseDamaged),
             _ => None,
         }
     }

@@ -37,6 +37,12 @@ impl Hazards {
         Self { database: database.to_owned() }
     }
 
+    /// Removes the hard links, without which the database can be attached anew. By another process, as they were made.
+    pub fn remove_hard_links(&self) {
+        let links = FILES.map(|(_, name)| self.folder().join(format!("{name}_hardlink")));
+        assert!(Command::new("rm").args(links).status().expect("rm runs").success());
+    }
+
     fn folder(&self) -> &Path {
         self.database.parent().unwrap_or(Path::new("/"))
     }
@@ -86,7 +92,7 @@ impl Hazards {
             format!("COPY (SELECT 1) TO '{name}' (FORMAT json)"),
             format!("COPY (SELECT 1) TO '{name}' (FORMAT csv, USE_TMP_FILE false)"),
             format!("COPY (SELECT 'x'::BLOB) TO '{name}' (FORMAT blob)"),
-            format!("COPY (SELECT 1 a) TO '{name}' (PARTITION_BY a, OVERWRITE)"),
+            format!("COPY (SELECT 1 a, 2 b) TO '{name}' (PARTITION_BY a, OVERWRITE)"),
             format!("COPY (SELECT 1) TO '{name}' (PER_THREAD_OUTPUT, OVERWRITE)"),
             format!("EXPORT DATABASE '{name}'"),
         ]
@@ -99,13 +105,35 @@ impl Hazards {
 
     /// Statements that overwrite a folder.
     pub fn overwrites(folder: &str) -> String {
-        format!("COPY (SELECT 1 a) TO '{folder}' (PARTITION_BY a, OVERWRITE)")
+        format!("COPY (SELECT 1 a, 2 b) TO '{folder}' (PARTITION_BY a, OVERWRITE)")
     }
 
-    /// The ways round: other statements, settings and calls that would come to the same.
-    pub fn ways_round(&self) -> Vec<String> {
+    /// The ways round that DuckDB itself does not let anybody go, each with a part of its words.
+    pub fn closed_by_duckdb(&self) -> Vec<(String, &'static str)> {
         let path = self.database.display();
         let folder = self.folder().display();
+        let mut all = [
+            ("DROP DATABASE sales", "syntax error"),
+            ("DROP DATABASE IF EXISTS sales", "syntax error"),
+            ("PREPARE p AS DETACH sales", "not a preparable statement"),
+            ("USE memory", "No catalog + schema named"),
+            ("USE system", "cannot be set to internal schema"),
+            ("CREATE TABLE memory.main.lost (x INTEGER)", "does not exist"),
+            ("SET search_path = 'memory'", "No catalog + schema named"),
+        ]
+        .map(|(sql, words)| (sql.to_owned(), words))
+        .to_vec();
+        all.extend([
+            (format!("LOAD '{path}'"), "ending with '.duckdb_extension'"),
+            (format!("INSTALL '{path}'"), "Permission denied"),
+            (format!("FORCE INSTALL sales FROM '{folder}'"), "no access to the file"),
+        ]);
+        all
+    }
+
+    /// The ways round: other statements, settings and calls that would come to the same, and are refused by name.
+    pub fn ways_round(&self) -> Vec<String> {
+        let path = self.database.display();
         let mut all: Vec<String> = [
             "SELECT * FROM read_csv('/dev/stdin')",
             "SET allow_unsigned_extensions = true",
@@ -113,19 +141,12 @@ impl Hazards {
             "SET lock_configuration = true",
             "SET fsync_mode = 'none'",
             "IMPORT DATABASE 'evil'",
-            "DROP DATABASE sales",
-            "DROP DATABASE IF EXISTS sales",
-            "CONNECT TO sales",
+            "CONNECT sales",
             "DETACH sales",
             "DETACH DATABASE IF EXISTS \"SALES\"",
-            "ALTER DATABASE sales RENAME TO s",
-            "PREPARE p AS DETACH sales",
+            "ALTER DATABASE sales SET ALIAS TO s",
             "ATTACH 'db_hardlink' AS again",
             "ATTACH 'db_symlink' AS again (READ_ONLY)",
-            "USE memory",
-            "USE system",
-            "CREATE TABLE memory.main.lost (x INTEGER)",
-            "SET search_path = 'memory'",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -136,9 +157,6 @@ impl Hazards {
             format!("SET log_query_path = '{path}'"),
             format!("CALL enable_logging(storage = 'file', storage_config = {{'path': '{path}.wal'}})"),
             format!("SELECT * FROM enable_logging(storage_path = '{path}.wal')"),
-            format!("LOAD '{path}'"),
-            format!("INSTALL '{path}'"),
-            format!("FORCE INSTALL sales FROM '{folder}'"),
             format!("ATTACH '{path}' AS again"),
             format!("ATTACH '{path}' AS again (READ_ONLY)"),
             format!("SELECT * FROM '{path}'"),

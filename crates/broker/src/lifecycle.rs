@@ -10,6 +10,7 @@ use std::{
 };
 
 use dbmux_lock::{Guard, Lock, LockError};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     core::Core,
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a statement may take to end when it is interrupted for the last time.
-const INTERRUPT: Duration = Duration::from_secs(10);
+const INTERRUPT: Duration = Duration::from_secs(5);
 
 /// The locks of a broker.
 pub(crate) struct Locks {
@@ -36,13 +37,14 @@ pub(crate) struct Locks {
 
 /// Lives until the broker has ended, and gives up everything in order.
 pub(crate) async fn live(core: Arc<Core>, locks: Locks) {
-    let shutdown = tokio_util::sync::CancellationToken::new();
+    let (shutdown, hopeless) = (CancellationToken::new(), CancellationToken::new());
     let keeper = tokio::spawn(file::keep(
         Arc::clone(&core.file),
         KeeperOptions {
             file_lock: Arc::clone(&locks.file),
             release_after: core.options.release_after,
             shutdown: shutdown.clone(),
+            hopeless: hopeless.clone(),
         },
     ));
     let mut looks = tokio::time::interval(LOOK);
@@ -53,7 +55,9 @@ pub(crate) async fn live(core: Arc<Core>, locks: Locks) {
             () = core.drain_begun.notified() => {}
         }
     }
-    drain(&core).await;
+    if !drain(&core).await {
+        hopeless.cancel();
+    }
     shutdown.cancel();
     if let Err(error) = keeper.await {
         tracing::error!(%error, "the file's keeper failed");
@@ -145,14 +149,14 @@ async fn end_idlers(core: &Arc<Core>) {
     }
 }
 
-/// Waits until nothing runs and no transaction is open; at the limit, ends them.
-async fn drain(core: &Arc<Core>) {
+/// Waits until nothing runs and no transaction is open; at the limit, ends them. Says whether all have ended.
+async fn drain(core: &Arc<Core>) -> bool {
     let began = Instant::now();
     loop {
         close_those_without_transaction(core);
         let sessions = core.all_sessions();
         if sessions.is_empty() {
-            return;
+            return true;
         }
         if began.elapsed() >= *core.drain_limit.lock() {
             return close_all(core, sessions).await;
@@ -162,13 +166,15 @@ async fn drain(core: &Arc<Core>) {
     }
 }
 
-/// Ends whatever is left. A statement that does not let itself be interrupted ends with the process.
-async fn close_all(core: &Core, sessions: Vec<Arc<BrokerSession>>) {
+/// Ends whatever is left. A statement that does not let itself be interrupted ends with the process: then it is false.
+async fn close_all(core: &Core, sessions: Vec<Arc<BrokerSession>>) -> bool {
     let closing = futures::future::join_all(sessions.iter().map(|session| session.close()));
-    if tokio::time::timeout(INTERRUPT, closing).await.is_err() {
+    let ended = tokio::time::timeout(INTERRUPT, closing).await.is_ok();
+    if !ended {
         tracing::error!("a statement cannot be interrupted; the broker ends all the same");
     }
     core.sessions.lock().clear();
+    ended
 }
 
 fn close_those_without_transaction(core: &Core) {

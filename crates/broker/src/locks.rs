@@ -76,6 +76,9 @@ fn suggestion(error: &LockError) -> &'static str {
         LockError::NetworkFileSystem { .. } => "run it on the machine where the file is: ssh HOST dbmux …",
         LockError::Full { .. } => "try again later",
         LockError::GateHeld { .. } => "let the stopped process go on, or end it",
+        LockError::NotALock { .. } => "dbmux keeps its locks there: move away what it is now, and try again",
+        LockError::Replaced { .. } => "the file for dbmux's locks must stay where it is: try again",
+        LockError::Emptied { .. } => "end whatever holds the locks (`dbmux stop`), and try again",
         LockError::Format { .. } => "use the same version of dbmux everywhere",
         LockError::Open { source, .. } if system(source) == ErrorCode::PermissionDenied => {
             "dbmux keeps its locks in a file beside the database, and must be allowed to make it there"

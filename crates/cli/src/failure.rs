@@ -1,6 +1,6 @@
 //! Everything that can go wrong on the command line, as one object that a person or a program can read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
 use dbmux_lock::{LockError, Mode, TicketInfo};
@@ -118,9 +118,21 @@ impl From<LockError> for Failure {
                 ..Self::system(text)
             },
             LockError::Name { .. } => Self::usage(text),
+            LockError::NotALock { path } => Self {
+                code: name(ErrorCode::InvalidArgument),
+                db_path: database_of(&path).map(Into::into),
+                suggestion: "dbmux keeps its locks there: move away what it is now, and try again".into(),
+                ..Self::system(text)
+            },
             _ => Self::system(text),
         }
     }
+}
+
+/// The database whose locks are in this file.
+fn database_of(sidecar: &Path) -> Option<PathBuf> {
+    let database = PathBuf::from(sidecar.to_str()?.strip_suffix(".dbmux")?);
+    (dbmux_lock::sidecar_path(&database) == sidecar).then_some(database)
 }
 
 /// A ticket of a lock, as errors and reports show holders.

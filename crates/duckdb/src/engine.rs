@@ -23,7 +23,11 @@ use crate::{
     options::{self, DuckDbOptions},
     session::DuckDbSession,
     shared::{ScratchFolder, Shared, remove_if_empty},
+    theirs::{self, Theirs},
 };
+
+/// What an empty file is.
+const EMPTY: &str = "empty: delete it, for a database is made where there is no file";
 
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
@@ -83,23 +87,58 @@ impl DuckDbEngine {
     }
 }
 
-/// Refuses a file of another kind; one that is not there may become a database.
+/// Refuses a file that cannot be served: of another kind, or with more than one name; one that is not there may become a
+/// database.
 ///
 /// Only while this process has not attached it: closing it would drop our lock.
 ///
 /// # Errors
 /// [`EngineError::NotADatabase`] with what it is instead, where the path names anything but a database of DuckDB;
-/// whatever the system says where it cannot be read.
+/// [`EngineError::Refused`] where it has other names, or belongs to another database; whatever the system says where it
+/// cannot be read.
 pub fn check_kind(path: &Path) -> Result<(), EngineError> {
+    check_names(path)?;
     let door = Door::open();
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start)).map(drop);
     drop(door);
     match read {
+        Ok(()) if start.is_empty() => check_empty(path),
         Ok(()) => magic::foreign(&start).map_or(Ok(()), |what| Err(not_a_database(path, what))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(not_a_database(path, "a directory")),
         Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+/// Two names of a database would have two owners, one after the other: log and sidecar go by the name, and rows that are
+/// in the log of one name are not there by the other.
+fn check_names(path: &Path) -> Result<(), EngineError> {
+    let refused = |why: String| EngineError::Refused { what: format!("opening {}", path.display()), why };
+    let found = fs::metadata(path).ok().filter(|found| found.is_file());
+    let names = found.map_or(1, |found| found.nlink());
+    if names > 1 {
+        return Err(refused(format!(
+            "the file has {names} names (hard links), and each would have a log and an owner of its own: remove all names \
+             but one, and copy the file instead of linking it"
+        )));
+    }
+    match theirs::find(path, &[path.to_owned()]) {
+        Some(Theirs::Log) => Err(refused("it is the name of another database's log: open that database".to_owned())),
+        Some(Theirs::Sidecar) => Err(refused("names with .dbmux are those of dbmux's locks".to_owned())),
+        Some(Theirs::Scratch) => {
+            Err(refused("it is where another database spills its data: use another folder".to_owned()))
+        }
+        Some(Theirs::Database | Theirs::Runtime) | None => Ok(()),
+    }
+}
+
+/// A file that is being made is empty for a moment: whoever makes it has it locked. No other will be a database, as with
+/// DuckDB itself.
+fn check_empty(path: &Path) -> Result<(), EngineError> {
+    match holders::holders_of(path) {
+        Ok(holders) if holders.is_empty() => Err(not_a_database(path, EMPTY)),
+        _ => Ok(()),
     }
 }
 

@@ -112,6 +112,13 @@ pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
         EngineError::Unsupported { what: format!("the storage version {version}"), why }
     } else if has("Trying to read a database file with version number") {
         EngineError::Unsupported { what: format!("the storage version of {}", path.display()), why: message }
+    } else if has("WAL checkpoint iteration does not match") || has("replaying WAL") {
+        let hint = "its log (.wal) belongs to another state of the file, or is not whole: if the file was restored or \
+                    replaced, put the log aside, without deleting it, and try again";
+        EngineError::Damaged { path, message, hint }
+    } else if has("Corrupt database file") || has("Data Corruption") || has("Could not read enough bytes") {
+        let hint = "restore it from a copy; DuckDB's own command line may still read a part of it (EXPORT DATABASE)";
+        EngineError::Damaged { path, message, hint }
     } else if has("does not exist") {
         EngineError::NotFound { path }
     } else if failure.code == Code::DUCKDB_V2_ERROR_RUNTIME_FATAL {

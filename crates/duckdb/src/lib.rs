@@ -48,6 +48,7 @@ mod rows;
 mod session;
 mod shared;
 mod state;
+mod theirs;
 
 pub use engine::{DuckDbEngine, check_kind};
 pub use options::DuckDbOptions;

@@ -106,6 +106,16 @@ pub enum EngineError {
         /// What was found.
         message: String,
     },
+    /// The file, or its log, is not whole, or the two do not belong together.
+    #[error("{path} is damaged: {message}")]
+    Damaged {
+        /// The database file.
+        path: PathBuf,
+        /// The engine's own words.
+        message: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Reading or writing the file failed otherwise.
     #[error("{path}: {message}")]
     Io {
@@ -146,6 +156,7 @@ impl EngineError {
             Self::DiskFull { .. } => ErrorCode::DiskFull,
             Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
             Self::FileLost { .. } => ErrorCode::FileLost,
+            Self::Damaged { .. } => ErrorCode::DatabaseDamaged,
             Self::Io { .. } | Self::Fatal { .. } | Self::Internal { .. } => ErrorCode::Internal,
         }
     }
@@ -163,12 +174,26 @@ impl EngineError {
             Self::DiskFull { .. } => "53100",
             Self::OutOfMemory { .. } => "53200",
             Self::Io { .. } => "58030",
+            Self::Damaged { .. } => "XX001",
             Self::NotFound { .. } => "3D000",
             Self::NotADatabase { .. }
             | Self::ExtensionMissing { .. }
             | Self::FileLost { .. }
             | Self::Fatal { .. }
             | Self::Internal { .. } => "XX000",
+        }
+    }
+
+    /// What to do next; empty where nothing true can be said.
+    fn suggestion(&self) -> &str {
+        match self {
+            Self::Refused { why, .. } | Self::Unsupported { why, .. } => why,
+            Self::Damaged { hint, .. } => hint,
+            Self::FileLost { .. } => {
+                "find out what replaced, moved or deleted the file, and put the attached one back if it was moved: what \
+                 was acknowledged is in it; then try again"
+            }
+            _ => "",
         }
     }
 }
@@ -209,14 +234,12 @@ impl From<EngineError> for ServiceError {
     fn from(error: EngineError) -> Self {
         let mut service = Self::new(error.code(), error.to_string());
         service.0.sqlstate = error.sqlstate().to_owned();
-        if let EngineError::Refused { why, .. } | EngineError::Unsupported { why, .. } = &error {
-            service.0.suggestion.clone_from(why);
-            if let EngineError::Refused { what, .. } = &error {
-                service.0.message = format!("{what} is refused");
-            }
-            if let EngineError::Unsupported { what, .. } = &error {
-                service.0.message = format!("{what} is not supported");
-            }
+        error.suggestion().clone_into(&mut service.0.suggestion);
+        if let EngineError::Refused { what, .. } = &error {
+            service.0.message = format!("{what} is refused");
+        }
+        if let EngineError::Unsupported { what, .. } = &error {
+            service.0.message = format!("{what} is not supported");
         }
         service
     }

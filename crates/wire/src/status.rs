@@ -46,7 +46,7 @@ fn grpc_code(code: ErrorCode) -> Code {
             Code::FailedPrecondition
         }
         ErrorCode::OutcomeUnknown => Code::Unknown,
-        ErrorCode::FileLost => Code::DataLoss,
+        ErrorCode::FileLost | ErrorCode::DatabaseDamaged => Code::DataLoss,
         ErrorCode::Internal | ErrorCode::Unspecified => Code::Internal,
     }
 }

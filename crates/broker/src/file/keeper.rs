@@ -31,6 +31,8 @@ pub(crate) struct KeeperOptions {
     pub(crate) file_lock: Arc<Lock>,
     pub(crate) release_after: Duration,
     pub(crate) shutdown: CancellationToken,
+    /// A user of the file will not leave it: it is not waited for at the end.
+    pub(crate) hopeless: CancellationToken,
 }
 
 /// What is to be done next.
@@ -196,6 +198,7 @@ impl Keeper {
         while self.file.close() > 0 {
             tokio::select! {
                 () = self.file.kick.notified() => {}
+                () = self.options.hopeless.cancelled() => return,
                 () = &mut over => return tracing::warn!("the file is still in use; the process's end releases it"),
             }
         }

@@ -108,7 +108,7 @@ async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf)
 /// its statements' affair: that can change while the broker lives.
 fn check_kind(database: &Path) -> Result<(), ServiceError> {
     match dbmux_duckdb::check_kind(database) {
-        Err(error @ EngineError::NotADatabase { .. }) => {
+        Err(error @ (EngineError::NotADatabase { .. } | EngineError::Refused { .. })) => {
             let mut error = ServiceError::from(error);
             error.0.db_path = database.display().to_string();
             Err(error)

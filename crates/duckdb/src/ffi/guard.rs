@@ -3,7 +3,8 @@
 //! DuckDB's lock is gone when its process opens and closes the locked path once more, and a client's SQL can write over
 //! the file or its log. So every path that DuckDB is about to open, remove or replace is compared with the *protected*
 //! files of this process: the database, its logs, and its sidecar; by inode where they exist, and by directory and name
-//! where they do not. Two walls ask here: `shim/`'s file system, which knows for whom DuckDB acts, and the system
+//! where they do not. What would be written is compared with other databases' files too ([`crate::theirs`]): this process
+//! may read them, for it has no lock on them that it could lose. Two walls ask here: `shim/`'s file system, which knows for whom DuckDB acts, and the system
 //! calls of [`super::syscalls`], which see whatever goes round it.
 //!
 //! Nothing here opens a file: it is all `stat` and `readlink`.
@@ -22,12 +23,10 @@ use std::{
 
 use parking_lot::RwLock;
 
-/// Behind the database's name: DuckDB's logs.
-const LOGS: [&str; 4] = [".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal"];
+use crate::theirs::{self, LOGS, SCRATCH, SIDECAR, Theirs, destination, with_suffix};
+
 /// Behind the database's name: dbmux's own.
-const SIDECARS: [&str; 2] = [".dbmux", ".tmp"];
-/// As many as the kernel follows.
-const LINKS: usize = 40;
+const SIDECARS: [&str; 2] = [SIDECAR, SCRATCH];
 
 /// A file that is named twice: by its path, and by its inode while it is attached.
 struct Protected {
@@ -127,14 +126,38 @@ pub(crate) enum Verdict {
     Sidecar = 4,
     /// A stream of this process.
     Stream = 5,
+    /// Another database that dbmux keeps.
+    TheirDatabase = 6,
+    /// Another database's log.
+    TheirLog = 7,
+    /// A lock's file.
+    TheirSidecar = 8,
+    /// In another database's folder for spilled data, or in ours for a client.
+    Scratch = 9,
+    /// In the runtime directory.
+    Runtime = 10,
+}
+
+impl From<Theirs> for Verdict {
+    fn from(theirs: Theirs) -> Self {
+        match theirs {
+            Theirs::Database => Self::TheirDatabase,
+            Theirs::Log => Self::TheirLog,
+            Theirs::Sidecar => Self::TheirSidecar,
+            Theirs::Scratch => Self::Scratch,
+            Theirs::Runtime => Self::Runtime,
+        }
+    }
 }
 
 /// What is asked for. The numbers are `shim/`'s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Opening, to read or to write.
+    /// Opening, to read.
     Open,
-    /// Removing, or renaming from or to.
+    /// Opening to write, making, or renaming to it.
+    Write,
+    /// Removing, or renaming from it.
     Remove,
     /// Removing a directory and all in it.
     RemoveTree,
@@ -150,10 +173,10 @@ pub(crate) fn decide(path: &Path, client: bool, operation: Operation) -> Verdict
     }
     let found = match operation {
         Operation::RemoveTree => within(path),
-        Operation::Open | Operation::Remove => lookup(path),
+        Operation::Open | Operation::Write | Operation::Remove => lookup(path),
     };
     match found {
-        None => Verdict::Free,
+        None => theirs(path, client, operation).map_or(Verdict::Free, Verdict::from),
         // DuckDB itself opens the database while it is attached, and keeps its logs under their own names.
         Some((file, Verdict::Database)) if is_attaching() && path == file.path => Verdict::Ours,
         Some((_, verdict)) if client => verdict,
@@ -162,12 +185,34 @@ pub(crate) fn decide(path: &Path, client: bool, operation: Operation) -> Verdict
     }
 }
 
-/// Whether the wall of system calls refuses this path to this thread. The sidecar is not DuckDB's to begin with, and is
-/// opened by others in this process; DuckDB reaches it through its file system only.
-pub(super) fn is_refused(path: &Path) -> bool {
-    COUNT.load(Ordering::Acquire) != 0
-        && DOORS.get() == 0
-        && matches!(lookup(path), Some((_, Verdict::Database | Verdict::Log)))
+/// Whether the wall of system calls refuses this path to this thread. Our own sidecar is not DuckDB's to begin with, and
+/// is opened by others in this process, as our socket is removed by them; DuckDB reaches both through its file system
+/// only.
+pub(super) fn is_refused(path: &Path, operation: Operation) -> bool {
+    if COUNT.load(Ordering::Acquire) == 0 || DOORS.get() > 0 {
+        return false;
+    }
+    match lookup(path) {
+        Some((_, verdict)) => matches!(verdict, Verdict::Database | Verdict::Log),
+        None => match theirs(path, false, operation) {
+            Some(Theirs::Runtime) => operation == Operation::Write,
+            found => found.is_some(),
+        },
+    }
+}
+
+/// What a path that is none of ours is to others.
+fn theirs(path: &Path, client: bool, operation: Operation) -> Option<Theirs> {
+    // DuckDB itself spills into our folder. A client has no business there, but for the copies that it attaches.
+    let ours = || match client && !is_attaching() {
+        true => Vec::new(),
+        false => FILES.read().iter().map(|file| file.path.clone()).collect(),
+    };
+    match operation {
+        Operation::Open => None,
+        Operation::Write | Operation::Remove => theirs::find(path, &ours()),
+        Operation::RemoveTree => theirs::find_within(path, &ours()),
+    }
 }
 
 /// `/dev/stdin` and its like, which are the broker's, not the client's.
@@ -225,24 +270,6 @@ fn within(path: &Path) -> Option<(Arc<Protected>, Verdict)> {
     files.into_iter().find(|file| file.path.starts_with(&folder)).map(|file| (file, Verdict::Database))
 }
 
-/// Where a path that names nothing yet would make a file: symbolic links followed.
-fn destination(path: &Path) -> Option<PathBuf> {
-    let mut target = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::read_link(&target) {
-            Ok(link) => target = target.parent()?.join(link),
-            Err(_) => return Some(target),
-        }
-    }
-    None
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(suffix);
-    PathBuf::from(text)
-}
-
 /// Decides for `shim/`.
 ///
 /// # Safety
@@ -253,7 +280,8 @@ unsafe extern "C" fn dbmux_guard_decide(path: *const u8, length: usize, client: 
     let bytes = unsafe { std::slice::from_raw_parts(path, length) };
     let operation = match operation {
         0 => Operation::Open,
-        1 => Operation::Remove,
+        1 => Operation::Write,
+        2 => Operation::Remove,
         _ => Operation::RemoveTree,
     };
     decide(Path::new(OsStr::from_bytes(bytes)), client, operation) as u8

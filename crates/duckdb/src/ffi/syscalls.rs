@@ -9,7 +9,7 @@
 //!   open file description on [2⁶², ∞). A foreign DuckDB asks for both; no close but that of its own descriptor can
 //!   drop the second.
 //! - The wall. Opening, removing, replacing or truncating a protected file fails with `EACCES`, unless `shim/`'s file
-//!   system let this thread through.
+//!   system let this thread through; so does all of that but reading with the files of other databases.
 //!
 //! The variadic calls are defined with their longest argument list: on the 64-bit Linux targets the C calling convention
 //! passes both alike.
@@ -23,7 +23,7 @@ use std::{
 
 use libc::{AT_FDCWD, c_char, c_int, c_long, c_uint, c_void, mode_t, off_t};
 
-use super::guard;
+use super::guard::{self, Operation};
 
 /// Where the POSIX half ends and the other one begins.
 const HALF: off_t = 1 << 62;
@@ -37,16 +37,16 @@ fn set_errno(errno: c_int) {
 ///
 /// # Safety
 /// `path` must be null or a C string.
-unsafe fn refused(directory: c_int, path: *const c_char) -> bool {
+unsafe fn refused(directory: c_int, path: *const c_char, operation: Operation) -> bool {
     if path.is_null() {
         return false;
     }
     // SAFETY: the caller says so.
     let path = Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes()));
     let refused = if directory == AT_FDCWD || path.is_absolute() {
-        guard::is_refused(path)
+        guard::is_refused(path, operation)
     } else {
-        guard::is_refused(&PathBuf::from(format!("/proc/self/fd/{directory}")).join(path))
+        guard::is_refused(&PathBuf::from(format!("/proc/self/fd/{directory}")).join(path), operation)
     };
     if refused {
         set_errno(libc::EACCES);
@@ -65,7 +65,8 @@ macro_rules! system_call {
 unsafe fn open_at(directory: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     // SAFETY: the C library's contract is the caller's.
     unsafe {
-        if refused(directory, path) {
+        let writes = flags & (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) != libc::O_RDONLY;
+        if refused(directory, path, if writes { Operation::Write } else { Operation::Open }) {
             return -1;
         }
         // A child of ours must not keep the locks of a descriptor that it inherits.
@@ -120,7 +121,8 @@ unsafe fn open_stream(
     type Fopen = unsafe extern "C" fn(*const c_char, *const c_char) -> *mut libc::FILE;
     // SAFETY: the symbol found is a function of this type, as its name says.
     unsafe {
-        if refused(AT_FDCWD, path) {
+        let writes = !mode.is_null() && CStr::from_ptr(mode).to_bytes().iter().any(|letter| b"wa+".contains(letter));
+        if refused(AT_FDCWD, path, if writes { Operation::Write } else { Operation::Open }) {
             return std::ptr::null_mut();
         }
         let mut function = real.load(Ordering::Relaxed);
@@ -160,7 +162,7 @@ unsafe extern "C" fn renameat2(
 ) -> c_int {
     // SAFETY: as the C library's.
     unsafe {
-        if refused(from_directory, from) || refused(to_directory, to) {
+        if refused(from_directory, from, Operation::Remove) || refused(to_directory, to, Operation::Write) {
             return -1;
         }
         system_call!(libc::SYS_renameat2, from_directory, from, to_directory, to, flags)
@@ -188,7 +190,7 @@ unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
 unsafe extern "C" fn unlinkat(directory: c_int, path: *const c_char, flags: c_int) -> c_int {
     // SAFETY: as the C library's.
     unsafe {
-        if refused(directory, path) {
+        if refused(directory, path, Operation::Remove) {
             return -1;
         }
         system_call!(libc::SYS_unlinkat, directory, path, flags)
@@ -214,7 +216,9 @@ unsafe extern "C" fn remove(path: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn truncate(path: *const c_char, length: off_t) -> c_int {
     // SAFETY: as the C library's.
-    unsafe { if refused(AT_FDCWD, path) { -1 } else { system_call!(libc::SYS_truncate, path, length) } }
+    unsafe {
+        if refused(AT_FDCWD, path, Operation::Write) { -1 } else { system_call!(libc::SYS_truncate, path, length) }
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -233,7 +237,7 @@ unsafe extern "C" fn linkat(
 ) -> c_int {
     // SAFETY: as the C library's.
     unsafe {
-        if refused(from_directory, from) || refused(to_directory, to) {
+        if refused(from_directory, from, Operation::Open) || refused(to_directory, to, Operation::Write) {
             return -1;
         }
         system_call!(libc::SYS_linkat, from_directory, from, to_directory, to, flags)

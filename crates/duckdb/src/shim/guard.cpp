@@ -27,8 +27,20 @@ bool dbmux_is_attaching();
 namespace {
 
 //! As in guard.rs.
-enum class Operation : uint8_t { OPEN, REMOVE, REMOVE_TREE };
-enum class Verdict : uint8_t { FREE, OURS, DATABASE, LOG, SIDECAR, STREAM };
+enum class Operation : uint8_t { OPEN, WRITE, REMOVE, REMOVE_TREE };
+enum class Verdict : uint8_t {
+	FREE,
+	OURS,
+	DATABASE,
+	LOG,
+	SIDECAR,
+	STREAM,
+	THEIR_DATABASE,
+	THEIR_LOG,
+	THEIR_SIDECAR,
+	SCRATCH,
+	RUNTIME
+};
 
 [[noreturn]] void Refuse(const string &what, const string &why) {
 	// The text is taken apart in errors.rs.
@@ -36,7 +48,7 @@ enum class Verdict : uint8_t { FREE, OURS, DATABASE, LOG, SIDECAR, STREAM };
 }
 
 //! The local file system as each client sees it: relative paths start where the client is, and the attached database,
-//! its log and its sidecar are out of reach, whatever name they are called by.
+//! its log and its sidecar are out of reach, whatever name they are called by; other databases' are not written to.
 class GuardedFileSystem : public LocalFileSystem {
 public:
 	bool CanHandleFile(const string &path) override {
@@ -49,14 +61,14 @@ public:
 	unique_ptr<FileHandle> OpenFile(const string &path, FileOpenFlags flags,
 	                                optional_ptr<FileOpener> opener) override {
 		auto resolved = Resolve(path, opener);
-		Door door(*this, resolved, opener, Operation::OPEN);
+		Door door(*this, resolved, opener, Opening(flags));
 		RefuseDatabase(resolved, flags, opener);
 		return LocalFileSystem::OpenFile(resolved, flags, opener);
 	}
 	unique_ptr<MemoryMappedFile> MemoryMapFile(const OpenFileInfo &file, FileOpenFlags flags,
 	                                           const MMapOptions &options, optional_ptr<FileOpener> opener) override {
 		OpenFileInfo resolved(Resolve(file.path, opener));
-		Door door(*this, resolved.path, opener, Operation::OPEN);
+		Door door(*this, resolved.path, opener, Opening(flags));
 		RefuseDatabase(resolved.path, flags, opener);
 		return LocalFileSystem::MemoryMapFile(resolved, flags, options, opener);
 	}
@@ -64,13 +76,20 @@ public:
 		auto from = Resolve(source, opener);
 		auto to = Resolve(target, opener);
 		Door from_door(*this, from, opener, Operation::REMOVE);
-		Door to_door(*this, to, opener, Operation::REMOVE);
+		Door to_door(*this, to, opener, Operation::WRITE);
 		LocalFileSystem::MoveFile(from, to, opener);
 	}
 	void RemoveFile(const string &path, optional_ptr<FileOpener> opener) override {
 		auto resolved = Resolve(path, opener);
 		Door door(*this, resolved, opener, Operation::REMOVE);
 		LocalFileSystem::RemoveFile(resolved, opener);
+	}
+	void RemoveFiles(const vector<string> &paths, optional_ptr<FileOpener> opener) override {
+		// All or nothing: one that is refused must not come after others that are gone.
+		for (auto &path : paths) {
+			Door door(*this, Resolve(path, opener), opener, Operation::REMOVE);
+		}
+		LocalFileSystem::RemoveFiles(paths, opener);
 	}
 	bool RemoveDirectoryExtended(const string &path, const RemoveDirectoryOptions &options,
 	                             optional_ptr<FileOpener> opener) override {
@@ -87,7 +106,9 @@ public:
 	bool CreateDirectoryExtended(const string &path, const CreateDirectoryOptions &options,
 	                             optional_ptr<FileOpener> opener) override {
 		auto resolved = Resolve(path, opener);
-		if (!FileOpener::TryGetClientContext(opener)) {
+		if (FileOpener::TryGetClientContext(opener)) {
+			Door door(*this, resolved, opener, Operation::WRITE);
+		} else {
 			// DuckDB makes its folder for spilled data when it first needs it; ours lies one level deeper than its own.
 			auto parent = resolved.substr(0, resolved.find_last_of('/'));
 			if (!parent.empty() && !LocalFileSystem::DirectoryExists(parent, opener)) {
@@ -137,6 +158,12 @@ private:
 		return session->directory + "/" + expanded;
 	}
 
+	static Operation Opening(FileOpenFlags flags) {
+		auto writes = flags.OpenForWriting() || flags.OpenForAppending() || flags.CreateFileIfNotExists() ||
+		              flags.OverwriteExistingFile();
+		return writes ? Operation::WRITE : Operation::OPEN;
+	}
+
 	//! Only databases are locked and read: a statement that does so would make this process the opener of one more.
 	static void RefuseDatabase(const string &path, FileOpenFlags flags, optional_ptr<FileOpener> opener) {
 		if (flags.Lock() != FileLockType::NO_LOCK && flags.OpenForReading() && FileOpener::TryGetClientContext(opener) &&
@@ -166,7 +193,7 @@ private:
 			}
 		}
 		[[noreturn]] static void Explain(const string &path, Verdict verdict) {
-			auto what = "access to " + path;
+			auto what = (verdict < Verdict::THEIR_DATABASE ? "access to " : "writing to ") + path;
 			switch (verdict) {
 			case Verdict::DATABASE:
 				Refuse(what, "it is the attached database: use its tables");
@@ -174,6 +201,17 @@ private:
 				Refuse(what, "it is the write-ahead log of the attached database");
 			case Verdict::SIDECAR:
 				Refuse(what, "it is the sidecar of the attached database");
+			case Verdict::THEIR_DATABASE:
+				Refuse(what, "it is a database that dbmux keeps, or that is in use: write to another name; to have this one "
+				             "replaced, end its broker (dbmux stop) and delete it and its .dbmux first");
+			case Verdict::THEIR_LOG:
+				Refuse(what, "it is the write-ahead log of a database that dbmux keeps: write to another name");
+			case Verdict::THEIR_SIDECAR:
+				Refuse(what, "names with .dbmux are those of dbmux's locks: write to another name");
+			case Verdict::SCRATCH:
+				Refuse(what, "it is where a database that dbmux keeps spills its data: write to another folder");
+			case Verdict::RUNTIME:
+				Refuse(what, "it is in dbmux's runtime directory: write to another folder");
 			default:
 				Refuse(what, "it would be a stream of the broker, not of the client: name a file");
 			}

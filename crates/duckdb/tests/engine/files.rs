@@ -75,7 +75,7 @@ fn files_of_other_kinds_are_told_by_name() {
     // The right beginning, and nothing behind it.
     fs::write(folder.path().join("broken.db"), b"12345678DUCK\x40\0\0\0\0\0\0\0").unwrap();
     let answer = engine(&folder, "broken.db").attach(Access::ReadWrite);
-    assert!(matches!(&answer, Err(EngineError::NotADatabase { .. } | EngineError::Io { .. })), "{answer:?}");
+    assert!(matches!(&answer, Err(EngineError::Damaged { .. })), "{answer:?}");
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn files_that_this_duckdb_cannot_open_are_told_why() {
     content[100] ^= 1;
     fs::write(path.join("broken.db"), content).unwrap();
     let answer = engine(&folder, "broken.db").attach(Access::ReadWrite);
-    assert!(matches!(&answer, Err(EngineError::Io { message, .. }) if message.contains("Corrupt")), "{answer:?}");
+    assert!(matches!(&answer, Err(EngineError::Damaged { message, .. }) if message.contains("Corrupt")), "{answer:?}");
     let answer = DuckDbEngine::new(
         path.join("a.db"),
         DuckDbOptions { storage_version: Some("v9.9".into()), ..DuckDbOptions::default() },

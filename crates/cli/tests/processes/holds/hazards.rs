@@ -103,12 +103,75 @@ async fn statements_that_write_them_are_refused() -> Result<(), ClientError> {
     let overwrites = attached.hazards.folders().map(|folder| vec![Hazards::overwrites(&folder)]);
     for statements in writes.chain(overwrites) {
         for sql in &statements {
-            assert_ne!(refused(&session, sql).await?, ErrorCode::Unspecified, "{sql}");
+            assert_eq!(refused(&session, sql).await?, ErrorCode::Refused, "{sql}");
         }
         attached.unharmed(&statements[0]);
         add_one(&session).await?;
         rows += 1;
     }
+    attached.all_is_there(rows);
+    Ok(())
+}
+
+/// What one broker has attached, the statements of another one cannot write either.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_another_broker_that_write_them_are_refused() -> Result<(), ClientError> {
+    let mut attached = Attached::new();
+    let ours = attached.place.client(DATABASE, ClientOptions::default());
+    let ours = ours.session().await?;
+    let theirs = attached.place.client("other.duckdb", ClientOptions::default());
+    let session = theirs.session().await?;
+    session.execute("create table t as select 1 as i").await?;
+    let mut rows = 3;
+    let writes = attached.hazards.names().into_iter().map(|name| Hazards::writes(&name));
+    let overwrites = attached.hazards.folders().map(|folder| vec![Hazards::overwrites(&folder)]);
+    let more =
+        ["sales.duckdb.tmp", "sales.duckdb.tmp/dbmux/new", "sales.duckdb.wal.checkpoint", "sales.duckdb.wal.recovery"];
+    let run = attached.place.path("run").display().to_string();
+    let sockets = std::fs::read_dir(&run).expect("a directory").filter_map(Result::ok);
+    let runtime = sockets.map(|entry| entry.path().display().to_string()).chain([format!("{run}/new.csv")]);
+    let more: Vec<_> = more.map(str::to_owned).into_iter().chain(runtime).map(|name| Hazards::writes(&name)).collect();
+    for statements in writes.chain(overwrites).chain(more) {
+        for sql in &statements {
+            assert_eq!(refused(&session, sql).await?, ErrorCode::Refused, "{sql}");
+        }
+        attached.unharmed(&statements[0]);
+        add_one(&ours).await?;
+        rows += 1;
+    }
+    // A profile is written past DuckDB's file system.
+    let at = |name: &str| attached.place.path(name);
+    std::os::unix::fs::symlink(at(DATABASE), at("db.json")).expect("a link");
+    std::os::unix::fs::symlink(at("sales.duckdb.wal"), at("wal.json")).expect("a link");
+    std::fs::hard_link(at("sales.duckdb.wal"), at("linked.json")).expect("a link");
+    for name in ["db.json", "wal.json", "linked.json", "free.json"] {
+        session.execute("set enable_profiling = 'json'").await?;
+        session.execute(format!("set profiling_output = '{name}'").as_str()).await?;
+        // Whether the profile's failure is the statement's, is DuckDB's to say.
+        let _ = session.execute("select 42").await;
+        session.execute("reset profiling_output").await?;
+        session.execute("pragma disable_profiling").await?;
+        attached.unharmed(name);
+    }
+    let profile = std::fs::read_to_string(attached.place.path("free.json")).expect("where it may be written, it is");
+    assert!(profile.contains("{"), "{profile}");
+    // The words say what, why, and what to do.
+    let told = session.execute("copy (select 1) to 'sales.duckdb'").await.expect_err("it is refused");
+    let detail = told.detail().expect("the broker's word");
+    assert!(detail.message.contains("sales.duckdb"), "{detail:?}");
+    assert!(
+        detail.suggestion.contains("a database that dbmux keeps") && detail.suggestion.contains("another name"),
+        "{detail:?}"
+    );
+    // Other files are written as ever, a database's name that nobody has taken among them.
+    let free = ["new.csv", "other.csv", "fresh.duckdb", "fresh.wal", "sub/new.tmp"];
+    for sql in
+        free.map(|name| format!("copy (select 1) to '{name}'")).into_iter().chain(["export database 'out'".to_owned()])
+    {
+        assert_eq!(refused(&session, &sql).await?, ErrorCode::Unspecified, "{sql}");
+    }
+    drop((ours, session));
+    attached.hazards.remove_hard_links();
     attached.all_is_there(rows);
     Ok(())
 }
@@ -120,10 +183,15 @@ async fn the_ways_round_are_closed() -> Result<(), ClientError> {
     let session = client.session().await?;
     let mut rows = 3;
     for sql in attached.hazards.ways_round() {
-        assert_ne!(refused(&session, &sql).await?, ErrorCode::Unspecified, "{sql}");
+        assert_eq!(refused(&session, &sql).await?, ErrorCode::Refused, "{sql}");
         attached.unharmed(&sql);
         add_one(&session).await?;
         rows += 1;
+    }
+    for (sql, words) in attached.hazards.closed_by_duckdb() {
+        let error = session.execute(sql.as_str()).await.expect_err(&sql);
+        assert!(error.to_string().contains(words), "{sql}: {error}");
+        attached.unharmed(&sql);
     }
     attached.all_is_there(rows);
     Ok(())
@@ -134,25 +202,26 @@ fn our_own_commands_leave_them_alone() {
     let mut attached = Attached::new();
     let script = attached.place.path("script.sql");
     std::fs::write(&script, "insert into orders values (4);").expect("a script");
-    let commands: [&[&str]; 13] = [
-        &["who", DATABASE],
-        &["who", "db_symlink", "--json"],
-        &["who", "db_hardlink"],
-        &["status", DATABASE],
-        &["status"],
-        &["stats", DATABASE],
-        &["sql", "db_symlink", "from orders"],
-        &["sql", DATABASE, "-f", "script.sql"],
-        &["sql", DATABASE, "from orders", "--read-only", "--format", "arrow"],
-        &["lock", DATABASE, "--wait", "0", "--", "true"],
-        &["lock", "./db_symlink", "--shared", "--wait", "0", "--", "true"],
-        &["sql", "db_hardlink", "from orders", "--wait", "300ms"],
-        &["sql", "sales.duckdb.wal", "from orders", "--wait", "300ms"],
+    // With their exit codes: `dbmux lock` takes a lock that is neither the owner's nor the file's.
+    let commands: [(i32, &[&str]); 13] = [
+        (0, &["who", DATABASE]),
+        (0, &["who", "db_symlink", "--json"]),
+        (0, &["who", "db_hardlink"]),
+        (0, &["status", DATABASE]),
+        (0, &["status"]),
+        (0, &["stats", DATABASE]),
+        (0, &["sql", "db_symlink", "from orders"]),
+        (0, &["sql", DATABASE, "-f", "script.sql"]),
+        (0, &["sql", DATABASE, "from orders", "--read-only", "--format", "arrow"]),
+        (0, &["lock", DATABASE, "--wait", "0", "--", "true"]),
+        (0, &["lock", "./db_symlink", "--shared", "--wait", "0", "--", "true"]),
+        (1, &["sql", "db_hardlink", "from orders", "--wait", "300ms"]),
+        (1, &["sql", "sales.duckdb.wal", "from orders", "--wait", "300ms"]),
     ];
-    for command in commands {
+    for (code, command) in commands {
         let output = attached.place.run(command);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        println!("{command:?}: {:?} {}", output.status.code(), text.lines().next().unwrap_or_default());
+        assert_eq!(output.status.code(), Some(code), "dbmux {command:?}: {text}");
         attached.unharmed(&format!("dbmux {command:?}"));
     }
     let rows = attached.place.sql(DATABASE, "select count(*) from orders");

@@ -204,3 +204,104 @@ fn a_path_that_leads_nowhere_is_named() {
     assert!(!Path::new(&place.path("a.duckdb")).exists());
     assert!(place.brokers().is_empty(), "a broker was started for nothing");
 }
+
+/// Log and sidecar go by the name: by the other one, the rows in the log would not be there, and be lost.
+#[test]
+fn a_database_with_two_names_is_refused_and_loses_nothing() {
+    let place = place();
+    place.sql("hl.duckdb", "create table t (i int); insert into t values (1)");
+    assert_eq!(place.kill_brokers(), 1);
+    assert!(place.path("hl.duckdb.wal").exists(), "a row is in the log");
+    fs::hard_link(place.path("hl.duckdb"), place.path("hm.duckdb")).expect("a link");
+    for name in ["hm.duckdb", "hl.duckdb"] {
+        let (code, error) = place.fails(&["sql", name, "insert into t values (2)"]);
+        assert_eq!(code, 1, "{error}");
+        says(&error, "REFUSED", &[name]);
+        let hint = error["suggestion"].as_str().expect("a hint");
+        assert!(hint.contains("2 names (hard links)") && hint.contains("copy"), "{hint}");
+    }
+    assert!(!place.path("hm.duckdb.dbmux").exists() && place.brokers().is_empty(), "nothing was begun");
+    fs::remove_file(place.path("hm.duckdb")).expect("it is there");
+    assert_eq!(place.sql("hl.duckdb", "from t"), "1");
+    // A link that is made while the broker lives is seen when it attaches again.
+    until("the file is released", || place.status("hl.duckdb")["state"] == "released");
+    fs::hard_link(place.path("hl.duckdb"), place.path("hm.duckdb")).expect("a link");
+    says(&place.fails(&["sql", "hl.duckdb", "from t"]).1, "REFUSED", &["hl.duckdb"]);
+    fs::remove_file(place.path("hm.duckdb")).expect("it is there");
+    assert_eq!(place.sql("hl.duckdb", "from t"), "1");
+}
+
+#[test]
+fn a_log_of_another_state_is_told_as_that() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int); insert into t values (1)");
+    assert_eq!(place.kill_brokers(), 1);
+    fs::copy(place.path("a.duckdb.wal"), place.path("old.wal")).expect("there is a log");
+    place.sql("a.duckdb", "insert into t values (2)");
+    assert!(place.run(["stop", "a.duckdb"]).status.success());
+    fs::rename(place.path("old.wal"), place.path("a.duckdb.wal")).expect("a log");
+    let (code, error) = place.fails(&["sql", "a.duckdb", "from t"]);
+    assert_eq!(code, 1, "{error}");
+    says(&error, "DATABASE_DAMAGED", &["a.duckdb"]);
+    assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("put the log aside")), "{error}");
+    // The hint is true.
+    fs::rename(place.path("a.duckdb.wal"), place.path("aside.wal")).expect("a log");
+    assert_eq!(place.sql("a.duckdb", "select sum(i) from t"), "3");
+}
+
+#[test]
+fn a_damaged_file_is_told_as_that() {
+    let place = place();
+    place.sql("whole.duckdb", "create table t as from range(100000)");
+    assert!(place.run(["stop", "whole.duckdb"]).status.success());
+    let whole = fs::read(place.path("whole.duckdb")).expect("a file");
+    let mut broken = whole.clone();
+    broken[4096..16384].fill(0x5a);
+    for (name, bytes) in [("broken.duckdb", broken.as_slice()), ("short.duckdb", &whole[..9000])] {
+        fs::write(place.path(name), bytes).expect("a file");
+        let (code, error) = place.fails(&["sql", name, "from t"]);
+        assert_eq!(code, 1, "{error}");
+        says(&error, "DATABASE_DAMAGED", &[name]);
+        assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("restore")), "{error}");
+        // The same broker serves it when it has been restored.
+        fs::write(place.path(name), &whole).expect("a file");
+        assert_eq!(place.sql(name, "select count(*) from t"), "100000");
+    }
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_behind() {
+    let place = place();
+    fs::write(place.path("empty.duckdb"), "").expect("a file");
+    fs::write(place.path("text.csv"), "id,name\n1,ada\n").expect("a file");
+    for (name, word) in [("empty.duckdb", "empty"), ("text.csv", "a text file")] {
+        for sql in ["select 1", "create table t (i int)"] {
+            let (code, error) = place.fails(&["sql", name, sql]);
+            assert_eq!(code, 1, "{error}");
+            says(&error, "NOT_A_DATABASE", &[name]);
+            let message = error["message"].as_str().expect("a message");
+            assert_eq!(message.matches(word).count(), if word == "empty" { 2 } else { 1 }, "told once: {message}");
+        }
+        assert!(!place.path(&format!("{name}.dbmux")).exists(), "a sidecar beside {name}");
+        assert!(place.brokers().is_empty(), "a broker of {name}");
+    }
+    let (code, error) = place.fails(&["sql", ":memory:", "select 1"]);
+    assert_eq!(code, 1, "{error}");
+    says(&error, "INVALID_ARGUMENT", &[":memory:"]);
+    assert!(!place.path(":memory:").exists() && !place.path(":memory:.dbmux").exists() && place.brokers().is_empty());
+}
+
+#[test]
+fn a_sidecar_that_is_none_is_named_with_what_to_do() {
+    let place = place();
+    fs::write(place.path("a.duckdb.dbmux"), "garbage").expect("a file");
+    for command in [["sql", "a.duckdb", "select 1"].as_slice(), &["who", "a.duckdb"], &["stats", "a.duckdb"]] {
+        let (code, error) = place.fails(command);
+        assert_eq!(code, 1, "{error}");
+        says(&error, "INVALID_ARGUMENT", &["a.duckdb.dbmux"]);
+        assert!(error["db_path"].as_str().is_some_and(|path| path.ends_with("a.duckdb")), "{command:?}: {error}");
+        assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("move away")), "{command:?}: {error}");
+    }
+    fs::remove_file(place.path("a.duckdb.dbmux")).expect("it is there");
+    assert_eq!(place.sql("a.duckdb", "select 42"), "42");
+}

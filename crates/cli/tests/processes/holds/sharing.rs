@@ -105,7 +105,17 @@ fn beside_a_foreign_reader_reads_work_and_writes_wait_for_it() {
     assert_eq!(output.status.code(), Some(75));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains("DATABASE_LOCKED") && text.contains(&format!("\"holding_pid\":{}", reader.pid())), "{text}");
-    let writer = place.dbmux(["sql", "a.duckdb", "insert into t values (8)"]).spawn().expect("a writer");
+    let mut writer = place.dbmux(["sql", "a.duckdb", "insert into t values (8)"]).spawn().expect("a writer");
+    until("the writer waits for the reader", || {
+        let status = place.status("a.duckdb");
+        let waits = |statement: &serde_json::Value| {
+            statement["state"] == "waiting_for_file" && statement["sql"] == "insert into t values (8)"
+        };
+        ["queued", "running"].iter().any(|list| status[list].as_array().is_some_and(|all| all.iter().any(waits)))
+    });
+    // Readers go on beside it, and it is still waiting when they have their answers.
+    assert_eq!(place.sql("a.duckdb", "select sum(i) from t"), "7");
+    assert!(writer.try_wait().expect("a look").is_none(), "the writer did not wait");
     reader.close();
     assert!(writer.wait_with_output().expect("its end").status.success());
     assert_eq!(place.sql("a.duckdb", "select sum(i) from t"), "15");
