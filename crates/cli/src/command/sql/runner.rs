@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use dbmux_client::{Answer, Client, Session, Statement};
+use dbmux_lock::{Lock, LockName};
 use futures::StreamExt;
 use tokio::{pin, select, sync::watch, time::sleep};
 
@@ -25,6 +26,9 @@ use crate::{
 
 /// How long a cancelled statement may take to end.
 const CANCELLING: Duration = Duration::from_secs(5);
+
+/// How often it is looked at whom one waits for, and for how long: nothing wakes us for that.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
@@ -72,10 +76,13 @@ impl Runner {
             opened = &mut opening => opened,
             () = sleep(live::AFTER) => {
                 let mut live = Live::since(began, terminal::stderr_is_terminal());
-                live.waiting("for the broker to start");
-                select! {
-                    opened = &mut opening => opened,
-                    _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+                loop {
+                    live.waiting(&broker(&self.client));
+                    select! {
+                        opened = &mut opening => break opened,
+                        () = sleep(LOOK) => {}
+                        _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+                    }
                 }
             }
             _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
@@ -85,6 +92,18 @@ impl Runner {
             render::note(&format!("note: {notice}"));
         }
         Ok(session)
+    }
+}
+
+/// For which broker one waits: the one that has the owner lock, where somebody has it.
+fn broker(client: &Client) -> String {
+    let sidecar = dbmux_lock::sidecar_path(client.database());
+    let owner = Lock::peek(&sidecar, LockName::Owner).ok().flatten();
+    let ticket = owner.as_ref().and_then(|owner| owner.holders.first()).filter(|ticket| ticket.same_namespace);
+    match ticket.map(|ticket| (ticket.process.pid, ticket.stopped)) {
+        Some((pid, true)) => format!("for the broker (pid {pid}), which is stopped: kill -CONT {pid} lets it go on"),
+        Some((pid, false)) => format!("for the broker (pid {pid}) to answer"),
+        None => "for the broker to start".to_owned(),
     }
 }
 

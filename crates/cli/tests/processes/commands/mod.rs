@@ -8,4 +8,5 @@ mod nonsense;
 mod output;
 mod readme;
 mod screen;
+mod silent;
 mod terminal;
