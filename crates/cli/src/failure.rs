@@ -5,7 +5,7 @@ use std::path::Path;
 use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
 use dbmux_lock::{LockError, Mode, TicketInfo};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, split::Statement};
 
 /// A failed command.
 #[derive(Debug, Default)]
@@ -20,6 +20,18 @@ pub(crate) struct Failure {
     pub(crate) sqlstate: Box<str>,
     pub(crate) exit: Option<Exit>,
     pub(crate) quiet: bool,
+    pub(crate) at: Option<Box<Origin>>,
+}
+
+/// Which of several statements it was.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// A file's name, …
+    pub(crate) source: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1.
+    pub(crate) statement: usize,
 }
 
 impl Failure {
@@ -53,6 +65,15 @@ impl Failure {
         self
     }
 
+    /// Says which statement of a text it was. The engine counts lines from the statement's begin; here they are those of
+    /// the text.
+    pub(crate) fn at(mut self, source: &str, statement: &Statement) -> Self {
+        let (message, line) = relocated(&self.message, statement.line);
+        self.message = message;
+        self.at = Some(Box::new(Origin { source: source.to_owned(), line, statement: statement.number }));
+        self
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -75,7 +96,7 @@ impl From<ClientError> for Failure {
             suggestion: suggestion(&error).into(),
             sqlstate: error.detail().map(|detail| detail.sqlstate.as_str().into()).unwrap_or_default(),
             exit: Some(exit(code)),
-            quiet: false,
+            ..Self::default()
         }
     }
 }
@@ -155,6 +176,26 @@ impl From<arrow::error::ArrowError> for Failure {
     }
 }
 
+/// `LINE 1: selec`, with a caret below it, of a statement that begins on line `first`: the message with the text's own
+/// lines, and the line.
+fn relocated(message: &str, first: usize) -> (String, usize) {
+    let mut lines: Vec<String> = message.lines().map(str::to_owned).collect();
+    for index in 0..lines.len() {
+        let Some((number, code)) = lines[index].strip_prefix("LINE ").and_then(|rest| rest.split_once(": ")) else {
+            continue;
+        };
+        let Ok(counted) = number.parse::<usize>() else { continue };
+        let line = first + counted.max(1) - 1;
+        let wider = line.to_string().len().saturating_sub(number.len());
+        lines[index] = format!("LINE {line}: {code}");
+        if let Some(caret) = lines.get_mut(index + 1).filter(|below| below.trim() == "^") {
+            caret.insert_str(0, &" ".repeat(wider));
+        }
+        return (lines.join("\n"), line);
+    }
+    (message.to_owned(), first)
+}
+
 /// The hint on the command line's own terms.
 fn suggestion(error: &ClientError) -> String {
     match error.code() {
@@ -188,6 +229,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_are_those_of_the_text() {
+        let message = "Parser Error: no\n\nLINE 2: selec 3\n        ^";
+        assert_eq!(relocated(message, 1), (message.to_owned(), 2));
+        let there = "Parser Error: no\n\nLINE 10: selec 3\n         ^";
+        assert_eq!(relocated(message, 9), (there.to_owned(), 10));
+        assert_eq!(relocated("LINE up: it is full", 4), ("LINE up: it is full".to_owned(), 4));
+    }
+
+    #[test]
     fn the_guide_has_every_code() {
         let guide = include_str!("../../../docs/troubleshooting.md");
         let codes = (1..).map_while(|number| ErrorCode::try_from(number).ok());
@@ -197,10 +247,10 @@ mod tests {
             assert!(guide.contains(&row), "docs/troubleshooting.md lacks this row: {row}");
             rows += 1;
         }
-        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |"] {
+        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |", "| `NOT_COMMITTED` | 1 |"] {
             assert!(guide.contains(row), "docs/troubleshooting.md lacks this row: {row}");
         }
         let found = guide.lines().filter(|line| line.starts_with("| `")).count();
-        assert_eq!(found, rows + 2, "docs/troubleshooting.md has codes that the program does not know");
+        assert_eq!(found, rows + 3, "docs/troubleshooting.md has codes that the program does not know");
     }
 }

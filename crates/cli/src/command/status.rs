@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use dbmux_client::{Client, StatementKind, StatementState, StatusReply};
+use dbmux_client::{Client, Holder, StatementKind, StatementState, StatusReply};
 use dbmux_lock::Snapshot;
 use dbmux_proto::{BrokerState, Priority, SessionStatus, StatementStatus};
 use serde_json::{Value, json};
@@ -130,7 +130,7 @@ fn for_person(status: &StatusReply) -> String {
     for (name, value) in &status.settings {
         line("setting", format!("{name} = {value}"));
     }
-    for holder in &status.holders {
+    for holder in one_each(&status.holders) {
         line("held by", person::holder(holder));
     }
     for session in &status.sessions {
@@ -168,6 +168,17 @@ fn statement_line(statement: &StatementStatus) -> String {
         person::millis(statement.elapsed_ms),
         statement.pid,
     )
+}
+
+/// One entry a process: it may hold the database and its log.
+fn one_each(holders: &[Holder]) -> Vec<&Holder> {
+    let mut each: Vec<&Holder> = Vec::new();
+    for holder in holders {
+        if !each.iter().any(|known| known.pid == holder.pid && known.kind == holder.kind) {
+            each.push(holder);
+        }
+    }
+    each
 }
 
 fn kind(kind: StatementKind) -> &'static str {

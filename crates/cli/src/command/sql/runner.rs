@@ -2,10 +2,13 @@
 //!
 //! While a statement waits or runs, its line is alive on standard error; Ctrl-C cancels it, and a second one gives up.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 use arrow::array::AsArray;
-use dbmux_client::{Answer, Client, Session, Statement};
+use dbmux_client::{Answer, Client, ErrorCode, Session, Statement};
 use dbmux_lock::{Lock, LockName};
 use futures::StreamExt;
 use tokio::{pin, select, sync::watch, time::sleep};
@@ -66,6 +69,16 @@ impl Runner {
         let done = run(&session, statement, self.output, &mut self.results).await;
         self.session = Some(session);
         done
+    }
+
+    /// Ends the session. A transaction that is open is rolled back; tells whether there was one.
+    pub(super) async fn leave(&mut self) -> bool {
+        let Some(session) = self.session.take().filter(Session::may_be_in_transaction) else { return false };
+        match session.execute("ROLLBACK").await {
+            Ok(_) => true,
+            // The engine's word: there is none. Any other error leaves it to the broker, which rolls back by itself.
+            Err(error) => !matches!(error.code(), ErrorCode::Sql | ErrorCode::SessionLost),
+        }
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
@@ -174,7 +187,7 @@ async fn show(
     if answer.rows_changed() || answer.schema().fields().is_empty() {
         let changed = changed(&mut answer).await?;
         let _ = begun.send(true);
-        return tell(changed, output.format);
+        return tell(&answer, changed, output.format);
     }
     // The first rows, or the end, before anything is written: a statement that fails at once writes nothing.
     let mut next = answer.next().await?;
@@ -183,7 +196,7 @@ async fn show(
     let mut stdout = render::result_output();
     // Results in these forms have no end of their own.
     if *results > 0 && matches!(output.format, Format::Csv | Format::Table) {
-        std::io::Write::write_all(&mut stdout, b"\n")?;
+        stdout.write_all(b"\n")?;
     }
     *results += 1;
     let mut sink = answer::sink(output.format, output.limits, stdout);
@@ -207,9 +220,17 @@ async fn changed(answer: &mut Answer) -> Result<Option<u64>, Failure> {
     Ok(changed)
 }
 
-fn tell(changed: Option<u64>, format: Format) -> Result<(), Failure> {
-    if format == Format::Table {
-        render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
+/// What a statement without rows of its own did. A program that reads JSON gets an array for each statement.
+fn tell(answer: &Answer, changed: Option<u64>, format: Format) -> Result<(), Failure> {
+    let count = changed.filter(|_| answer.rows_changed());
+    let object = count.map(|rows| format!("{{\"rows_changed\":{rows}}}"));
+    match (format, object) {
+        (Format::Table, _) => {
+            render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
+        }
+        (Format::Json, object) => writeln!(render::result_output(), "[{}]", object.unwrap_or_default())?,
+        (Format::Jsonl, Some(object)) => writeln!(render::result_output(), "{object}")?,
+        _ => {}
     }
     Ok(())
 }
