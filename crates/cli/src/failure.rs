@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
 use dbmux_lock::{LockError, Mode, TicketInfo};
+use dbmux_os::OsError;
 
 use crate::{exit::Exit, split::Statement};
 
@@ -139,6 +140,7 @@ impl From<LockError> for Failure {
                 ..Self::system(text)
             },
             LockError::Name { .. } => Self::usage(text),
+            LockError::System(error) => error.into(),
             _ => Self::system(text),
         }
     }
@@ -161,9 +163,14 @@ pub(crate) fn lock_holder(ticket: &TicketInfo) -> Holder {
     }
 }
 
-impl From<dbmux_os::OsError> for Failure {
-    fn from(error: dbmux_os::OsError) -> Self {
-        Self::system(error.to_string())
+impl From<OsError> for Failure {
+    fn from(error: OsError) -> Self {
+        match error {
+            OsError::NotPrivate { path, found, closable } => {
+                ClientError::RuntimeDirectory { directory: path, found, closable }.into()
+            }
+            other => Self::system(other.to_string()),
+        }
     }
 }
 
@@ -188,12 +195,16 @@ fn relocated(message: &str, first: usize) -> (String, usize) {
         let line = first + counted.max(1) - 1;
         let wider = line.to_string().len().saturating_sub(number.len());
         lines[index] = format!("LINE {line}: {code}");
-        if let Some(caret) = lines.get_mut(index + 1).filter(|below| below.trim() == "^") {
+        if let Some(caret) = lines.get_mut(index + 1).filter(|below| is_caret(below)) {
             caret.insert_str(0, &" ".repeat(wider));
         }
         return (lines.join("\n"), line);
     }
     (message.to_owned(), first)
+}
+
+fn is_caret(text: &str) -> bool {
+    text.ends_with('^') && text.trim().bytes().all(|byte| byte == b'^')
 }
 
 /// The hint on the command line's own terms.
@@ -230,9 +241,9 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_text() {
-        let message = "Parser Error: no\n\nLINE 2: selec 3\n        ^";
+        let message = "Parser Error: no\n\nLINE 2: selec 3\n        ^^^^^";
         assert_eq!(relocated(message, 1), (message.to_owned(), 2));
-        let there = "Parser Error: no\n\nLINE 10: selec 3\n         ^";
+        let there = "Parser Error: no\n\nLINE 10: selec 3\n         ^^^^^";
         assert_eq!(relocated(message, 9), (there.to_owned(), 10));
         assert_eq!(relocated("LINE up: it is full", 4), ("LINE up: it is full".to_owned(), 4));
     }

@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the runtime directory cannot be read; one that is not there has no brokers.
 pub async fn brokers() -> Result<Vec<StatusReply>, ClientError> {
-    let directory = dbmux_os::runtime::runtime_path();
+    let directory = crate::connect::usual_runtime_directory()?;
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

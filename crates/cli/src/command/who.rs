@@ -31,6 +31,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         match client.status().await {
             // Who it is, is seen all the same.
             Err(ClientError::NotAnswering { .. }) => Ok(None),
+            Err(error @ ClientError::RuntimeDirectory { .. }) => {
+                render::note(&format!("note: no broker was asked: {error}: {}", error.suggestion()));
+                Ok(None)
+            }
             answer => Ok(answer?),
         }
     })?;

@@ -86,6 +86,7 @@ async fn committed(runner: &mut Runner) -> Result<(), Failure> {
     Err(Failure {
         code: "NOT_COMMITTED",
         message: "the statements end inside a transaction; it was rolled back".to_owned(),
+        db_path: Some(runner.database().into()),
         ..Failure::default()
     }
     .with_hint("add COMMIT to keep its changes, or ROLLBACK"))

@@ -4,6 +4,7 @@
 
 use std::{
     io::Write,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -69,6 +70,10 @@ impl Runner {
         let done = run(&session, statement, self.output, &mut self.results).await;
         self.session = Some(session);
         done
+    }
+
+    pub(super) fn database(&self) -> &Path {
+        self.client.database()
     }
 
     /// Ends the session. A transaction that is open is rolled back; tells whether there was one.

@@ -79,7 +79,22 @@ fn json_is_one_array_of_objects_with_every_kind_of_value() {
     }
     assert_eq!(row.as_object().unwrap().len(), 22);
     assert_eq!(out(&place, &["select 1 as a where false", "--format", "json"]).trim(), "[]");
-    assert_eq!(out(&place, &["create table t (i int)", "--format", "json"]), "");
+    assert_eq!(out(&place, &["create table t (i int)", "--format", "json"]), "[]\n");
+}
+
+#[test]
+fn a_program_gets_the_number_of_rows_changed() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let insert = "insert into t values (1), (2)";
+    for flag in [&["--json"][..], &["--format", "json"]] {
+        assert_eq!(out(&place, &[&[insert], flag].concat()), "[{\"rows_changed\":2}]\n");
+    }
+    assert_eq!(out(&place, &[insert, "--format", "jsonl"]), "{\"rows_changed\":2}\n");
+    assert_eq!(out(&place, &[insert, "--format", "csv"]), "", "it would be taken for a result");
+    // One array a statement, in their order.
+    let sql = "begin; update t set i = 7; commit; select count(*) as n from t";
+    assert_eq!(out(&place, &[sql, "--json"]), "[]\n[{\"rows_changed\":8}]\n[]\n[{\"n\":8}]\n");
 }
 
 #[test]
