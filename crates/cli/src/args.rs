@@ -43,14 +43,15 @@ The first command starts the database's broker; nothing has to be set up. Severa
 one after the other in one session; the first error ends them. A transaction that they leave open is
 rolled back, and that is an error.
 
-At the prompt: .tables, .schema [TABLE], .mode [FORMAT], .help; .quit, .exit, exit, quit or Ctrl-D ends.
+At the prompt: .tables, .schema [TABLE], .mode [FORMAT], .help; .quit, .exit, exit, quit or Ctrl-D
+ends it.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings; each statement answers with an array, one without rows of its own with
-[{\"rows_changed\":n}] or []. arrow is an Arrow IPC stream for each result. table lays out 10000 rows, or 4 MiB of text,
-at a time, each part with a header of its own: a large result is never kept whole. Several results
-follow one another; an empty line stands between two of csv or table.";
+strings. In json each statement answers with an array: one that has no rows of its own with
+[{\"rows_changed\":n}], or with []. arrow is an Arrow IPC stream for each result. table lays out
+10000 rows, or 4 MiB of text, at a time, each part with a header of its own: a large result is never
+kept whole. Several results follow one another; an empty line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user

@@ -225,7 +225,8 @@ async fn changed(answer: &mut Answer) -> Result<Option<u64>, Failure> {
     Ok(changed)
 }
 
-/// What a statement without rows of its own did. A program that reads JSON gets an array for each statement.
+/// What a statement without rows of its own did. A program that reads JSON gets an array for each statement; in the other
+/// forms a count would be taken for a row.
 fn tell(answer: &Answer, changed: Option<u64>, format: Format) -> Result<(), Failure> {
     let count = changed.filter(|_| answer.rows_changed());
     let object = count.map(|rows| format!("{{\"rows_changed\":{rows}}}"));
@@ -234,7 +235,6 @@ fn tell(answer: &Answer, changed: Option<u64>, format: Format) -> Result<(), Fai
             render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
         }
         (Format::Json, object) => writeln!(render::result_output(), "[{}]", object.unwrap_or_default())?,
-        (Format::Jsonl, Some(object)) => writeln!(render::result_output(), "{object}")?,
         _ => {}
     }
     Ok(())

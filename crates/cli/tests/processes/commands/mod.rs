@@ -1,1 +1,15 @@
+//! What a person or a script meets: each command's arguments, output, errors and exit codes.
 
+mod completions;
+mod demo;
+mod lock;
+mod log;
+mod nonsense;
+mod output;
+mod position;
+mod readme;
+mod reports;
+mod screen;
+mod silent;
+mod terminal;
+mod unfinished;

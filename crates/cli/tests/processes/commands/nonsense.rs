@@ -118,7 +118,8 @@ fn a_runtime_directory_that_is_open_to_others_is_no_place_for_a_broker() {
     let place = place();
     place.sql("a.duckdb", "select 1");
     let run = place.path("run");
-    let mode = |bits| std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(bits)).expect("a mode");
+    let mode =
+        |bits| std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(bits)).expect("a mode");
     mode(0o755);
     for arguments in [&["sql", "a.duckdb", "select 1"][..], &["sql", "b.duckdb", "select 1"], &["serve", "b.duckdb"]] {
         let (code, error) = place.fails(arguments);
@@ -135,7 +136,8 @@ fn a_runtime_directory_that_is_open_to_others_is_no_place_for_a_broker() {
 fn a_client_in_a_program_refuses_a_relative_runtime_directory_too() {
     const INNER: &str = "DBMUX_TEST_INNER";
     if std::env::var_os(INNER).is_some() {
-        let error = dbmux_client::Client::open("/tmp/any.duckdb", dbmux_client::ClientOptions::default()).expect_err("refused");
+        let error =
+            dbmux_client::Client::open("/tmp/any.duckdb", dbmux_client::ClientOptions::default()).expect_err("refused");
         assert!(error.to_string().contains("DBMUX_RUNTIME_DIR=relative"), "{error}");
         return;
     }

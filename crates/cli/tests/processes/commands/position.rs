@@ -36,7 +36,8 @@ fn an_error_of_a_file_is_told_with_the_files_own_line() {
 fn an_error_of_standard_input_is_told_with_its_line() {
     let place = place();
     let mut dbmux = place.dbmux(["sql", "a.duckdb", "--json"]);
-    let mut dbmux = dbmux.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut dbmux =
+        dbmux.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
     std::io::Write::write_all(&mut dbmux.stdin.take().expect("a pipe"), TEXT.as_bytes()).expect("it reads");
     let output = dbmux.wait_with_output().expect("its end");
     assert_eq!(output.status.code(), Some(1));
@@ -65,6 +66,9 @@ fn sql_may_begin_with_a_comment_and_a_misspelt_flag_is_no_sql() {
     for arguments in [&["--fromat", "json", "select 1"][..], &["select 1", "--fromat=json"], &["--fromat"], &["-x"]] {
         let output = place.run([&["sql", "a.duckdb"], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("unexpected argument '-"), "{arguments:?}: {output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("unexpected argument '-"),
+            "{arguments:?}: {output:?}"
+        );
     }
 }

@@ -89,8 +89,11 @@ fn one_holder_of_two_files_is_named_once() {
     until("the file is let go", || foreign.open(&place.path("a.duckdb"), false).starts_with("ok"));
     assert!(foreign.sql("insert into t values (1)").starts_with("ok"), "it has a log now");
     let pid = format!("(pid {},", foreign.pid());
-    let mut waiting = place.dbmux(["sql", "a.duckdb", "from t", "--wait", "60s"]).stdout(Stdio::null()).spawn().expect("run");
-    until("the broker has seen both", || place.status("a.duckdb")["holders"].as_array().is_some_and(|all| all.len() == 2));
+    let mut waiting =
+        place.dbmux(["sql", "a.duckdb", "from t", "--wait", "60s"]).stdout(Stdio::null()).spawn().expect("run");
+    until("the broker has seen both", || {
+        place.status("a.duckdb")["holders"].as_array().is_some_and(|all| all.len() == 2)
+    });
     let shown = String::from_utf8(place.run(["status", "a.duckdb"]).stdout).expect("text");
     let held: Vec<_> = shown.lines().filter(|line| line.starts_with("held by") && line.contains(&pid)).collect();
     assert_eq!(held.len(), 1, "{shown}");

@@ -26,7 +26,8 @@ fn on_the_command_line_in_a_file_and_from_standard_input_it_is_an_error() {
     assert_eq!((code, error["code"].as_str()), (1, Some("NOT_COMMITTED")), "{error}");
 
     let mut dbmux = place.dbmux(["sql", "a.duckdb", "--json"]);
-    let mut dbmux = dbmux.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut dbmux =
+        dbmux.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
     std::io::Write::write_all(&mut dbmux.stdin.take().expect("a pipe"), UNFINISHED.as_bytes()).expect("it reads");
     let output = dbmux.wait_with_output().expect("its end");
     assert_eq!(output.status.code(), Some(1));
