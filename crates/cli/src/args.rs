@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable};
 use clap_complete::Shell;
 
 mod values;
@@ -40,13 +40,18 @@ const SQL_EXAMPLES: &str = "Examples:
   generate | dbmux sql sales.duckdb      each statement runs when its `;` has come
 
 The first command starts the database's broker; nothing has to be set up. Several statements run
-one after the other in one session; the first error ends them.
+one after the other in one session; the first error ends them. A transaction that they leave open is
+rolled back, and that is an error.
+
+At the prompt: .tables, .schema [TABLE], .mode [FORMAT], .help; .quit, .exit, exit, quit or Ctrl-D
+ends it.
 
 Formats: csv writes NULL as an empty field, and lists, structs and maps as JSON text. json and
 jsonl write numbers with all their digits, NaN and the infinities as strings, BLOBs as hexadecimal
-strings. arrow is an Arrow IPC stream for each result. table lays out 10000 rows, or 4 MiB of text,
-at a time, each part with a header of its own: a large result is never kept whole. Several results
-follow one another; an empty line stands between two of csv or table.";
+strings. In json each statement answers with an array: one that has no rows of its own with
+[{\"rows_changed\":n}], or with []. arrow is an Arrow IPC stream for each result. table lays out
+10000 rows, or 4 MiB of text, at a time, each part with a header of its own: a large result is never
+kept whole. Several results follow one another; an empty line stands between two of csv or table.";
 
 const LOCK_EXAMPLES: &str = "Examples:
   dbmux lock nightly -- ./report.sh              one at a time, on this machine, for this user
@@ -72,18 +77,52 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Reads the command line, and the variables that stand for flags.
+    ///
+    /// SQL may begin with a comment, which looks like a flag. It has blanks in it, and a flag has none: one that is
+    /// misspelt stays an error.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let command = without_empty_variables(Self::command());
+        let strict = of(command.clone().try_get_matches());
+        let Err(error) = strict else { return strict };
+        let lenient = command.mut_subcommand("sql", |sql| sql.mut_arg("sql", |text| text.allow_hyphen_values(true)));
+        match of(lenient.try_get_matches()) {
+            Ok(read) if read.has_commented_sql() => Ok(read),
+            _ => Err(error),
+        }
+    }
+
+    fn has_commented_sql(&self) -> bool {
+        let Command::Sql(args) = &self.command else { return false };
+        args.sql.as_deref().is_some_and(|sql| sql.starts_with('-') && sql.contains(char::is_whitespace))
+    }
+
     /// Whether errors are for a program to read.
     pub(crate) fn wants_json(&self) -> bool {
         match &self.command {
             Command::Sql(args) => args.json,
-            Command::Who(args) | Command::Stats(args) => args.json,
-            Command::Status(args) => args.json,
+            Command::Who(args) => args.json,
+            Command::Status(args) | Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
             Command::Demo(args) => args.json,
+            Command::Environment { json } => *json,
+            #[cfg(feature = "duckdb")]
+            Command::Serve(args) => args.json,
             _ => false,
         }
     }
+}
+
+fn of(matches: Result<clap::ArgMatches, clap::Error>) -> Result<Arguments, clap::Error> {
+    matches.and_then(|matches| Arguments::from_arg_matches(&matches))
+}
+
+/// A variable that is empty is as one that is not set.
+pub(crate) fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let read = |arg: clap::Arg| if empty(&arg) { arg.env(Resettable::Reset) } else { arg };
+    command.mut_args(read).mut_subcommands(without_empty_variables)
 }
 
 /// What every command takes.
@@ -111,12 +150,12 @@ pub(crate) enum Command {
     /// Show what the broker is doing: owner, sessions, statements, queue. Starts nothing.
     Status(StatusArgs),
     /// Show what the broker and the file's locks have done. Starts nothing.
-    Stats(ReportArgs),
+    Stats(StatusArgs),
     /// Ask the broker to finish what runs, and to end.
     Stop(StopArgs),
     /// Serve a database in the foreground, for a service manager.
     #[cfg(feature = "duckdb")]
-    Serve(BrokerArgs),
+    Serve(ServeArgs),
     /// Run a command under a fair lock that other dbmux processes see. Starts no broker.
     #[command(after_help = LOCK_EXAMPLES)]
     Lock(LockArgs),
@@ -128,7 +167,11 @@ pub(crate) enum Command {
         shell: Shell,
     },
     /// Show every environment variable that dbmux reads.
-    Environment,
+    Environment {
+        /// One JSON array.
+        #[arg(long)]
+        json: bool,
+    },
     /// The daemon. Started by clients.
     #[cfg(feature = "duckdb")]
     #[command(hide = true)]
@@ -223,12 +266,12 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
-    /// The database file.
-    pub(crate) database: PathBuf,
+    /// The database file; without it, every broker of yours ends.
+    pub(crate) database: Option<PathBuf>,
     /// How long running statements may take.
     #[arg(long, env = "DBMUX_WAIT", default_value = "30s", value_parser = duration, value_name = "DURATION")]
     pub(crate) wait: Duration,
-    /// One JSON object.
+    /// One JSON object; without a database, an array of them.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -291,14 +334,30 @@ pub(crate) struct DemoWorkerArgs {
 }
 
 #[cfg(feature = "duckdb")]
-/// How a broker behaves. Every one of these can stand in the environment too.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The database file; it is made where there is none.
+    pub(crate) database: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: BrokerOptionArgs,
+    /// Where it listens, as one JSON object, as soon as it does; errors as one on standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "duckdb")]
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArgs {
-    /// The database file.
-    #[arg(value_name = "DB", required_unless_present = "database_flag")]
-    pub(crate) database: Option<PathBuf>,
-    #[arg(long = "database", hide = true, conflicts_with = "database")]
-    pub(crate) database_flag: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) database: PathBuf,
+    #[command(flatten)]
+    pub(crate) options: BrokerOptionArgs,
+}
+
+#[cfg(feature = "duckdb")]
+/// How a broker behaves. Every one of these can stand in the environment too.
+#[derive(Debug, Args)]
+pub(crate) struct BrokerOptionArgs {
     /// How long to wait for the owner lock.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
     pub(crate) start_wait: Duration,
@@ -338,12 +397,4 @@ pub(crate) struct BrokerArgs {
     /// Let DuckDB download the extensions that statements need. Without it a missing one is named, at once.
     #[arg(long, env = "DBMUX_INSTALL_EXTENSIONS")]
     pub(crate) install_extensions: bool,
-}
-
-#[cfg(feature = "duckdb")]
-impl BrokerArgs {
-    /// The database, however it was given.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.database.clone().or_else(|| self.database_flag.clone()).unwrap_or_default()
-    }
 }

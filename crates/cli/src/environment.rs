@@ -22,11 +22,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("DBMUX_LOG", "what is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter by module", "warn"),
     variable(
         "DBMUX_RUNTIME_DIR",
-        "where sockets, logs and global locks are",
+        "where sockets, logs and global locks are: an absolute path",
         "$XDG_RUNTIME_DIR/dbmux, else /tmp/dbmux-UID",
     ),
     variable("DBMUX_BIN", "the program that clients start brokers with", "this one"),
-    variable("DBMUX_HISTORY", "the prompt's history file", "~/.local/state/dbmux/history"),
+    variable("DBMUX_HISTORY", "the prompt's history file, which only you can read", "~/.local/state/dbmux/history"),
     variable("DBMUX_RELEASE_AFTER", "how long an idle broker keeps the file (`--release-after`)", "1s"),
     variable("DBMUX_IDLE_EXIT", "how long a broker stays without sessions (`--idle-exit`)", "10m"),
     variable("DBMUX_IDLE_TRANSACTION", "how long a transaction may be idle while others wait for it", "30s"),
@@ -40,7 +40,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("DBMUX_THREADS", "the engine's threads", "all cores but one"),
     variable("DBMUX_INSTALL_EXTENSIONS", "DuckDB downloads the extensions that statements need: `true`", "false"),
     variable("DBMUX_FENCE", "not read but set: the fencing token, for the command that `dbmux lock` runs", "-"),
-    variable("NO_COLOR", "no colours, whatever its value (`--color`)", "colours on a terminal"),
+    variable("NO_COLOR", "no colours, whatever it says (`--color`)", "colours on a terminal"),
 ];
 
 #[cfg(test)]

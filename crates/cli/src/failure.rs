@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
 use dbmux_lock::{LockError, Mode, TicketInfo};
+use dbmux_os::OsError;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, split::Statement};
 
 /// A failed command.
 #[derive(Debug, Default)]
@@ -20,6 +21,18 @@ pub(crate) struct Failure {
     pub(crate) sqlstate: Box<str>,
     pub(crate) exit: Option<Exit>,
     pub(crate) quiet: bool,
+    pub(crate) at: Option<Box<Origin>>,
+}
+
+/// Which of several statements it was.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// A file's name, …
+    pub(crate) source: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1.
+    pub(crate) statement: usize,
 }
 
 impl Failure {
@@ -53,6 +66,15 @@ impl Failure {
         self
     }
 
+    /// Says which statement of a text it was. The engine counts lines from the statement's begin; here they are those of
+    /// the text.
+    pub(crate) fn at(mut self, source: &str, statement: &Statement) -> Self {
+        let (message, line) = relocated(&self.message, statement.line);
+        self.message = message;
+        self.at = Some(Box::new(Origin { source: source.to_owned(), line, statement: statement.number }));
+        self
+    }
+
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -75,7 +97,7 @@ impl From<ClientError> for Failure {
             suggestion: suggestion(&error).into(),
             sqlstate: error.detail().map(|detail| detail.sqlstate.as_str().into()).unwrap_or_default(),
             exit: Some(exit(code)),
-            quiet: false,
+            ..Self::default()
         }
     }
 }
@@ -124,6 +146,7 @@ impl From<LockError> for Failure {
                 suggestion: "dbmux keeps its locks there: move away what it is now, and try again".into(),
                 ..Self::system(text)
             },
+            LockError::System(error) => error.into(),
             _ => Self::system(text),
         }
     }
@@ -152,9 +175,14 @@ pub(crate) fn lock_holder(ticket: &TicketInfo) -> Holder {
     }
 }
 
-impl From<dbmux_os::OsError> for Failure {
-    fn from(error: dbmux_os::OsError) -> Self {
-        Self::system(error.to_string())
+impl From<OsError> for Failure {
+    fn from(error: OsError) -> Self {
+        match error {
+            OsError::NotPrivate { path, found, closable } => {
+                ClientError::RuntimeDirectory { directory: path, found, closable }.into()
+            }
+            other => Self::system(other.to_string()),
+        }
     }
 }
 
@@ -165,6 +193,30 @@ impl From<arrow::error::ArrowError> for Failure {
             other => Self::system(other.to_string()),
         }
     }
+}
+
+/// `LINE 1: selec`, with a caret below it, of a statement that begins on line `first`: the message with the text's own
+/// lines, and the line.
+fn relocated(message: &str, first: usize) -> (String, usize) {
+    let mut lines: Vec<String> = message.lines().map(str::to_owned).collect();
+    for index in 0..lines.len() {
+        let Some((number, code)) = lines[index].strip_prefix("LINE ").and_then(|rest| rest.split_once(": ")) else {
+            continue;
+        };
+        let Ok(counted) = number.parse::<usize>() else { continue };
+        let line = first + counted.max(1) - 1;
+        let wider = line.to_string().len().saturating_sub(number.len());
+        lines[index] = format!("LINE {line}: {code}");
+        if let Some(caret) = lines.get_mut(index + 1).filter(|below| is_caret(below)) {
+            caret.insert_str(0, &" ".repeat(wider));
+        }
+        return (lines.join("\n"), line);
+    }
+    (message.to_owned(), first)
+}
+
+fn is_caret(text: &str) -> bool {
+    text.ends_with('^') && text.trim().bytes().all(|byte| byte == b'^')
 }
 
 /// The hint on the command line's own terms.
@@ -200,6 +252,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_are_those_of_the_text() {
+        let message = "Parser Error: no\n\nLINE 2: selec 3\n        ^^^^^";
+        assert_eq!(relocated(message, 1), (message.to_owned(), 2));
+        let there = "Parser Error: no\n\nLINE 10: selec 3\n         ^^^^^";
+        assert_eq!(relocated(message, 9), (there.to_owned(), 10));
+        assert_eq!(relocated("LINE up: it is full", 4), ("LINE up: it is full".to_owned(), 4));
+    }
+
+    #[test]
     fn the_guide_has_every_code() {
         let guide = include_str!("../../../docs/troubleshooting.md");
         let codes = (1..).map_while(|number| ErrorCode::try_from(number).ok());
@@ -209,10 +270,10 @@ mod tests {
             assert!(guide.contains(&row), "docs/troubleshooting.md lacks this row: {row}");
             rows += 1;
         }
-        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |"] {
+        for row in ["| `USAGE` | 2 |", "| `SYSTEM` | 1 |", "| `NOT_COMMITTED` | 1 |"] {
             assert!(guide.contains(row), "docs/troubleshooting.md lacks this row: {row}");
         }
         let found = guide.lines().filter(|line| line.starts_with("| `")).count();
-        assert_eq!(found, rows + 2, "docs/troubleshooting.md has codes that the program does not know");
+        assert_eq!(found, rows + 3, "docs/troubleshooting.md has codes that the program does not know");
     }
 }

@@ -14,12 +14,10 @@ mod split;
 mod terminal;
 mod usage;
 
-use clap::Parser;
-
 use crate::args::Arguments;
 
 fn main() -> std::process::ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() && asks_for_json() => {
             let failure = usage::failure(&error);

@@ -2,10 +2,25 @@
 //!
 //! The client has no engine, and a prompt must know whether a statement is complete before anybody runs it.
 
+/// A statement, and where it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// Without its semicolon.
+    pub(crate) sql: String,
+    /// The line of the text on which it begins, from 1.
+    pub(crate) line: usize,
+    /// Which one of the text it is, from 1.
+    pub(crate) number: usize,
+}
+
 /// Takes text as it arrives, and gives statements as they are complete.
 #[derive(Debug, Default)]
 pub(crate) struct Splitter {
     text: String,
+    /// Line feeds before it.
+    lines: usize,
+    /// Statements that were given.
+    given: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,22 +38,34 @@ impl Splitter {
         self.text.push_str(text);
     }
 
-    /// The next complete statement, without its semicolon; empty ones are passed over.
-    pub(crate) fn next(&mut self) -> Option<String> {
+    /// The next complete statement; empty ones are passed over.
+    pub(crate) fn next(&mut self) -> Option<Statement> {
         while let Some(end) = end(&self.text) {
-            let statement: String = self.text.drain(..=end).collect();
-            let statement = statement.trim_end_matches(';').trim();
-            if has_code(statement) {
-                return Some(statement.to_owned());
+            let text: String = self.text.drain(..=end).collect();
+            if let Some(statement) = self.taken(text.trim_end_matches(';'), &text) {
+                return Some(statement);
             }
         }
         None
     }
 
     /// What is left at the end of the text, where it is a statement.
-    pub(crate) fn rest(&mut self) -> Option<String> {
+    pub(crate) fn rest(&mut self) -> Option<Statement> {
         let rest = std::mem::take(&mut self.text);
-        has_code(&rest).then(|| rest.trim().to_owned())
+        self.taken(&rest, &rest)
+    }
+
+    /// `text` is over; what counts of it is `code`.
+    fn taken(&mut self, code: &str, text: &str) -> Option<Statement> {
+        let feeds = |text: &str| text.matches('\n').count();
+        let blank = &code[..code.len() - code.trim_start().len()];
+        let line = self.lines + feeds(blank) + 1;
+        self.lines += feeds(text);
+        if !has_code(code) {
+            return None;
+        }
+        self.given += 1;
+        Some(Statement { sql: code.trim().to_owned(), line, number: self.given })
     }
 
     /// Nothing but blanks and comments waits.
@@ -48,7 +75,7 @@ impl Splitter {
 }
 
 /// All statements of a text.
-pub(crate) fn statements(text: &str) -> Vec<String> {
+pub(crate) fn statements(text: &str) -> Vec<Statement> {
     let mut splitter = Splitter::default();
     splitter.push(text);
     let mut all: Vec<_> = std::iter::from_fn(|| splitter.next()).collect();
@@ -134,20 +161,36 @@ fn dollar_tag(rest: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn split(text: &str) -> Vec<String> {
+        statements(text).into_iter().map(|statement| statement.sql).collect()
+    }
+
+    #[test]
+    fn knows_where_each_statement_begins() {
+        let text = "-- a report\nselect 1;\n\n;\n  select 2; select '\n';\nselect 3";
+        let places: Vec<_> = statements(text).iter().map(|statement| (statement.number, statement.line)).collect();
+        assert_eq!(places, [(1, 1), (2, 5), (3, 5), (4, 7)]);
+        let mut splitter = Splitter::default();
+        splitter.push("select 1;\n");
+        assert_eq!(splitter.next().unwrap().line, 1);
+        splitter.push("\nselect 2;");
+        assert_eq!(splitter.next().unwrap().line, 3);
+    }
+
     #[test]
     fn splits_where_statements_end() {
-        assert_eq!(statements("select 1; select 2"), ["select 1", "select 2"]);
-        assert_eq!(statements(";; select 1;;"), ["select 1"]);
-        assert_eq!(statements("select ';' as \"a;b\"; select 2;"), ["select ';' as \"a;b\"", "select 2"]);
-        assert_eq!(statements("select 'it''s; here'; select 2"), ["select 'it''s; here'", "select 2"]);
-        assert_eq!(statements("select $$a;b$$; select $x$;$y$;$x$"), ["select $$a;b$$", "select $x$;$y$;$x$"]);
-        assert_eq!(statements("select $1; select $2"), ["select $1", "select $2"]);
+        assert_eq!(split("select 1; select 2"), ["select 1", "select 2"]);
+        assert_eq!(split(";; select 1;;"), ["select 1"]);
+        assert_eq!(split("select ';' as \"a;b\"; select 2;"), ["select ';' as \"a;b\"", "select 2"]);
+        assert_eq!(split("select 'it''s; here'; select 2"), ["select 'it''s; here'", "select 2"]);
+        assert_eq!(split("select $$a;b$$; select $x$;$y$;$x$"), ["select $$a;b$$", "select $x$;$y$;$x$"]);
+        assert_eq!(split("select $1; select $2"), ["select $1", "select $2"]);
         assert_eq!(
-            statements("-- a; b\nselect 1 /* ; /* ; */ ; */ ; select 2 -- ;"),
+            split("-- a; b\nselect 1 /* ; /* ; */ ; */ ; select 2 -- ;"),
             ["-- a; b\nselect 1 /* ; /* ; */ ; */", "select 2 -- ;"]
         );
-        assert_eq!(statements("-- nothing\n /* here */ ;"), Vec::<String>::new());
-        assert_eq!(statements("select 'ü;ß'; select 'ж'"), ["select 'ü;ß'", "select 'ж'"]);
+        assert_eq!(split("-- nothing\n /* here */ ;"), Vec::<String>::new());
+        assert_eq!(split("select 'ü;ß'; select 'ж'"), ["select 'ü;ß'", "select 'ж'"]);
     }
 
     #[test]
@@ -164,10 +207,10 @@ mod tests {
         splitter.push("select 'a");
         assert_eq!(splitter.next(), None);
         splitter.push(";b'; insert");
-        assert_eq!(splitter.next().as_deref(), Some("select 'a;b'"));
+        assert_eq!(splitter.next().unwrap().sql, "select 'a;b'");
         assert_eq!(splitter.next(), None);
         assert!(!splitter.is_empty());
-        assert_eq!(splitter.rest().as_deref(), Some("insert"));
+        assert_eq!(splitter.rest().unwrap().sql, "insert");
         assert!(splitter.is_empty());
     }
 }

@@ -60,18 +60,25 @@ fn why(error: &clap::Error) -> String {
 /// The first variable that makes no sense.
 #[cfg(feature = "duckdb")]
 pub(crate) fn check_broker_environment() -> Result<(), Failure> {
-    let command = <crate::args::BrokerArgs as clap::Args>::augment_args(clap::Command::new("broker"));
-    command.try_get_matches_from(["broker", "any"]).map(drop).map_err(|error| failure(&error))
+    let command = <crate::args::BrokerOptionArgs as clap::Args>::augment_args(clap::Command::new("broker"));
+    crate::args::without_empty_variables(command)
+        .try_get_matches_from(["broker"])
+        .map(drop)
+        .map_err(|error| failure(&error))
 }
 
 /// Looks at where sockets, logs and global locks shall be.
 ///
 /// # Errors
-/// When `DBMUX_RUNTIME_DIR` names something that is no directory, or lies in such a thing.
+/// When `DBMUX_RUNTIME_DIR` is relative, or names something that is no directory, or lies in such a thing.
 pub(crate) fn check_runtime_directory() -> Result<(), Failure> {
     let name = OsStr::new("DBMUX_RUNTIME_DIR");
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(()) };
     let path = std::path::Path::new(&value);
+    if !path.is_absolute() {
+        let why = "it is an absolute path, the same for all that shall meet";
+        return Err(nonsense(name, &value.to_string_lossy(), why));
+    }
     let there = path.ancestors().find_map(|part| part.metadata().ok().map(|found| (part, found)));
     match there {
         Some((part, found)) if !found.is_dir() => {

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use dbmux_proto::StatusReply;
+use dbmux_os::runtime::{canonical_database_path, socket_path_in};
+use dbmux_proto::{Holder, StatusReply};
 use futures::future::join_all;
 
 use crate::{
@@ -24,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// # Errors
 /// When the runtime directory cannot be read; one that is not there has no brokers.
 pub async fn brokers() -> Result<Vec<StatusReply>, ClientError> {
-    let directory = dbmux_os::runtime::runtime_path();
+    let directory = crate::connect::usual_runtime_directory()?;
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -54,11 +55,23 @@ async fn ask(socket: &Path) -> Option<StatusReply> {
 
 fn unanswered(socket: &Path, silence: Silence) -> StatusReply {
     let holder = silence.holder.unwrap_or_default();
-    let database = holder.command.split_once("--database ").map(|(_, rest)| rest.split(" --").next().unwrap_or(rest));
     StatusReply {
-        database_path: database.unwrap_or("?").to_owned(),
+        database_path: database(socket, &holder).map_or_else(|| "?".to_owned(), |path| path.display().to_string()),
         pid: holder.pid,
         socket: socket.display().to_string(),
         ..StatusReply::default()
     }
+}
+
+/// The database that a broker was started for: what stands on its command line and has this socket.
+fn database(socket: &Path, broker: &Holder) -> Option<PathBuf> {
+    let command = &broker.command;
+    let flag = command.split_once("--database ").map(|(_, rest)| rest.split(" --").next().unwrap_or(rest));
+    let directory = socket.parent()?;
+    let canonical = |argument: &str| {
+        let path = canonical_database_path(&Path::new(&broker.working_directory).join(argument)).ok()?;
+        let listens = socket_path_in(directory, &path).is_ok_and(|its| its.file_name() == socket.file_name());
+        listens.then_some(path)
+    };
+    flag.into_iter().chain(command.split_whitespace()).find_map(canonical)
 }

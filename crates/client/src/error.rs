@@ -104,6 +104,16 @@ pub enum ClientError {
         /// The database.
         database: PathBuf,
     },
+    /// The directory for sockets and logs is open to others, or not ours: whoever can write there could pose as a broker.
+    #[error("the runtime directory {} is not this user's alone: it is {found}", directory.display())]
+    RuntimeDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// What it is instead.
+        found: String,
+        /// It is ours, and only open to others.
+        closable: bool,
+    },
     /// The path cannot be a database, or a place that dbmux needs cannot be used.
     #[error("{operation}: {message}")]
     Place {
@@ -147,7 +157,7 @@ impl ClientError {
             Self::Broker(detail) => detail.code(),
             Self::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
             Self::SessionLost { .. } => ErrorCode::SessionLost,
-            Self::Start { .. } | Self::NoBroker { .. } => ErrorCode::BrokerUnavailable,
+            Self::Start { .. } | Self::NoBroker { .. } | Self::RuntimeDirectory { .. } => ErrorCode::BrokerUnavailable,
             Self::StartTimedOut { .. } | Self::NotAnswering { .. } => ErrorCode::DatabaseLocked,
             Self::AnswerLost { .. } | Self::Leaving { .. } => ErrorCode::Reconnect,
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
@@ -179,7 +189,11 @@ impl ClientError {
             | Self::NoSuchDatabase { database }
             | Self::NoSuchDirectory { database }
             | Self::NoBroker { database } => Some(database.clone()),
-            Self::Protocol { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => None,
+            Self::Protocol { .. }
+            | Self::RuntimeDirectory { .. }
+            | Self::Place { .. }
+            | Self::Decode(_)
+            | Self::InvalidArgument(_) => None,
         }
     }
 
@@ -235,6 +249,8 @@ impl ClientError {
             Self::Protocol { .. } => "use the same version of dbmux everywhere".to_owned(),
             Self::NoSuchDatabase { .. } => "check the path".to_owned(),
             Self::NoSuchDirectory { .. } => "check the path, or make the directory first".to_owned(),
+            Self::RuntimeDirectory { directory, closable: true, .. } => format!("chmod 700 {}", directory.display()),
+            Self::RuntimeDirectory { .. } => "set DBMUX_RUNTIME_DIR to a directory of yours alone".to_owned(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
         }
     }

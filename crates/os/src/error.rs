@@ -30,6 +30,8 @@ pub enum OsError {
         path: PathBuf,
         /// What it is instead.
         found: String,
+        /// It is a directory of ours, and only open to others: `chmod 700` is all that it lacks.
+        closable: bool,
     },
     /// The process is not there, or its number belongs to another one by now.
     #[error("process {pid} has ended")]

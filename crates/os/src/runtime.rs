@@ -15,9 +15,14 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// `/tmp/dbmux-UID`. Made where it is missing; refused unless it is ours alone.
 ///
 /// # Errors
-/// [`OsError::NotPrivate`] when it is somebody else's, or open to others.
+/// [`OsError::NotPrivate`] when it is somebody else's, or open to others; a relative one, which would be another place
+/// for each working directory.
 pub fn runtime_dir() -> Result<PathBuf, OsError> {
     let path = runtime_path();
+    if !path.is_absolute() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "DBMUX_RUNTIME_DIR is an absolute path");
+        return Err(OsError::path("use", path, error));
+    }
     make_private(&path)?;
     Ok(path)
 }
@@ -32,24 +37,29 @@ pub fn make_private(path: &Path) -> Result<(), OsError> {
     check_private(path)
 }
 
-/// The same, without making or checking it.
+/// The same, without making or checking it. A relative `$XDG_RUNTIME_DIR` counts as none, as its specification wants it.
 pub fn runtime_path() -> PathBuf {
     let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     named("DBMUX_RUNTIME_DIR")
-        .or_else(|| named("XDG_RUNTIME_DIR").map(|path| path.join("dbmux")))
+        .or_else(|| named("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()).map(|path| path.join("dbmux")))
         .unwrap_or_else(|| PathBuf::from(format!("/tmp/dbmux-{}", rustix::process::getuid().as_raw())))
 }
 
-fn check_private(path: &Path) -> Result<(), OsError> {
+/// Refuses a directory that is not ours alone.
+///
+/// # Errors
+/// [`OsError::NotPrivate`]; when it is not there.
+pub fn check_private(path: &Path) -> Result<(), OsError> {
     let found = fs::symlink_metadata(path).map_err(|error| OsError::path("look at", path, error))?;
     let mode = found.permissions().mode() & 0o777;
     let ours = found.uid() == rustix::process::getuid().as_raw();
     if found.is_dir() && ours && mode == 0o700 {
         return Ok(());
     }
+    let closable = found.is_dir() && ours;
     let kind = if found.is_dir() { "a directory" } else { "no directory" };
     let found = format!("{kind}, mode {mode:04o}, owner {}", found.uid());
-    Err(OsError::NotPrivate { path: path.to_owned(), found })
+    Err(OsError::NotPrivate { path: path.to_owned(), found, closable })
 }
 
 /// The socket on which a database's broker listens.

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use dbmux_testkit::{Foreign, Place, until};
+use dbmux_testkit::{Foreign, Place, Terminal, until};
 use serde_json::Value;
 
 /// Events of a whole fetch.
@@ -158,4 +158,34 @@ fn errors_say_what_to_do() {
     assert_eq!(written.status.code(), Some(1));
     let error: Value = serde_json::from_slice(&written.stderr).unwrap();
     assert_eq!(error["code"], "READ_ONLY");
+}
+
+#[test]
+fn progress_is_seen_on_a_terminal() {
+    let place = place();
+    let on_terminal = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mp"));
+        place.set_up(&mut command);
+        command.env_remove("MP_DB").env_remove("DBMUX_BIN").args(arguments);
+        Terminal::start(command)
+    };
+    let fetch = on_terminal(&["fetch", "events", "--seconds", "3"]);
+    let shown = |screen: &str| {
+        let (_, rest) = screen.split_once("fetching ")?;
+        let percent = rest.split_once(" %")?.0.split_whitespace().last()?.parse::<u32>().ok()?;
+        let events = rest.split_once("· ")?.1.split_once(" events")?.0.parse::<u64>().ok()?;
+        Some((percent, events))
+    };
+    let first = fetch.wait_for("its progress", |screen| shown(screen).is_some_and(|(percent, _)| percent > 0));
+    let (percent, events) = shown(&first).unwrap();
+    assert!(percent < 100 && events < EVENTS, "{first}");
+    assert_eq!(events, u64::from(percent) * EVENTS / 100, "what the bar shows is in the file: {first}");
+    fetch.wait_for("more of it", |screen| shown(screen).is_some_and(|(now, more)| now > percent && more > events));
+    let last = fetch.last_screen();
+    assert!(last.contains("12500 events are in events") && !last.contains("fetching"), "{last}");
+
+    let bookmarks = on_terminal(&["inspect", "bookmarks", "--seconds", "2"]);
+    bookmarks.wait_for("its spinner", |screen| screen.contains("asking for the saved reports"));
+    let last = bookmarks.last_screen();
+    assert!(last.contains("Sign-ups by city") && !last.contains("asking for"), "{last}");
 }

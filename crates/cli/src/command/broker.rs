@@ -19,7 +19,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{args::BrokerArgs, exit::Exit, failure::Failure};
+use crate::{
+    args::{BrokerArgs, BrokerOptionArgs},
+    exit::Exit,
+    failure::Failure,
+};
 
 /// Threads of the runtime: they only pass messages on; statements run on threads of their own.
 const RUNTIME_THREADS: usize = 2;
@@ -74,7 +78,7 @@ pub(crate) fn start_and_serve(
         let told = report(started.as_ref().map(|(_, _, socket)| socket.as_path()));
         let (broker, listener, _) = started.map_err(failed)?;
         told.map_err(failed)?;
-        serve(broker, listener, args.drain).await
+        serve(broker, listener, args.options.drain).await
     });
     // A statement that cannot be interrupted must not keep the process, for the process keeps the file.
     runtime.shutdown_timeout(LAST_THREADS);
@@ -83,7 +87,7 @@ pub(crate) fn start_and_serve(
 
 async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf), ServiceError> {
     let refused = |error: dbmux_os::OsError| ServiceError::new(ErrorCode::InvalidArgument, error.to_string());
-    let path = args.path();
+    let path = args.database.clone();
     let database = dbmux_os::runtime::canonical_database_path(&path).map_err(|error| match error {
         dbmux_os::OsError::Path { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             let missing = ClientError::NoSuchDirectory { database: path.clone() };
@@ -91,12 +95,18 @@ async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf)
         }
         other => refused(other),
     })?;
-    dbmux_os::runtime::runtime_dir().map_err(refused)?;
+    dbmux_os::runtime::runtime_dir().map_err(|error| match error {
+        dbmux_os::OsError::NotPrivate { path, found, closable } => {
+            let open = ClientError::RuntimeDirectory { directory: path, found, closable };
+            ServiceError::new(open.code(), open.to_string()).suggest(open.suggestion())
+        }
+        other => refused(other),
+    })?;
     let socket = dbmux_os::runtime::socket_path(&database).map_err(refused)?;
     check_kind(&database)?;
-    let engine_options = engine_options(args);
+    let engine_options = engine_options(&args.options);
     let path = database.clone();
-    let options = broker_options(args, database, socket.clone());
+    let options = broker_options(&args.options, database, socket.clone());
     let broker = Broker::start(options, move || DuckDbEngine::new(path, engine_options)).await?;
     // The owner lock is ours: a socket that is there was left behind.
     let listener = listen(&socket)
@@ -157,7 +167,7 @@ async fn end_of_process() {
     }
 }
 
-fn engine_options(args: &BrokerArgs) -> DuckDbOptions {
+fn engine_options(args: &BrokerOptionArgs) -> DuckDbOptions {
     DuckDbOptions {
         storage_version: args.storage_version.clone(),
         threads: args.threads,
@@ -166,7 +176,7 @@ fn engine_options(args: &BrokerArgs) -> DuckDbOptions {
     }
 }
 
-fn broker_options(args: &BrokerArgs, database: PathBuf, socket: PathBuf) -> BrokerOptions {
+fn broker_options(args: &BrokerOptionArgs, database: PathBuf, socket: PathBuf) -> BrokerOptions {
     let mut options = BrokerOptions::new(database, socket);
     options.start_wait = args.start_wait;
     options.release_after = args.release_after;

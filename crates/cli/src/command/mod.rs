@@ -41,10 +41,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Lock(args) => lock::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
-        Command::Environment => environment::run(),
+        Command::Environment { json } => environment::run(json),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(args),
         #[cfg(feature = "duckdb")]
         Command::Broker(args) => broker::run(&args),
     }

@@ -1,8 +1,9 @@
-//! `dbmux stats`: what the broker has done since its start, and the file's locks since they were made.
+//! `dbmux stats`: what the broker has done since its start, and the file's locks since they were made; without a database,
+//! those of every broker of this user.
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +12,7 @@ use dbmux_lock::{Lock, LockName, Snapshot};
 use serde_json::{Value, json};
 
 use crate::{
-    args::ReportArgs,
+    args::StatusArgs,
     exit::Exit,
     failure::Failure,
     render::{self, person, table},
@@ -19,28 +20,74 @@ use crate::{
 
 const LOCKS: [(&str, LockName); 3] = [("owner", LockName::Owner), ("file", LockName::File), ("named", LockName::Plain)];
 
+/// What is known of one database.
+struct Figures {
+    database: PathBuf,
+    broker: Option<StatsReply>,
+    locks: Vec<(&'static str, Snapshot)>,
+}
+
 /// Shows the figures.
-pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let client = super::onlooker(&args.database)?;
-    let broker = super::block_on(async { Ok(client.stats().await?) })?;
-    let locks = locks(client.database())?;
+pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
+    let Some(database) = &args.database else { return all(args.json) };
+    let figures = figures(database)?;
     let mut out = render::report_output();
     if args.json {
-        let locks: serde_json::Map<_, _> =
-            locks.iter().map(|(name, lock)| ((*name).to_owned(), lock_json(lock))).collect();
-        let report =
-            json!({ "database": client.database(), "broker": broker.as_ref().map(broker_json), "locks": locks });
-        writeln!(out, "{report}")?;
-        return Ok(Exit::Done);
-    }
-    match &broker {
-        Some(broker) => writeln!(out, "{}", broker_table(broker))?,
-        None => writeln!(out, "no broker serves {}", client.database().display())?,
-    }
-    if !locks.is_empty() {
-        writeln!(out, "{}", lock_table(&locks))?;
+        writeln!(out, "{}", for_program(&figures))?;
+    } else {
+        write!(out, "{}", for_person(&figures))?;
     }
     Ok(Exit::Done)
+}
+
+/// Those of every broker of this user. One that does not answer is told on standard error, and the others are shown.
+fn all(json: bool) -> Result<Exit, Failure> {
+    let brokers = super::block_on(async { Ok(dbmux_client::brokers().await?) })?;
+    let mut exit = Ok(Exit::Done);
+    let mut known = Vec::new();
+    for broker in &brokers {
+        match figures(Path::new(&broker.database_path)) {
+            Ok(figures) => known.push(figures),
+            Err(failure) => {
+                render::error::show(&failure, json);
+                exit = Err(Failure::quiet(failure.exit()));
+            }
+        }
+    }
+    let mut out = render::report_output();
+    if json {
+        writeln!(out, "{}", Value::from_iter(known.iter().map(for_program)))?;
+    } else if brokers.is_empty() {
+        writeln!(out, "no broker runs")?;
+    }
+    for figures in known.iter().filter(|_| !json) {
+        write!(out, "{}\n{}", figures.database.display(), for_person(figures))?;
+    }
+    exit
+}
+
+fn figures(database: &Path) -> Result<Figures, Failure> {
+    let client = super::onlooker(database)?;
+    let broker = super::block_on(async { Ok(client.stats().await?) })?;
+    let locks = locks(client.database())?;
+    Ok(Figures { database: client.database().to_owned(), broker, locks })
+}
+
+fn for_program(figures: &Figures) -> Value {
+    let locks: serde_json::Map<_, _> =
+        figures.locks.iter().map(|(name, lock)| ((*name).to_owned(), lock_json(lock))).collect();
+    json!({ "database": figures.database, "broker": figures.broker.as_ref().map(broker_json), "locks": locks })
+}
+
+fn for_person(figures: &Figures) -> String {
+    let mut text = match &figures.broker {
+        Some(broker) => format!("{}\n", broker_table(broker)),
+        None => format!("no broker serves {}\n", figures.database.display()),
+    };
+    if !figures.locks.is_empty() {
+        text.push_str(&format!("{}\n", lock_table(&figures.locks)));
+    }
+    text
 }
 
 /// The locks of a database's sidecar; none where there is no sidecar.

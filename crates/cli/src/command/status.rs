@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use dbmux_client::{StatementKind, StatementState, StatusReply};
+use dbmux_client::{Client, Holder, StatementKind, StatementState, StatusReply};
+use dbmux_lock::Snapshot;
 use dbmux_proto::{BrokerState, Priority, SessionStatus, StatementStatus};
 use serde_json::{Value, json};
 
@@ -46,29 +47,54 @@ fn all(json: bool) -> Result<Exit, Failure> {
     let mut table = table::frame(None);
     table.set_header(["database", "pid", "state", "sessions", "running", "queued", "up", "memory"]);
     for broker in &brokers {
-        table.add_row([
-            broker.database_path.clone(),
-            broker.pid.to_string(),
-            state(broker).to_owned(),
+        let who = [broker.database_path.clone(), broker.pid.to_string(), state(broker).to_owned()];
+        if is_silent(broker) {
+            table.add_row(who);
+            continue;
+        }
+        let does = [
             broker.sessions.len().to_string(),
             broker.running.len().to_string(),
             broker.queued.len().to_string(),
             person::millis(broker.uptime_ms),
             person::bytes(broker.memory_bytes),
-        ]);
+        ];
+        table.add_row(who.into_iter().chain(does));
     }
     writeln!(out, "{table}")?;
     Ok(Exit::Done)
 }
 
-/// `attached`, `released`, `leased`, `draining`.
+/// A broker that says nothing, as far as it is known: it has the owner lock.
+pub(crate) fn silent(client: &Client, owner: &Snapshot) -> Option<StatusReply> {
+    let ticket = owner.holders.first()?;
+    Some(StatusReply {
+        database_path: client.database().display().to_string(),
+        pid: if ticket.same_namespace { ticket.process.pid } else { 0 },
+        socket: client.socket().display().to_string(),
+        ..StatusReply::default()
+    })
+}
+
+/// The broker is there, and has not said how it is.
+pub(crate) fn is_silent(status: &StatusReply) -> bool {
+    status.state() == BrokerState::Unspecified
+}
+
+/// Its process is stopped.
+pub(crate) fn is_stopped(status: &StatusReply) -> bool {
+    dbmux_os::process::info(status.pid).is_ok_and(|seen| seen.stopped)
+}
+
+/// `attached`, `released`, `leased`, `draining`; `stopped` or `not_answering` of one that says nothing.
 pub(crate) fn state(status: &StatusReply) -> &'static str {
     match status.state() {
         BrokerState::Attached => "attached",
         BrokerState::Released => "released",
         BrokerState::Leased => "leased",
         BrokerState::Draining => "draining",
-        BrokerState::Unspecified => "unknown",
+        BrokerState::Unspecified if is_stopped(status) => "stopped",
+        BrokerState::Unspecified => "not_answering",
     }
 }
 
@@ -104,7 +130,7 @@ fn for_person(status: &StatusReply) -> String {
     for (name, value) in &status.settings {
         line("setting", format!("{name} = {value}"));
     }
-    for holder in &status.holders {
+    for holder in one_each(&status.holders) {
         line("held by", person::holder(holder));
     }
     for session in &status.sessions {
@@ -144,6 +170,17 @@ fn statement_line(statement: &StatementStatus) -> String {
     )
 }
 
+/// One entry a process: it may hold the database and its log.
+fn one_each(holders: &[Holder]) -> Vec<&Holder> {
+    let mut each: Vec<&Holder> = Vec::new();
+    for holder in holders {
+        if !each.iter().any(|known| known.pid == holder.pid && known.kind == holder.kind) {
+            each.push(holder);
+        }
+    }
+    each
+}
+
 fn kind(kind: StatementKind) -> &'static str {
     match kind {
         StatementKind::Read => "read",
@@ -153,8 +190,16 @@ fn kind(kind: StatementKind) -> &'static str {
     }
 }
 
-/// A broker's status as one object.
+/// A broker's status as one object; without what a broker that says nothing does not tell.
 pub(crate) fn for_program(status: &StatusReply) -> Value {
+    if is_silent(status) {
+        return json!({
+            "database": status.database_path,
+            "pid": (status.pid != 0).then_some(status.pid),
+            "socket": status.socket,
+            "state": state(status),
+        });
+    }
     let protocol = status.protocol.unwrap_or_default();
     json!({
         "database": status.database_path,

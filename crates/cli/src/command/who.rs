@@ -31,16 +31,23 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         match client.status().await {
             // Who it is, is seen all the same.
             Err(ClientError::NotAnswering { .. }) => Ok(None),
+            Err(error @ ClientError::RuntimeDirectory { .. }) => {
+                render::note(&format!("note: no broker was asked: {error}: {}", error.suggestion()));
+                Ok(None)
+            }
             answer => Ok(answer?),
         }
     })?;
     let sidecar = dbmux_lock::sidecar_path(database);
+    let owner = Lock::peek(&sidecar, LockName::Owner)?;
+    // One that is stopped, or only starts, says nothing; that it has the owner lock says who it is.
+    let broker = broker.or_else(|| super::status::silent(&client, owner.as_ref()?));
     let found = holders::holders_of(database)?;
     let file = Lock::peek(&sidecar, LockName::File)?;
     let report = Report {
         exists: database.exists(),
         holders: found.iter().map(|found| (holder(found, broker.as_ref(), file.as_ref()), found.layout)).collect(),
-        owner: Lock::peek(&sidecar, LockName::Owner)?,
+        owner,
         file,
         broker,
     };
@@ -92,6 +99,9 @@ fn seen(broker: &StatusReply, pid: u32) -> Option<&Holder> {
 /// `a program that uses DuckDB, reading and writing`, …
 fn kind(holder: &Holder, layout: Layout) -> String {
     let what = match (holder.kind(), layout) {
+        (HolderKind::Broker, _) if holder.stopped => {
+            return "the dbmux broker; it is stopped, and answers nobody".to_owned();
+        }
         (HolderKind::Broker, _) => return "the dbmux broker: it lets everybody in".to_owned(),
         (HolderKind::OtherNamespace, _) => "a process in another container, or outside this one",
         (HolderKind::OtherHost, _) => "a process on another host",
@@ -103,10 +113,13 @@ fn kind(holder: &Holder, layout: Layout) -> String {
     format!("{what}; {does}")
 }
 
-/// What one can do about it; nothing for a broker, which is in nobody's way.
+/// What one can do about it; nothing for a broker that runs, which is in nobody's way.
 fn advice(holder: &Holder) -> Option<String> {
     let pid = holder.pid;
     Some(match holder.kind() {
+        HolderKind::Broker if holder.stopped => {
+            format!("kill -CONT {pid} lets it go on, kill -KILL {pid} ends it: the next statement starts another")
+        }
         HolderKind::Broker => return None,
         HolderKind::OtherNamespace => {
             "look for it from the host, or in the other containers that see this file".to_owned()
@@ -164,6 +177,11 @@ fn by_process(holders: &[(Holder, Layout)]) -> Vec<(Holder, Layout)> {
 /// The broker, and who waits in dbmux's own lines.
 fn dbmux_side(report: &Report) -> String {
     let mut text = match &report.broker {
+        Some(broker) if super::status::is_silent(broker) => {
+            let stopped = if super::status::is_stopped(broker) { "is stopped, and " } else { "" };
+            let who = if broker.pid == 0 { "in another container".to_owned() } else { format!("pid {}", broker.pid) };
+            format!("broker: {who}, {stopped}does not answer\n")
+        }
         Some(broker) => {
             let state = super::status::state(broker);
             let sessions = person::counted(broker.sessions.len() as u64, "session");

@@ -27,6 +27,9 @@ fn for_person(failure: &Failure) -> String {
     let mut fact = |label: &str, value: &str| {
         text.push_str(&format!("  {BOLD}{label:<8}{PLAIN} {value}\n"));
     };
+    if let Some(at) = &failure.at {
+        fact("at", &format!("{}, line {}, statement {}", at.source, at.line, at.statement));
+    }
     if let Some(holder) = &failure.holder {
         fact("held by", &person::holder(holder));
     }
@@ -64,7 +67,9 @@ fn indented(text: &str) -> String {
 pub(crate) fn for_program(failure: &Failure) -> Value {
     let sqlstate = (!failure.sqlstate.is_empty()).then_some(&failure.sqlstate);
     let suggestion = (!failure.suggestion.is_empty()).then_some(&failure.suggestion);
+    let at = failure.at.as_ref();
     json!({
+        "at": at.map(|at| json!({ "source": at.source, "line": at.line, "statement": at.statement })),
         "code": failure.code,
         "message": failure.message.trim_end(),
         "db_path": failure.db_path,

@@ -38,14 +38,20 @@ impl Target {
             return Err(ClientError::InvalidArgument(text.to_owned()));
         }
         let database = runtime::canonical_database_path(path).map_err(|error| refused(path, error))?;
-        let runtime = options.runtime_directory.clone().unwrap_or_else(runtime::runtime_path);
-        let runtime = std::path::absolute(&runtime).map_err(|error| place("find", &runtime, &error))?;
+        let runtime = match &options.runtime_directory {
+            Some(chosen) => std::path::absolute(chosen).map_err(|error| place("find", chosen, &error))?,
+            None => usual_runtime_directory()?,
+        };
         let socket = runtime::socket_path_in(&runtime, &database).map_err(|error| refused(path, error))?;
         Ok(Self { database, runtime, socket, options })
     }
 
     /// Connects to the broker that runs; `None`: there is none.
     pub(crate) async fn connect(&self, deadline: Deadline) -> Result<Option<Link>, ClientError> {
+        if self.runtime.exists() {
+            // Statements are told to nobody who might only pose as a broker.
+            runtime::check_private(&self.runtime).map_err(|error| not_usable(&self.runtime, error))?;
+        }
         match Link::connect(&self.socket, deadline).await {
             Ok(link) => Ok(Some(link)),
             Err(NoLink::Nobody) => Ok(None),
@@ -83,7 +89,7 @@ impl Target {
 
     async fn start_lock(&self, deadline: Deadline) -> Result<dbmux_lock::Guard, ClientError> {
         let made = runtime::make_private(&self.runtime);
-        made.map_err(|error| place("make the runtime directory for", &self.database, &error))?;
+        made.map_err(|error| not_usable(&self.runtime, error))?;
         let path = self.socket.with_extension("start");
         let wait = deadline.left();
         let cancel = CancelFlag::new();
@@ -228,6 +234,28 @@ fn starter(ticket: &TicketInfo) -> Holder {
 /// What a person would recognise this process by.
 fn own_command() -> String {
     dbmux_os::process::current().map(|process| process.command).unwrap_or_default()
+}
+
+/// The runtime directory of whoever has chosen none.
+///
+/// # Errors
+/// When it is relative: a broker has another working directory than its client, and would listen elsewhere.
+pub(crate) fn usual_runtime_directory() -> Result<PathBuf, ClientError> {
+    let path = runtime::runtime_path();
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    let why = "it must be an absolute path, the same for all that shall meet";
+    Err(ClientError::InvalidArgument(format!("DBMUX_RUNTIME_DIR={} makes no sense: {why}", path.display())))
+}
+
+fn not_usable(directory: &Path, error: dbmux_os::OsError) -> ClientError {
+    match error {
+        dbmux_os::OsError::NotPrivate { path, found, closable } => {
+            ClientError::RuntimeDirectory { directory: path, found, closable }
+        }
+        other => place("use the runtime directory", directory, &other),
+    }
 }
 
 /// A path that cannot be a database's: the refusal has a name for it already.

@@ -151,6 +151,12 @@ impl Session {
         self.slot.roll_back_behind();
     }
 
+    /// Whether a transaction may be open: a statement began one and none has ended it, or one was run of which that
+    /// cannot be told. `ROLLBACK` succeeds where there is one.
+    pub fn may_be_in_transaction(&self) -> bool {
+        self.slot.state.lock().transaction != state::Transaction::None
+    }
+
     fn error(&self, trouble: Trouble) -> ClientError {
         self.slot.shared.target.error(trouble)
     }

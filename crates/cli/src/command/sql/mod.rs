@@ -22,9 +22,13 @@ use self::runner::{Output, Runner};
 /// Rows of a table on a terminal.
 const ROWS: usize = 1000;
 
+/// What errors call the statements that were typed as an argument.
+const COMMAND_LINE: &str = "the command line";
+
 /// Where the statements come from.
 enum Source {
-    Text(String),
+    /// Of the command line, or of the file of this name.
+    Text(String, Option<String>),
     Stdin,
     Prompt,
 }
@@ -37,13 +41,11 @@ pub(crate) fn run(args: SqlArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut runner = Runner::new(client, output(&args), parameters);
     let done = match source {
-        Source::Text(text) => runtime.block_on(async {
-            for statement in split::statements(&text) {
-                runner.run(&statement).await?;
-            }
-            Ok(Exit::Done)
+        Source::Text(text, file) => runtime.block_on(all(&mut runner, &text, file.as_deref())),
+        Source::Stdin => runtime.block_on(async {
+            let done = stdin::run(&mut runner).await?;
+            committed(&mut runner).await.map(|()| done)
         }),
-        Source::Stdin => runtime.block_on(stdin::run(&mut runner)),
         Source::Prompt => prompt::run(&runtime, &mut runner),
     };
     drop(runner);
@@ -62,16 +64,45 @@ pub(crate) fn run(args: SqlArgs) -> Result<Exit, Failure> {
     })
 }
 
+/// Runs the statements of a text. Where one of several fails, it is said which.
+async fn all(runner: &mut Runner, text: &str, file: Option<&str>) -> Result<Exit, Failure> {
+    let statements = split::statements(text);
+    for statement in &statements {
+        let done = runner.run(&statement.sql).await;
+        done.map_err(|failure| match file {
+            Some(file) => failure.at(file, statement),
+            None if statements.len() > 1 => failure.at(COMMAND_LINE, statement),
+            None => failure,
+        })?;
+    }
+    committed(runner).await.map(|()| Exit::Done)
+}
+
+/// What was changed in a transaction that nobody has committed is lost: that is no success.
+async fn committed(runner: &mut Runner) -> Result<(), Failure> {
+    if !runner.leave().await {
+        return Ok(());
+    }
+    Err(Failure {
+        code: "NOT_COMMITTED",
+        message: "the statements end inside a transaction; it was rolled back".to_owned(),
+        db_path: Some(runner.database().into()),
+        ..Failure::default()
+    }
+    .with_hint("add COMMIT to keep its changes, or ROLLBACK"))
+}
+
 fn source(args: &SqlArgs) -> Result<Source, Failure> {
     if let Some(sql) = &args.sql {
-        return Ok(Source::Text(sql.clone()));
+        return Ok(Source::Text(sql.clone(), None));
     }
     if let Some(file) = &args.file {
         if file.as_os_str() == "-" {
             return Ok(Source::Stdin);
         }
         let text = std::fs::read_to_string(file);
-        return Ok(Source::Text(text.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?));
+        let text = text.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+        return Ok(Source::Text(text, Some(file.display().to_string())));
     }
     Ok(if terminal::stdin_is_terminal() { Source::Prompt } else { Source::Stdin })
 }

@@ -1,6 +1,11 @@
 //! The prompt: history, statements over several lines, and a few commands that begin with a dot.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fs::Permissions,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 use reedline::{
@@ -20,7 +25,7 @@ Statements end with a semicolon, and may have several lines.
   .schema [TABLE]  how they were made
   .mode [FORMAT]   how results are shown: table, csv, json, jsonl
   .help            this
-  .quit            ends; so does Ctrl-D
+  .quit            ends; so do .exit, exit, quit and Ctrl-D
 Ctrl-C cancels the statement that runs, or clears the line.";
 
 const TABLES: &str = "SELECT schema_name AS schema, table_name AS name, 'table' AS kind FROM duckdb_tables() \
@@ -30,14 +35,22 @@ const TABLES: &str = "SELECT schema_name AS schema, table_name AS name, 'table' 
 /// Asks for statements until the person has had enough.
 pub(super) fn run(runtime: &Runtime, runner: &mut Runner) -> Result<Exit, Failure> {
     let mut editor = editor();
+    let done = converse(runtime, runner, &mut editor);
+    if runtime.block_on(runner.leave()) {
+        render::note("warning: the open transaction was rolled back; COMMIT keeps the changes of one");
+    }
+    done
+}
+
+fn converse(runtime: &Runtime, runner: &mut Runner, editor: &mut Reedline) -> Result<Exit, Failure> {
     render::note("dbmux: statements end with a semicolon; .help tells more");
     loop {
         match editor.read_line(&Sql)? {
             Signal::Success(text) => {
-                if text.trim_start().starts_with('.') {
-                    if dot(runtime, runner, text.trim())? {
-                        return Ok(Exit::Done);
-                    }
+                if is_farewell(&text) {
+                    return Ok(Exit::Done);
+                } else if text.trim_start().starts_with('.') {
+                    dot(runtime, runner, text.trim())?;
                 } else {
                     statements(runtime, runner, &text)?;
                 }
@@ -53,7 +66,7 @@ fn statements(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), 
     let mut splitter = Splitter::default();
     splitter.push(text);
     while let Some(statement) = splitter.next() {
-        match runtime.block_on(runner.run(&statement)) {
+        match runtime.block_on(runner.run(&statement.sql)) {
             Ok(()) => {}
             Err(failure) if was_cancelled(&failure) => {
                 render::note("cancelled");
@@ -70,11 +83,16 @@ fn statements(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), 
     Ok(())
 }
 
-/// Carries out a dot-command; says whether it was `.quit`.
-fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<bool, Failure> {
+/// The person has had enough.
+fn is_farewell(text: &str) -> bool {
+    let word = text.trim().trim_end_matches(';').trim_end().to_ascii_lowercase();
+    matches!(word.as_str(), "exit" | "quit" | ".exit" | ".quit" | ".q")
+}
+
+/// Carries out a dot-command.
+fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), Failure> {
     let mut words = text.split_whitespace();
     match (words.next().unwrap_or_default(), words.next()) {
-        (".quit" | ".exit" | ".q", None) => return Ok(true),
         (".help", None) => render::note(HELP),
         (".tables", None) => statements(runtime, runner, &format!("{TABLES};"))?,
         (".schema", table) => statements(runtime, runner, &schema(table))?,
@@ -85,7 +103,7 @@ fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<bool, Failu
         },
         (other, _) => render::note(&format!("{other} is no command; .help lists them")),
     }
-    Ok(false)
+    Ok(())
 }
 
 fn schema(table: Option<&str>) -> String {
@@ -101,13 +119,27 @@ fn schema(table: Option<&str>) -> String {
 fn editor() -> Reedline {
     let editor = Reedline::create().with_validator(Box::new(Complete));
     let history = history_path().and_then(|path| {
-        let made = path.parent().map(std::fs::create_dir_all)?;
-        made.ok().and_then(|()| FileBackedHistory::with_file(HISTORY, path).ok())
+        private(&path).ok()?;
+        FileBackedHistory::with_file(HISTORY, path).ok()
     });
     match history {
         Some(history) => editor.with_history(Box::new(history)),
         None => editor,
     }
+}
+
+/// Makes the history's file, and a directory of dbmux's own for it, for this user's eyes alone: SQL may hold secrets.
+fn private(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    if !directory.as_os_str().is_empty() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    if directory.ends_with("dbmux") {
+        // An older one was open to all.
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    }
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 /// `$DBMUX_HISTORY`, else `dbmux/history` in the user's state directory.
@@ -127,7 +159,7 @@ impl Validator for Complete {
         let mut splitter = Splitter::default();
         splitter.push(text);
         while splitter.next().is_some() {}
-        if text.trim_start().starts_with('.') || splitter.is_empty() {
+        if text.trim_start().starts_with('.') || is_farewell(text) || splitter.is_empty() {
             ValidationResult::Complete
         } else {
             ValidationResult::Incomplete
@@ -168,6 +200,7 @@ mod tests {
         let complete = |text| matches!(Complete.validate(text), ValidationResult::Complete);
         assert!(complete("select 1;"));
         assert!(complete(".tables"));
+        assert!(complete("exit") && complete("Quit;") && !complete("exit now"));
         assert!(complete("  "));
         assert!(complete("select ';'; -- done"));
         assert!(!complete("select 1"));

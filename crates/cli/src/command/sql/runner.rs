@@ -2,10 +2,15 @@
 //!
 //! While a statement waits or runs, its line is alive on standard error; Ctrl-C cancels it, and a second one gives up.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use arrow::array::AsArray;
-use dbmux_client::{Answer, Client, Session, Statement};
+use dbmux_client::{Answer, Client, ErrorCode, Session, Statement};
+use dbmux_lock::{Lock, LockName};
 use futures::StreamExt;
 use tokio::{pin, select, sync::watch, time::sleep};
 
@@ -25,6 +30,9 @@ use crate::{
 
 /// How long a cancelled statement may take to end.
 const CANCELLING: Duration = Duration::from_secs(5);
+
+/// How often it is looked at whom one waits for, and for how long: nothing wakes us for that.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +72,20 @@ impl Runner {
         done
     }
 
+    pub(super) fn database(&self) -> &Path {
+        self.client.database()
+    }
+
+    /// Ends the session. A transaction that is open is rolled back; tells whether there was one.
+    pub(super) async fn leave(&mut self) -> bool {
+        let Some(session) = self.session.take().filter(Session::may_be_in_transaction) else { return false };
+        match session.execute("ROLLBACK").await {
+            Ok(_) => true,
+            // The engine's word: there is none. Any other error leaves it to the broker, which rolls back by itself.
+            Err(error) => !matches!(error.code(), ErrorCode::Sql | ErrorCode::SessionLost),
+        }
+    }
+
     async fn connect(&self) -> Result<Session, Failure> {
         let began = Instant::now();
         let opening = self.client.session();
@@ -72,10 +94,13 @@ impl Runner {
             opened = &mut opening => opened,
             () = sleep(live::AFTER) => {
                 let mut live = Live::since(began, terminal::stderr_is_terminal());
-                live.waiting("for the broker to start");
-                select! {
-                    opened = &mut opening => opened,
-                    _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+                loop {
+                    live.waiting(&broker(&self.client));
+                    select! {
+                        opened = &mut opening => break opened,
+                        () = sleep(LOOK) => {}
+                        _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
+                    }
                 }
             }
             _ = tokio::signal::ctrl_c() => return Err(Failure::quiet(Exit::Interrupted)),
@@ -85,6 +110,18 @@ impl Runner {
             render::note(&format!("note: {notice}"));
         }
         Ok(session)
+    }
+}
+
+/// For which broker one waits: the one that has the owner lock, where somebody has it.
+fn broker(client: &Client) -> String {
+    let sidecar = dbmux_lock::sidecar_path(client.database());
+    let owner = Lock::peek(&sidecar, LockName::Owner).ok().flatten();
+    let ticket = owner.as_ref().and_then(|owner| owner.holders.first()).filter(|ticket| ticket.same_namespace);
+    match ticket.map(|ticket| (ticket.process.pid, ticket.stopped)) {
+        Some((pid, true)) => format!("for the broker (pid {pid}), which is stopped: kill -CONT {pid} lets it go on"),
+        Some((pid, false)) => format!("for the broker (pid {pid}) to answer"),
+        None => "for the broker to start".to_owned(),
     }
 }
 
@@ -155,7 +192,7 @@ async fn show(
     if answer.rows_changed() || answer.schema().fields().is_empty() {
         let changed = changed(&mut answer).await?;
         let _ = begun.send(true);
-        return tell(changed, output.format);
+        return tell(&answer, changed, output.format);
     }
     // The first rows, or the end, before anything is written: a statement that fails at once writes nothing.
     let mut next = answer.next().await?;
@@ -164,7 +201,7 @@ async fn show(
     let mut stdout = render::result_output();
     // Results in these forms have no end of their own.
     if *results > 0 && matches!(output.format, Format::Csv | Format::Table) {
-        std::io::Write::write_all(&mut stdout, b"\n")?;
+        stdout.write_all(b"\n")?;
     }
     *results += 1;
     let mut sink = answer::sink(output.format, output.limits, stdout);
@@ -188,9 +225,17 @@ async fn changed(answer: &mut Answer) -> Result<Option<u64>, Failure> {
     Ok(changed)
 }
 
-fn tell(changed: Option<u64>, format: Format) -> Result<(), Failure> {
-    if format == Format::Table {
-        render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
+/// What a statement without rows of its own did. A program that reads JSON gets an array for each statement; in the other
+/// forms a count would be taken for a row.
+fn tell(answer: &Answer, changed: Option<u64>, format: Format) -> Result<(), Failure> {
+    let count = changed.filter(|_| answer.rows_changed());
+    let object = count.map(|rows| format!("{{\"rows_changed\":{rows}}}"));
+    match (format, object) {
+        (Format::Table, _) => {
+            render::note(&changed.map_or_else(|| "done".to_owned(), |rows| format!("{} changed", person::rows(rows))));
+        }
+        (Format::Json, object) => writeln!(render::result_output(), "[{}]", object.unwrap_or_default())?,
+        _ => {}
     }
     Ok(())
 }

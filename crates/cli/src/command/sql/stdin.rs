@@ -5,7 +5,14 @@ use std::io::Read;
 use tokio::sync::mpsc;
 
 use super::runner::Runner;
-use crate::{exit::Exit, failure::Failure, split::Splitter};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    split::{Splitter, Statement},
+};
+
+/// What errors call it.
+const STDIN: &str = "standard input";
 
 /// Pieces of the input that may wait to be run.
 const AHEAD: usize = 16;
@@ -27,16 +34,20 @@ pub(super) async fn run(runner: &mut Runner) -> Result<Exit, Failure> {
         partial.extend_from_slice(&piece.map_err(|error| Failure::system(format!("read standard input: {error}")))?);
         splitter.push(&take_text(&mut partial)?);
         while let Some(statement) = splitter.next() {
-            runner.run(&statement).await?;
+            run_one(runner, &statement).await?;
         }
     }
     if !partial.is_empty() {
         return Err(not_text());
     }
     if let Some(statement) = splitter.rest() {
-        runner.run(&statement).await?;
+        run_one(runner, &statement).await?;
     }
     Ok(Exit::Done)
+}
+
+async fn run_one(runner: &mut Runner, statement: &Statement) -> Result<(), Failure> {
+    runner.run(&statement.sql).await.map_err(|failure| failure.at(STDIN, statement))
 }
 
 fn read(sender: &mpsc::Sender<std::io::Result<Vec<u8>>>) {

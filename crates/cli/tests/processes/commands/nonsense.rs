@@ -14,7 +14,7 @@ const BROKERS: &[(&str, &str, &str, &str)] = &[
     ("DBMUX_RELEASE_AFTER", "--release-after", "x", "2m"),
     ("DBMUX_IDLE_EXIT", "--idle-exit", "-4", "2m"),
     ("DBMUX_IDLE_TRANSACTION", "--idle-transaction", "900y", "ten years"),
-    ("DBMUX_DRAIN", "--drain", "", "2m"),
+    ("DBMUX_DRAIN", "--drain", "x", "2m"),
     ("DBMUX_WORKERS", "--workers", "0", "1 to 256"),
     ("DBMUX_WORKERS", "--workers", "9..4", "1 to 256"),
     ("DBMUX_WORKERS", "--workers", "4..9999", "1 to 256"),
@@ -37,6 +37,7 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("DBMUX_LOG", "loud", "debug"),
     ("DBMUX_RUNTIME_DIR", "/dev/null", "directory"),
     ("DBMUX_RUNTIME_DIR", "/dev/null/deep", "directory"),
+    ("DBMUX_RUNTIME_DIR", "relative", "absolute path"),
     ("DBMUX_SERIAL", "perhaps", "true or false"),
     ("DBMUX_INSTALL_EXTENSIONS", "1", "true or false"),
 ];
@@ -97,4 +98,54 @@ fn what_is_allowed_is_taken_by_the_engine_too() {
     let place = place().with("DBMUX_RUNTIME_DIR", "").with("DBMUX_BIN", "");
     let said = place.run(["status"]);
     assert!(said.status.success(), "an empty one is none: {said:?}");
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let mut place = place();
+    for variable in BROKERS.iter().map(|(variable, ..)| variable).chain(OTHERS.iter().map(|(variable, ..)| variable)) {
+        if *variable != "DBMUX_RUNTIME_DIR" {
+            place = place.with(variable, "");
+        }
+    }
+    assert_eq!(place.sql("a.duckdb", "select 42"), "42");
+    assert!(place.run(["lock", "a.duckdb", "--", "true"]).status.success());
+    assert!(place.run(["stop", "a.duckdb"]).status.success());
+}
+
+#[test]
+fn a_runtime_directory_that_is_open_to_others_is_no_place_for_a_broker() {
+    let place = place();
+    place.sql("a.duckdb", "select 1");
+    let run = place.path("run");
+    let mode =
+        |bits| std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(bits)).expect("a mode");
+    mode(0o755);
+    for arguments in [&["sql", "a.duckdb", "select 1"][..], &["sql", "b.duckdb", "select 1"], &["serve", "b.duckdb"]] {
+        let (code, error) = place.fails(arguments);
+        assert_eq!((code, error["code"].as_str()), (69, Some("BROKER_UNAVAILABLE")), "{arguments:?}: {error}");
+        assert_eq!(error["suggestion"], format!("chmod 700 {}", run.display()), "{error}");
+    }
+    assert!(place.run(["who", "a.duckdb"]).status.success(), "who has the file is seen all the same");
+    mode(0o700);
+    assert_eq!(place.sql("a.duckdb", "select 42"), "42", "the hint helps");
+}
+
+/// A test of a library client's own environment: run again in a process that has it.
+#[test]
+fn a_client_in_a_program_refuses_a_relative_runtime_directory_too() {
+    const INNER: &str = "DBMUX_TEST_INNER";
+    if std::env::var_os(INNER).is_some() {
+        let error =
+            dbmux_client::Client::open("/tmp/any.duckdb", dbmux_client::ClientOptions::default()).expect_err("refused");
+        assert!(error.to_string().contains("DBMUX_RUNTIME_DIR=relative"), "{error}");
+        return;
+    }
+    let own = std::env::current_exe().expect("this program");
+    let name = "commands::nonsense::a_client_in_a_program_refuses_a_relative_runtime_directory_too";
+    let mut inner = std::process::Command::new(own);
+    inner.args(["--exact", name]).env(INNER, "1").env("DBMUX_RUNTIME_DIR", "relative").current_dir("/tmp");
+    let output = inner.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -79,7 +79,23 @@ fn json_is_one_array_of_objects_with_every_kind_of_value() {
     }
     assert_eq!(row.as_object().unwrap().len(), 22);
     assert_eq!(out(&place, &["select 1 as a where false", "--format", "json"]).trim(), "[]");
-    assert_eq!(out(&place, &["create table t (i int)", "--format", "json"]), "");
+    assert_eq!(out(&place, &["create table t (i int)", "--format", "json"]), "[]\n");
+}
+
+#[test]
+fn a_program_gets_the_number_of_rows_changed() {
+    let place = place();
+    place.sql("a.duckdb", "create table t (i int)");
+    let insert = "insert into t values (1), (2)";
+    for flag in [&["--json"][..], &["--format", "json"]] {
+        assert_eq!(out(&place, &[&[insert], flag].concat()), "[{\"rows_changed\":2}]\n");
+    }
+    for format in ["jsonl", "csv"] {
+        assert_eq!(out(&place, &[insert, "--format", format]), "", "{format}: it would be taken for a row");
+    }
+    // One array a statement, in their order.
+    let sql = "begin; update t set i = 7; commit; select count(*) as n from t";
+    assert_eq!(out(&place, &[sql, "--json"]), "[]\n[{\"rows_changed\":8}]\n[]\n[{\"n\":8}]\n");
 }
 
 #[test]
@@ -218,7 +234,8 @@ fn every_exit_code_is_as_documented_and_every_error_is_json() {
     let mut first = first.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     first.stdin.as_mut().unwrap().write_all(script.as_bytes()).unwrap();
     BufReader::new(first.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
-    let error = json(&["sql", "a.duckdb", "begin; update t set i = 6; commit"], 77);
+    let (code, error) = place.fails(&["sql", "a.duckdb", "begin; update t set i = 6; commit"]);
+    assert_eq!(code, 77);
     assert_eq!((error["code"].as_str(), error["sqlstate"].as_str()), (Some("TRANSACTION_CONFLICT"), Some("40001")));
     drop(first.stdin.take());
     first.wait().unwrap();

@@ -134,6 +134,10 @@ fn the_prompt_takes_lines_remembers_them_and_survives_an_interrupt() {
     prompt.wait_for("both", |screen| screen.contains("│ one │") && screen.contains("│ two │") && ready(screen));
     prompt.type_(".quit\r");
     assert!(prompt.end().0.success());
+    for (path, mode) in [(".local/state/dbmux", 0o700), (".local/state/dbmux/history", 0o600)] {
+        let found = std::fs::metadata(place.path(path)).expect("it is there").permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&found) & 0o777, mode, "{path}: SQL may hold secrets");
+    }
     // The next prompt remembers.
     let mut prompt = start(&place, &["sql", "a.duckdb"]);
     prompt.wait_for("the prompt", ready);
