@@ -2,25 +2,14 @@
 
 use std::io::{BufWriter, Write};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
-
 use super::{
     arrow::ArrowSink,
     csv::CsvSink,
     json::JsonSink,
+    sink::Sink,
     table::{Limits, TableSink},
 };
-use crate::{args::Format, failure::Failure};
-
-/// What takes an answer's batches.
-pub(crate) trait Sink {
-    /// Takes the columns, once, before the first batch.
-    fn begin(&mut self, schema: &SchemaRef) -> Result<(), Failure>;
-    /// Takes some rows.
-    fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure>;
-    /// There are no more rows.
-    fn end(&mut self) -> Result<(), Failure>;
-}
+use crate::args::Format;
 
 /// A sink that writes to `output` in this format.
 pub(crate) fn sink<'a>(format: Format, limits: Limits, output: impl Write + 'a) -> Box<dyn Sink + 'a> {

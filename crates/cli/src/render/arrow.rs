@@ -4,7 +4,7 @@ use std::io::Write;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef, ipc::writer::StreamWriter};
 
-use super::answer::Sink;
+use super::sink::Sink;
 use crate::failure::Failure;
 
 /// Writes an answer as an Arrow IPC stream.

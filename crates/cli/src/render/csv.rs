@@ -7,8 +7,8 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_csv::WriterBuilder;
 
 use super::{
-    answer::Sink,
     plain::{self, Nested},
+    sink::Sink,
 };
 use crate::failure::Failure;
 

@@ -1,27 +1,21 @@
 //! JSON: one array of objects for an answer, or one object a line.
 //!
-//! A number is a JSON number with all its digits: 64-bit integers, HUGEINT and DECIMAL hold more of them than a reader
-//! that takes every number for a double will keep. NaN and the infinities, which JSON has no number for, are the strings
-//! `"NaN"`, `"Infinity"`, `"-Infinity"`. Dates and times are ISO 8601 strings, BLOBs are hexadecimal strings. NULL is
+//! What numbers look like, `json_values` says. Dates and times are ISO 8601 strings, BLOBs are hexadecimal strings. NULL is
 //! `null`, never left out.
 
 use std::{io::Write, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray},
-    datatypes::{
-        ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef,
-    },
+    array::{RecordBatch, RecordBatchOptions},
+    datatypes::{FieldRef, Schema, SchemaRef},
     error::ArrowError,
 };
-use arrow_json::{
-    Encoder, EncoderFactory, EncoderOptions, WriterBuilder,
-    writer::{JsonArray, JsonFormat, LineDelimited, NullableEncoder, Writer},
-};
+use arrow_json::writer::{JsonArray, JsonFormat, LineDelimited, Writer};
 
 use super::{
-    answer::Sink,
+    json_values::builder,
     plain::{self, Nested},
+    sink::Sink,
 };
 use crate::failure::Failure;
 
@@ -70,27 +64,6 @@ impl<W: Write, F: JsonFormat> Sink for JsonSink<W, F> {
     }
 }
 
-/// Each value as JSON text; what is NULL stays NULL.
-pub(super) fn cells(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    const BEFORE: &str = "{\"v\":";
-    let schema = Schema::new(vec![Field::new("v", column.data_type().clone(), true)]);
-    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(column)])?;
-    let mut text = Vec::new();
-    let mut writer = builder().build::<_, LineDelimited>(&mut text);
-    writer.write(&batch)?;
-    writer.finish()?;
-    drop(writer);
-    let text = String::from_utf8_lossy(&text);
-    // A line feed inside a string is escaped: each line is one value.
-    let values = text.lines().map(|line| line.strip_prefix(BEFORE).and_then(|line| line.strip_suffix('}')));
-    let values = values.enumerate().map(|(row, value)| value.filter(|_| column.is_valid(row)));
-    Ok(Arc::new(values.collect::<StringArray>()))
-}
-
-fn builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(Floats))
-}
-
 /// The second column called `a` is `a_1`: an object has no two keys of the same name.
 fn with_distinct_names(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut taken = std::collections::HashSet::new();
@@ -110,60 +83,4 @@ fn with_distinct_names(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), batch.columns().to_vec(), &options)
-}
-
-/// Writes NaN and the infinities as strings, and any other floating-point number as the default encoder does.
-#[derive(Debug)]
-struct Floats;
-
-impl EncoderFactory for Floats {
-    fn make_default_encoder<'a>(
-        &self,
-        _field: &'a FieldRef,
-        array: &'a dyn Array,
-        _options: &'a EncoderOptions,
-    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
-            DataType::Float64 => Box::new(Float(array.as_primitive::<Float64Type>().values().as_ref())),
-            DataType::Float32 => Box::new(Float(array.as_primitive::<Float32Type>().values().as_ref())),
-            _ => return Ok(None),
-        };
-        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
-    }
-}
-
-struct Float<'a, T>(&'a [T]);
-
-trait Real: Copy + serde::Serialize {
-    fn is_number(self) -> bool;
-    fn name(self) -> &'static str;
-}
-
-macro_rules! real {
-    ($($kind:ty: $arrow:ty),*) => {
-        $(impl Real for $kind {
-            fn is_number(self) -> bool {
-                self.is_finite()
-            }
-
-            fn name(self) -> &'static str {
-                let zero = <$arrow as ArrowPrimitiveType>::Native::ZERO;
-                if self.is_nan() { "\"NaN\"" } else if self > zero { "\"Infinity\"" } else { "\"-Infinity\"" }
-            }
-        })*
-    };
-}
-
-real!(f32: Float32Type, f64: Float64Type);
-
-impl<T: Real> Encoder for Float<'_, T> {
-    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-        let value = self.0[row];
-        if !value.is_number() {
-            out.extend_from_slice(value.name().as_bytes());
-        } else if serde_json::to_writer(&mut *out, &value).is_err() {
-            // Writing to memory does not fail.
-            out.extend_from_slice(b"null");
-        }
-    }
 }

@@ -5,10 +5,12 @@ mod arrow;
 mod csv;
 pub(crate) mod error;
 mod json;
+mod json_values;
 pub(crate) mod live;
 pub(crate) mod person;
 pub(crate) mod plain;
 pub(crate) mod report;
+mod sink;
 pub(crate) mod table;
 
 use std::io::{Result, Write};

@@ -16,7 +16,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use super::json;
+use super::json_values;
 
 /// What may be left nested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) fn batch(batch: &RecordBatch, nested: Nested) -> Result<RecordBatch, 
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let mut column = array(field, column)?;
         if nested == Nested::AsText && column.data_type().is_nested() {
-            column = json::cells(&column)?;
+            column = json_values::cells(&column)?;
         }
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
         columns.push(column);

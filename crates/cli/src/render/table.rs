@@ -10,9 +10,9 @@ use arrow::{
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::{
-    answer::Sink,
     person,
     plain::{self, Nested},
+    sink::Sink,
 };
 use crate::failure::Failure;
 
