@@ -12,7 +12,7 @@ use crate::{exit::Exit, split::Statement};
 #[derive(Debug, Default)]
 pub(crate) struct Failure {
     pub(crate) code: &'static str,
-    pub(crate) message: String,
+    pub(crate) message: Box<str>,
     pub(crate) db_path: Option<Box<Path>>,
     pub(crate) holder: Option<Box<Holder>>,
     pub(crate) waited_s: Option<f64>,
@@ -38,12 +38,12 @@ pub(crate) struct Origin {
 impl Failure {
     /// The command line makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: "USAGE", message: message.into(), exit: Some(Exit::Usage), ..Self::default() }
+        Self { code: "USAGE", message: message.into().into(), exit: Some(Exit::Usage), ..Self::default() }
     }
 
     /// Something of the system failed.
     pub(crate) fn system(message: impl Into<String>) -> Self {
-        Self { code: "SYSTEM", message: message.into(), exit: Some(Exit::Failed), ..Self::default() }
+        Self { code: "SYSTEM", message: message.into().into(), exit: Some(Exit::Failed), ..Self::default() }
     }
 
     pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
@@ -57,7 +57,7 @@ impl Failure {
     }
 
     pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
-        self.message = message.into();
+        self.message = message.into().into();
         self
     }
 
@@ -70,7 +70,7 @@ impl Failure {
     /// the text.
     pub(crate) fn at(mut self, source: &str, statement: &Statement) -> Self {
         let (message, line) = relocated(&self.message, statement.line);
-        self.message = message;
+        self.message = message.into();
         self.at = Some(Box::new(Origin { source: source.to_owned(), line, statement: statement.number }));
         self
     }
@@ -89,7 +89,7 @@ impl From<ClientError> for Failure {
         let code = error.code();
         Self {
             code: name(code),
-            message: error.to_string(),
+            message: error.to_string().into(),
             db_path: error.db_path().map(Into::into),
             holder: error.holder().cloned().map(Box::new),
             waited_s: error.waited().map(|waited| waited.as_secs_f64()),
@@ -117,7 +117,7 @@ impl From<LockError> for Failure {
         match error {
             LockError::TimedOut { path, holder, ahead, waited } => Self {
                 code: name(ErrorCode::DatabaseLocked),
-                message: format!("{} is locked", path.display()),
+                message: format!("{} is locked", path.display()).into(),
                 holder: holder.as_deref().map(lock_holder).map(Box::new),
                 waited_s: Some(waited.as_secs_f64()),
                 ahead: u32::try_from(ahead).unwrap_or(u32::MAX),

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
 
 /// Tells the starter that the daemon's options make no sense: they may come from its environment.
 pub(crate) fn refuse(usage: &Failure) {
-    let error = ServiceError::new(ErrorCode::InvalidArgument, usage.message.clone());
+    let error = ServiceError::new(ErrorCode::InvalidArgument, usage.message.clone().into_string());
     say(&Ready { outcome: Some(Outcome::Error(*error.0)) });
 }
 

@@ -85,7 +85,7 @@ async fn committed(runner: &mut Runner) -> Result<(), Failure> {
     }
     Err(Failure {
         code: "NOT_COMMITTED",
-        message: "the statements end inside a transaction; it was rolled back".to_owned(),
+        message: "the statements end inside a transaction; it was rolled back".into(),
         db_path: Some(runner.database().into()),
         ..Failure::default()
     }

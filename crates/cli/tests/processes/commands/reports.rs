@@ -1,5 +1,7 @@
 //! Reports on all brokers of a user, and what a program reads of those that had no JSON.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::{
     io::{BufRead, BufReader},
     process::Stdio,

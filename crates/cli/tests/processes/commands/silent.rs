@@ -1,5 +1,7 @@
 //! What is told of a broker that is stopped: who it is, and no more than is known.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use dbmux_testkit::{Foreign, Place, Terminal, until};
 use serde_json::{Value, json};
 
