@@ -30,10 +30,10 @@ mod tests {
     use arrow::{
         array::{
             Array, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
-            Int64Builder, IntervalMonthDayNanoArray, ListArray, MapBuilder, StringArray, StringBuilder, StructArray,
-            TimestampMicrosecondArray,
+            Int64Builder, IntervalMonthDayNanoArray, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
+            StructArray, TimestampMicrosecondArray,
         },
-        datatypes::{DataType, Field, Int64Type, IntervalMonthDayNano, Schema},
+        datatypes::{DataType, Field, Int64Type, IntervalMonthDayNano, Schema, SchemaRef},
     };
 
     use super::*;
