@@ -98,6 +98,9 @@ pub enum ClientError {
         /// The path, as it was given.
         database: PathBuf,
     },
+    /// `:memory:`, which DuckDB's own tools take for a database in memory.
+    #[error(":memory: names no file, and only files are shared")]
+    InMemory,
     /// There is no broker, and none may be started.
     #[error("no broker serves {}", database.display())]
     NoBroker {
@@ -153,7 +156,7 @@ impl ClientError {
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
-            Self::Place { .. } | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
+            Self::Place { .. } | Self::InMemory | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
         }
     }
 
@@ -179,7 +182,11 @@ impl ClientError {
             | Self::NoSuchDatabase { database }
             | Self::NoSuchDirectory { database }
             | Self::NoBroker { database } => Some(database.clone()),
-            Self::Protocol { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => None,
+            Self::Protocol { .. }
+            | Self::Place { .. }
+            | Self::InMemory
+            | Self::Decode(_)
+            | Self::InvalidArgument(_) => None,
         }
     }
 
@@ -235,6 +242,7 @@ impl ClientError {
             Self::Protocol { .. } => "use the same version of dbmux everywhere".to_owned(),
             Self::NoSuchDatabase { .. } => "check the path".to_owned(),
             Self::NoSuchDirectory { .. } => "check the path, or make the directory first".to_owned(),
+            Self::InMemory => "name a file; a database in memory needs no broker, but DuckDB alone".to_owned(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
         }
     }
