@@ -148,7 +148,7 @@ async fn statements_of_another_broker_that_write_them_are_refused() -> Result<()
         add_one(&ours).await?;
         rows += 1;
     }
-    // A profile is written past DuckDB's file system.
+    // A profile is written by DuckDB itself, not as the statement's own file.
     let at = |name: &str| attached.place.path(name);
     std::os::unix::fs::symlink(at(DATABASE), at("db.json")).expect("a link");
     std::os::unix::fs::symlink(at("sales.duckdb.wal"), at("wal.json")).expect("a link");
