@@ -98,6 +98,9 @@ pub enum ClientError {
         /// The path, as it was given.
         database: PathBuf,
     },
+    /// `:memory:`, which DuckDB's own tools take for a database in memory.
+    #[error(":memory: names no file, and only files are shared")]
+    InMemory,
     /// There is no broker, and none may be started.
     #[error("no broker serves {}", database.display())]
     NoBroker {
@@ -163,7 +166,7 @@ impl ClientError {
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
-            Self::Place { .. } | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
+            Self::Place { .. } | Self::InMemory | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
         }
     }
 
@@ -192,6 +195,7 @@ impl ClientError {
             Self::Protocol { .. }
             | Self::RuntimeDirectory { .. }
             | Self::Place { .. }
+            | Self::InMemory
             | Self::Decode(_)
             | Self::InvalidArgument(_) => None,
         }
@@ -251,6 +255,7 @@ impl ClientError {
             Self::NoSuchDirectory { .. } => "check the path, or make the directory first".to_owned(),
             Self::RuntimeDirectory { directory, closable: true, .. } => format!("chmod 700 {}", directory.display()),
             Self::RuntimeDirectory { .. } => "set DBMUX_RUNTIME_DIR to a directory of yours alone".to_owned(),
+            Self::InMemory => "name a file; a database in memory needs no broker, but DuckDB alone".to_owned(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
         }
     }

@@ -26,9 +26,6 @@ use crate::{
     theirs::{self, Theirs},
 };
 
-/// What an empty file is.
-const EMPTY: &str = "empty: delete it, for a database is made where there is no file";
-
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
     shared: Arc<Shared>,
@@ -137,13 +134,19 @@ fn check_names(path: &Path) -> Result<(), EngineError> {
 /// DuckDB itself.
 fn check_empty(path: &Path) -> Result<(), EngineError> {
     match holders::holders_of(path) {
-        Ok(holders) if holders.is_empty() => Err(not_a_database(path, EMPTY)),
+        Ok(holders) if holders.is_empty() => Err(empty(path)),
         _ => Ok(()),
     }
 }
 
 fn not_a_database(path: &Path, what: &str) -> EngineError {
-    EngineError::NotADatabase { path: path.to_owned(), engine: "DuckDB", message: format!("it is {what}") }
+    EngineError::NotADatabase { path: path.to_owned(), engine: "DuckDB", message: format!("it is {what}"), hint: "" }
+}
+
+fn empty(path: &Path) -> EngineError {
+    let (path, message) = (path.to_owned(), "it is empty".to_owned());
+    let hint = "delete it: a database is made where there is no file";
+    EngineError::NotADatabase { path, engine: "DuckDB", message, hint }
 }
 
 fn unusable(path: &Path, error: &io::Error) -> EngineError {

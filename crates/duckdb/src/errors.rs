@@ -102,7 +102,7 @@ pub(crate) fn attach(failure: &Failure, path: &Path) -> EngineError {
     } else if has("No space left on device") {
         EngineError::DiskFull { message }
     } else if has("not a valid DuckDB database file") {
-        EngineError::NotADatabase { path, engine: "DuckDB", message }
+        EngineError::NotADatabase { path, engine: "DuckDB", message, hint: "" }
     } else if has("Cannot open encrypted database") {
         let why = "its key cannot be given here; decrypt it with DuckDB's own command line".to_owned();
         EngineError::Unsupported { what: format!("the encrypted database {}", path.display()), why }

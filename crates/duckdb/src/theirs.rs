@@ -146,8 +146,6 @@ fn without_suffix(path: &Path, suffix: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
-
     use super::*;
 
     #[test]

@@ -38,6 +38,8 @@ pub enum EngineError {
         engine: &'static str,
         /// What it is instead, where that is known.
         message: String,
+        /// What to do; empty where nothing true can be said.
+        hint: &'static str,
     },
     /// There is no such file, and it may not be made.
     #[error("{path} does not exist")]
@@ -188,7 +190,7 @@ impl EngineError {
     fn suggestion(&self) -> &str {
         match self {
             Self::Refused { why, .. } | Self::Unsupported { why, .. } => why,
-            Self::Damaged { hint, .. } => hint,
+            Self::Damaged { hint, .. } | Self::NotADatabase { hint, .. } => hint,
             Self::FileLost { .. } => {
                 "find out what replaced, moved or deleted the file, and put the attached one back if it was moved: what \
                  was acknowledged is in it; then try again"

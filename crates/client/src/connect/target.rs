@@ -33,9 +33,7 @@ impl Target {
     /// Works out where a database's broker listens. Makes nothing.
     pub(crate) fn new(path: &Path, options: ClientOptions) -> Result<Self, ClientError> {
         if path.as_os_str() == ":memory:" {
-            let text =
-                ":memory: is no file that could be shared: name a file, or use DuckDB itself for a database in memory";
-            return Err(ClientError::InvalidArgument(text.to_owned()));
+            return Err(ClientError::InMemory);
         }
         let database = runtime::canonical_database_path(path).map_err(|error| refused(path, error))?;
         let runtime = match &options.runtime_directory {

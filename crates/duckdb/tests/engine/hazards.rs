@@ -12,6 +12,7 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
+    process::Command,
 };
 
 use crate::support::{Database, Foreign, Session};
@@ -158,7 +159,7 @@ fn the_ways_round_are_closed() {
         assert!(error.to_string().contains(words), "{statement}: {error}");
         unharmed(&database, &mut session, &mut foreign, &statement);
     }
-    // A profile is written past DuckDB's file system, when the statement is done; or not.
+    // A profile is written by DuckDB itself, when the statement is done; or not.
     session.run("SET enable_profiling = 'json'");
     session.run("SET profiling_output = 'profile.json'");
     let _ = session.try_run("SELECT 42");
@@ -227,6 +228,24 @@ fn this_process_does_not_open_them_either() {
         denied(fs::hard_link(&path, folder.join("one_more")));
         denied(fs::remove_file(&path));
     }
+    // Another database's files are read, and nothing else.
+    let theirs = folder.join("theirs.duckdb");
+    Command::new("cp").arg(folder.join("other.csv")).arg(&theirs).status().unwrap();
+    let touched = Command::new("touch").arg(folder.join("theirs.duckdb.dbmux")).status().unwrap();
+    assert!(touched.success() && theirs.exists());
+    for name in ["theirs.duckdb", "theirs.duckdb.wal", "theirs.duckdb.dbmux", "theirs.duckdb.tmp"] {
+        let path = folder.join(name);
+        let denied = |result: std::io::Result<()>| {
+            assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::PermissionDenied, "{name}");
+        };
+        denied(fs::write(&path, "lost"));
+        denied(fs::OpenOptions::new().append(true).create(true).open(&path).map(drop));
+        denied(fs::rename(folder.join("other.csv"), &path));
+        denied(fs::rename(&path, folder.join("away")));
+        denied(fs::remove_file(&path));
+    }
+    assert_eq!(fs::read_to_string(&theirs).unwrap(), "a\n1\n");
+    fs::write(folder.join("free.duckdb"), "free").unwrap();
     unharmed(&database, &mut session, &mut foreign, "our own calls");
 }
 

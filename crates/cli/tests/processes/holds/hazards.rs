@@ -16,7 +16,8 @@ struct Attached {
     place: Place,
     hazards: Hazards,
     foreign: Foreign,
-    inodes: Vec<(PathBuf, u64)>,
+    /// Each file's inode and beginning.
+    files: Vec<(PathBuf, u64, Vec<u8>)>,
 }
 
 impl Attached {
@@ -25,8 +26,8 @@ impl Attached {
         place.make(DATABASE, "create table orders (id integer); insert into orders values (1), (2), (3)");
         let hazards = Hazards::around(&place.path(DATABASE));
         let paths = ["sales.duckdb", "sales.duckdb.wal", "sales.duckdb.dbmux"].map(|name| place.path(name));
-        let inodes = paths.map(|path| (path.clone(), inode(&path))).to_vec();
-        Self { place, hazards, foreign: Foreign::start(), inodes }
+        let files = paths.map(|path| (path.clone(), inode(&path), beginning(&path))).to_vec();
+        Self { place, hazards, foreign: Foreign::start(), files }
     }
 
     /// All is as it was.
@@ -36,8 +37,9 @@ impl Attached {
             let answer = self.foreign.open(&self.place.path(DATABASE), read_only);
             assert!(answer.starts_with("error IOException") && answer.contains("lock"), "after {after}: {answer}");
         }
-        for (path, was) in &self.inodes {
+        for (path, was, began) in &self.files {
             assert_eq!(inode(path), *was, "after {after}: {} was replaced", path.display());
+            assert_eq!(beginning(path), *began, "after {after}: {} was written over", path.display());
         }
     }
 
@@ -53,6 +55,13 @@ impl Attached {
 
 fn inode(path: &std::path::Path) -> u64 {
     std::fs::metadata(path).expect("it is there").ino()
+}
+
+/// What no appending changes. The test may read it: the lock is the broker's.
+fn beginning(path: &std::path::Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(path).expect("it is there");
+    bytes.truncate(8);
+    bytes
 }
 
 async fn refused(session: &Session, sql: &str) -> Result<ErrorCode, ClientError> {
@@ -139,7 +148,7 @@ async fn statements_of_another_broker_that_write_them_are_refused() -> Result<()
         add_one(&ours).await?;
         rows += 1;
     }
-    // A profile is written past DuckDB's file system.
+    // A profile is written by DuckDB itself, not as the statement's own file.
     let at = |name: &str| attached.place.path(name);
     std::os::unix::fs::symlink(at(DATABASE), at("db.json")).expect("a link");
     std::os::unix::fs::symlink(at("sales.duckdb.wal"), at("wal.json")).expect("a link");

@@ -280,7 +280,9 @@ fn what_is_refused_leaves_nothing_behind() {
             assert_eq!(code, 1, "{error}");
             says(&error, "NOT_A_DATABASE", &[name]);
             let message = error["message"].as_str().expect("a message");
+            // Once in its name.
             assert_eq!(message.matches(word).count(), if word == "empty" { 2 } else { 1 }, "told once: {message}");
+            assert_eq!(error["suggestion"].is_string(), word == "empty", "{error}");
         }
         assert!(!place.path(&format!("{name}.dbmux")).exists(), "a sidecar beside {name}");
         assert!(place.brokers().is_empty(), "a broker of {name}");
@@ -288,6 +290,7 @@ fn what_is_refused_leaves_nothing_behind() {
     let (code, error) = place.fails(&["sql", ":memory:", "select 1"]);
     assert_eq!(code, 1, "{error}");
     says(&error, "INVALID_ARGUMENT", &[":memory:"]);
+    assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("name a file")), "{error}");
     assert!(!place.path(":memory:").exists() && !place.path(":memory:.dbmux").exists() && place.brokers().is_empty());
 }
 
@@ -304,4 +307,21 @@ fn a_sidecar_that_is_none_is_named_with_what_to_do() {
     }
     fs::remove_file(place.path("a.duckdb.dbmux")).expect("it is there");
     assert_eq!(place.sql("a.duckdb", "select 42"), "42");
+}
+
+/// The file is put aside under an open session: nothing more is acknowledged, and the hint helps.
+#[test]
+fn a_file_that_is_moved_away_is_told_with_what_to_do() {
+    let place = place().with("DBMUX_RELEASE_AFTER", "1h");
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    fs::rename(place.path("a.duckdb"), place.path("moved.duckdb")).expect("it is there");
+    fs::write(place.path("a.duckdb"), "something else").expect("a file");
+    let (code, error) = place.fails(&["sql", "a.duckdb", "insert into t values (2)"]);
+    assert_eq!(code, 1, "{error}");
+    says(&error, "FILE_LOST", &["a.duckdb"]);
+    assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("put the attached one back")), "{error}");
+    fs::rename(place.path("moved.duckdb"), place.path("a.duckdb")).expect("it is there");
+    until("it is served again", || place.run(["sql", "a.duckdb", "from t"]).status.success());
+    let rows = place.sql("a.duckdb", "select i from t order by i");
+    assert!(rows.starts_with('1'), "what was acknowledged is there: {rows}");
 }
