@@ -29,7 +29,8 @@ fn on_a_small_disk(place: &Place, script: &str) -> Output {
 fn lines(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
-    text.lines().map(str::to_owned).collect()
+    // What each write answers is not looked at here.
+    text.lines().filter(|line| *line != "[]" && !line.starts_with("[{\"rows_changed\"")).map(str::to_owned).collect()
 }
 
 #[test]
