@@ -58,7 +58,7 @@ fn whoever_waits_for_a_stopped_broker_is_told_so() {
     waiting.wait_for("the time goes on", |screen| screen.contains("waiting 2 s · for the broker"));
     drop(stopped);
     let (status, shown) = waiting.end();
-    assert!(status.success() && shown.contains("42"), "{shown}");
+    assert!(status.success() && shown.contains("│ 42 │"), "{shown}");
 }
 
 #[test]

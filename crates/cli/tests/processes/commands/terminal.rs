@@ -38,7 +38,7 @@ fn a_wait_is_alive() {
     first.wait_for("the time goes on", |screen| screen.contains("waiting 1 s · for"));
     first.wait_for("the time goes on", |screen| screen.contains("waiting 2 s · for"));
     foreign.kill();
-    let screen = first.wait_for("the result", |screen| screen.contains("42"));
+    let screen = first.wait_for("the result", |screen| screen.contains("│ 42 │"));
     assert!(!screen.contains("waiting"), "the line stayed:\n{screen}");
     assert!(first.end().0.success());
 }
