@@ -179,6 +179,8 @@ fn what_does_not_fit_in_memory_is_spilled_beside_the_file() {
     engine.attach(Access::ReadWrite).unwrap();
     assert!(!scratch.join("dbmux").exists());
     assert!(scratch.join("foreign.tmp").exists());
+    // In this order: what the engine has open is not removed.
+    drop(engine);
     drop(folder);
 }
 

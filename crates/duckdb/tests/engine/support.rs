@@ -26,9 +26,10 @@ use dbmux_engine::{Access, Engine, EngineError, EngineSession, Parameters, Sessi
 
 /// A database that is attached, in a folder that goes with it.
 pub struct Database {
-    pub folder: tempfile::TempDir,
     pub path: PathBuf,
     pub engine: Arc<DuckDbEngine>,
+    /// Last: what the engine still has open is not removed.
+    pub folder: tempfile::TempDir,
 }
 
 impl Database {
