@@ -2,7 +2,8 @@
 
 use std::{net::TcpListener, path::PathBuf, time::Duration};
 
-use dbmux_client::{Client, ClientOptions};
+use dbmux_client::{Client, ClientOptions, Session};
+use tokio::runtime::Runtime;
 
 use crate::{Result, context::Context, rival::Rival};
 
@@ -36,7 +37,7 @@ impl Place {
 }
 
 /// A runtime as a small program has it: everything on the caller's thread.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
@@ -96,5 +97,30 @@ impl Local {
         let directory = context.fresh()?;
         let database = dbmux_duckdb::plain::Database::open(&directory.path().join("local.duckdb"), false)?;
         Ok(Self { database, _directory: directory })
+    }
+}
+
+/// The four that are compared on one table: dbmux, Quack, and one process with either DuckDB.
+pub(crate) struct Sides {
+    pub(crate) place: Place,
+    pub(crate) session: Session,
+    pub(crate) quack: Quack,
+    pub(crate) local: Local,
+    pub(crate) python: PythonLocal,
+}
+
+impl Sides {
+    /// Starts them, each with a table that this statement makes.
+    pub(crate) fn with(context: &Context, runtime: &Runtime, make: &str) -> Result<Self> {
+        let place = Place::new(context)?;
+        let session = runtime.block_on(place.client.session())?;
+        runtime.block_on(session.execute(make))?;
+        let mut quack = Quack::start(context)?;
+        quack.client.ask(&format!("run {make}"))?;
+        let local = Local::open(context)?;
+        local.database.connect()?.run(make)?;
+        let mut python = PythonLocal::start(context)?;
+        python.peer.ask(&format!("run {make}"))?;
+        Ok(Self { place, session, quack, local, python })
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     Result,
     context::Context,
     figures::{Figure, Goal, Line, in_turn},
-    place::{Local, Place, PythonLocal, Quack, runtime},
+    place::{Sides, runtime},
 };
 
 const AT_ONCE: usize = 16;
@@ -20,15 +20,7 @@ const COUNT: &str = "SELECT count(*) FROM log";
 
 pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     let runtime = runtime()?;
-    let place = Place::new(context)?;
-    let session = runtime.block_on(place.client.session())?;
-    runtime.block_on(session.execute(MAKE))?;
-    let mut quack = Quack::start(context)?;
-    quack.client.ask(&format!("run {MAKE}"))?;
-    let local = Local::open(context)?;
-    local.database.connect()?.run(MAKE)?;
-    let mut python = PythonLocal::start(context)?;
-    python.peer.ask(&format!("run {MAKE}"))?;
+    let Sides { place, session, mut quack, local, mut python } = Sides::with(context, &runtime, MAKE)?;
     let time = context.time(Duration::from_secs(3));
     let asked = format!("insert {AT_ONCE} {}", time.as_secs_f64());
     let (mut acknowledged, mut acknowledged_locally) = (0, 0);

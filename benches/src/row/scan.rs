@@ -9,7 +9,7 @@ use crate::{
     Result,
     context::Context,
     figures::{Figure, Goal, Line, in_turn},
-    place::{Local, Place, PythonLocal, Quack, runtime},
+    place::{Sides, runtime},
 };
 
 const ROWS: usize = 5_000_000;
@@ -18,16 +18,8 @@ const SQL: &str = "SELECT * FROM t";
 
 pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     let runtime = runtime()?;
-    let place = Place::new(context)?;
-    let session = runtime.block_on(place.client.session())?;
-    runtime.block_on(session.execute(MAKE))?;
-    let mut quack = Quack::start(context)?;
-    quack.client.ask(&format!("run {MAKE}"))?;
-    let local = Local::open(context)?;
+    let Sides { place, session, mut quack, local, mut python } = Sides::with(context, &runtime, MAKE)?;
     let connection = local.database.connect()?;
-    connection.run(MAKE)?;
-    let mut python = PythonLocal::start(context)?;
-    python.peer.ask(&format!("run {MAKE}"))?;
     let asked = format!("scan {SQL}");
     let [ours, quack, local, python] = in_turn(
         context.rounds(11, 5),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dbmux_client::{ClientError, ErrorCode, Holder, HolderKind};
-use dbmux_lock::{LockError, Mode, TicketInfo};
+use dbmux_client::{ClientError, ErrorCode, Holder, lock_holder};
+use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
 use crate::{exit::Exit, split::Statement};
@@ -156,23 +156,6 @@ impl From<LockError> for Failure {
 fn database_of(sidecar: &Path) -> Option<PathBuf> {
     let database = PathBuf::from(sidecar.to_str()?.strip_suffix(".dbmux")?);
     (dbmux_lock::sidecar_path(&database) == sidecar).then_some(database)
-}
-
-/// A ticket of a lock, as errors and reports show holders.
-pub(crate) fn lock_holder(ticket: &TicketInfo) -> Holder {
-    let kind = if ticket.same_namespace { HolderKind::Process } else { HolderKind::OtherNamespace };
-    Holder {
-        kind: kind.into(),
-        pid: if ticket.same_namespace { ticket.process.pid } else { 0 },
-        command: ticket.command.clone(),
-        user: ticket.user.clone().unwrap_or_default(),
-        since: humantime::format_rfc3339_millis(ticket.since).to_string(),
-        held_ms: u64::try_from(ticket.age().as_millis()).unwrap_or(u64::MAX),
-        writes: ticket.mode == Mode::Exclusive,
-        part: "lock".to_owned(),
-        stopped: ticket.stopped,
-        ..Holder::default()
-    }
 }
 
 impl From<OsError> for Failure {

@@ -173,6 +173,11 @@ impl Session {
         wait(self.inner.execute(statement))
     }
 
+    /// See [`crate::Session::may_be_in_transaction`].
+    pub fn may_be_in_transaction(&self) -> bool {
+        self.inner.may_be_in_transaction()
+    }
+
     /// See [`crate::Session::begin`].
     ///
     /// # Errors

@@ -35,6 +35,7 @@ mod brokers;
 mod client;
 mod connect;
 mod error;
+mod holder;
 mod options;
 mod session;
 mod shared;
@@ -53,6 +54,7 @@ pub use dbmux_proto::{
     StatusReply,
 };
 pub use error::ClientError;
+pub use holder::lock_holder;
 pub use options::{ClientOptions, Priority};
 pub use session::Session;
 pub use statement::Statement;

@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::Path};
 
-use dbmux_client::{ClientError, Holder, HolderKind, StatusReply};
+use dbmux_client::{ClientError, Holder, HolderKind, StatusReply, lock_holder};
 use dbmux_lock::{Lock, LockName, Snapshot};
 use dbmux_os::holders::{self, Access, FileHolder, Layout, Who};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     args::ReportArgs,
     exit::Exit,
-    failure::{self, Failure},
+    failure::Failure,
     render::{self, person, report},
 };
 
@@ -198,7 +198,7 @@ fn dbmux_side(report: &Report) -> String {
     }
     for (name, lock) in [("owner", &report.owner), ("file", &report.file)] {
         for (does, ticket) in tickets(lock.as_ref()) {
-            text.push_str(&format!("{name} lock: {does} {}\n", person::holder(&failure::lock_holder(ticket))));
+            text.push_str(&format!("{name} lock: {does} {}\n", person::holder(&lock_holder(ticket))));
         }
     }
     text
@@ -224,12 +224,8 @@ fn for_program(report: &Report, database: &Path) -> Value {
         value
     });
     let lock = |lock: &Option<Snapshot>| {
-        lock.as_ref().map(|lock| {
-            let list = |tickets: &[dbmux_lock::TicketInfo]| {
-                tickets.iter().map(|ticket| report::holder(&failure::lock_holder(ticket))).collect::<Vec<_>>()
-            };
-            json!({ "holders": list(&lock.holders), "waiting": list(&lock.waiters) })
-        })
+        lock.as_ref()
+            .map(|lock| json!({ "holders": report::tickets(&lock.holders), "waiting": report::tickets(&lock.waiters) }))
     };
     json!({
         "database": database,

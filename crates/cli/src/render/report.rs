@@ -1,6 +1,7 @@
 //! The pieces that several reports share, as JSON.
 
-use dbmux_client::{Holder, HolderKind};
+use dbmux_client::{Holder, HolderKind, lock_holder};
+use dbmux_lock::TicketInfo;
 use serde_json::{Value, json};
 
 /// A holder, with `null` for what is not known.
@@ -18,6 +19,11 @@ pub(crate) fn holder(holder: &Holder) -> Value {
         "part": text(&holder.part),
         "stopped": holder.stopped,
     })
+}
+
+/// Those who have a lock, or wait for it.
+pub(crate) fn tickets(tickets: &[TicketInfo]) -> Vec<Value> {
+    tickets.iter().map(|ticket| holder(&lock_holder(ticket))).collect()
 }
 
 /// `process`, `broker`, …

@@ -5,12 +5,12 @@ use std::{
     time::Duration,
 };
 
-use dbmux_lock::{Lock, LockError, LockName, Mode, Request, TicketInfo, Wait};
+use dbmux_lock::{Lock, LockError, LockName, Mode, Request, Wait};
 use dbmux_os::{range_lock::CancelFlag, runtime};
 use dbmux_proto::{ErrorCode, HelloReply, HelloRequest, Holder, HolderKind, StopRequest};
 
 use super::{Deadline, Link, NoLink, Silence, Trouble, millis, spawn};
-use crate::{ClientError, ClientOptions};
+use crate::{ClientError, ClientOptions, lock_holder};
 
 /// How often it is looked whether a broker that leaves is gone, at first and at last: nothing wakes us for that.
 const LEAVING: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
@@ -101,7 +101,7 @@ impl Target {
             Ok(Err(LockError::TimedOut { holder, .. })) => Err(ClientError::StartTimedOut {
                 database: self.database.clone(),
                 waited: deadline.waited(),
-                holder: holder.as_deref().map(starter).map(Box::new),
+                holder: holder.as_deref().map(lock_holder).map(Box::new),
             }),
             Ok(Err(error)) => Err(place("take the start lock of", &self.database, &error)),
             Err(error) => Err(place("take the start lock of", &self.database, &error)),
@@ -199,7 +199,7 @@ impl Target {
     fn owner(&self) -> Option<Holder> {
         let sidecar = dbmux_lock::sidecar_path(&self.database);
         let owner = Lock::peek(&sidecar, LockName::Owner).ok().flatten()?;
-        let mut holder = owner.holders.first().map(starter)?;
+        let mut holder = owner.holders.first().map(lock_holder)?;
         holder.set_kind(HolderKind::Broker);
         Some(holder)
     }
@@ -211,21 +211,6 @@ struct CancelOnDrop(CancelFlag);
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
-    }
-}
-
-fn starter(ticket: &TicketInfo) -> Holder {
-    let kind = if ticket.same_namespace { HolderKind::Process } else { HolderKind::OtherNamespace };
-    Holder {
-        kind: kind.into(),
-        pid: if ticket.same_namespace { ticket.process.pid } else { 0 },
-        command: ticket.command.clone(),
-        user: ticket.user.clone().unwrap_or_default(),
-        held_ms: millis(ticket.age()),
-        writes: true,
-        part: "lock".to_owned(),
-        stopped: ticket.stopped,
-        ..Holder::default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use dbmux_client::lock_holder;
 use dbmux_lock::{Lock, LockName, Snapshot, TicketInfo};
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::{
     args::LockArgs,
     command::stats,
     exit::Exit,
-    failure::{self, Failure},
+    failure::Failure,
     render::{self, person, report},
 };
 
@@ -30,7 +31,7 @@ fn for_person(args: &LockArgs, snapshot: Option<&Snapshot>) -> String {
     let name = args.name.display();
     let Some(snapshot) = snapshot else { return format!("{name} is free: nobody has ever had it\n") };
     let list = |tickets: &[TicketInfo]| -> String {
-        tickets.iter().map(|ticket| format!("  {}\n", person::holder(&failure::lock_holder(ticket)))).collect()
+        tickets.iter().map(|ticket| format!("  {}\n", person::holder(&lock_holder(ticket)))).collect()
     };
     let mut text = if snapshot.holders.is_empty() {
         format!("{name} is free\n")
@@ -52,10 +53,8 @@ fn for_person(args: &LockArgs, snapshot: Option<&Snapshot>) -> String {
 }
 
 fn for_program(args: &LockArgs, snapshot: Option<&Snapshot>) -> Value {
-    let list = |tickets: &[TicketInfo]| -> Vec<Value> {
-        tickets.iter().map(|ticket| report::holder(&failure::lock_holder(ticket))).collect()
-    };
-    let [holders, waiting] = snapshot.map_or([vec![], vec![]], |lock| [list(&lock.holders), list(&lock.waiters)]);
+    let [holders, waiting] =
+        snapshot.map_or([vec![], vec![]], |lock| [report::tickets(&lock.holders), report::tickets(&lock.waiters)]);
     json!({
         "name": args.name.to_string_lossy(),
         "holders": holders,

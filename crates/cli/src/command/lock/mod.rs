@@ -18,6 +18,7 @@ use std::{
     },
 };
 
+use dbmux_client::lock_holder;
 use dbmux_lock::{Guard, Lock, Mode, Priority, Request, Wait, WaitState};
 use dbmux_os::{child, process};
 use watched::Watched;
@@ -26,7 +27,7 @@ use which::Which;
 use crate::{
     args::{LockArgs, PriorityArg},
     exit::Exit,
-    failure::{self, Failure},
+    failure::Failure,
     render::{
         self,
         live::{self, Live},
@@ -123,7 +124,7 @@ fn acquire(lock: &Lock, request: &Request, watched: &Watched) -> Result<Guard, F
 fn for_whom(state: &WaitState) -> String {
     let ahead = if state.ahead > 0 { format!(", {} ahead of you", state.ahead) } else { String::new() };
     match &state.holder {
-        Some(ticket) => format!("for {}{ahead}", person::holder(&failure::lock_holder(ticket)).replace("   (", " (")),
+        Some(ticket) => format!("for {}{ahead}", person::holder(&lock_holder(ticket)).replace("   (", " (")),
         None => format!("in line{ahead}"),
     }
 }
