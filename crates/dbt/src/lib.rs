@@ -2,6 +2,12 @@
 
 mod command;
 mod error;
+pub mod plan;
+mod scope;
+mod waiting;
 
 pub use command::{DbtCommand, Kind};
 pub use error::DbtError;
+pub use scope::Scope;
+pub use waiting::{Waiting, WaitsFor, Whom};
+pub mod runner;
