@@ -5,7 +5,10 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable};
 use clap_complete::Shell;
 
+mod dbt;
 mod values;
+
+pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
 
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
@@ -83,10 +86,11 @@ impl Arguments {
     /// misspelt stays an error.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let command = without_empty_variables(Self::command());
-        let strict = of(command.clone().try_get_matches());
+        let arguments = dbt::ours_first(std::env::args_os().collect());
+        let strict = of(command.clone().try_get_matches_from(&arguments));
         let Err(error) = strict else { return strict };
         let lenient = command.mut_subcommand("sql", |sql| sql.mut_arg("sql", |text| text.allow_hyphen_values(true)));
-        match of(lenient.try_get_matches()) {
+        match of(lenient.try_get_matches_from(&arguments)) {
             Ok(read) if read.has_commented_sql() => Ok(read),
             _ => Err(error),
         }
@@ -105,6 +109,10 @@ impl Arguments {
             Command::Status(args) | Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
+            Command::Dbt(args) => match &args.plan {
+                Some(DbtCommandArg::Plan(plan)) => plan.options.json,
+                None => args.options.json,
+            },
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -159,6 +167,9 @@ pub(crate) enum Command {
     /// Run a command under a fair lock that other dbmux processes see. Starts no broker.
     #[command(after_help = LOCK_EXAMPLES)]
     Lock(LockArgs),
+    /// Run dbt while everybody else is connected.
+    #[command(after_help = dbt::EXAMPLES)]
+    Dbt(Box<DbtArgs>),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.
@@ -176,6 +187,9 @@ pub(crate) enum Command {
     #[cfg(feature = "duckdb")]
     #[command(hide = true)]
     Broker(BrokerArgs),
+    /// A project's daemon. Started by `dbmux dbt`.
+    #[command(hide = true)]
+    DbtRunner(DbtRunnerArgs),
     /// One of the demo's processes.
     #[command(hide = true)]
     DemoWorker(DemoWorkerArgs),

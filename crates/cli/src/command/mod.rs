@@ -1,6 +1,7 @@
 //! One command, one file.
 
 mod completions;
+mod dbt;
 mod demo;
 mod environment;
 mod lock;
@@ -39,6 +40,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Stats(args) => stats::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Lock(args) => lock::run(args),
+        Command::Dbt(args) => dbt::run(*args),
+        Command::DbtRunner(args) => dbt::runner::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
