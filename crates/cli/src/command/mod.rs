@@ -4,7 +4,9 @@ mod completions;
 mod dbt;
 mod demo;
 mod environment;
+mod guarded;
 mod lock;
+mod run;
 mod sql;
 mod stats;
 mod status;
@@ -42,6 +44,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Lock(args) => lock::run(args),
         Command::Dbt(args) => dbt::run(*args),
         Command::DbtRunner(args) => dbt::runner::run(&args),
+        Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
