@@ -88,6 +88,11 @@ pub fn is_alive(process: ProcessId) -> bool {
     id(process.pid).is_ok_and(|found| found == process)
 }
 
+/// What has started a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    system::parent(pid)
+}
+
 /// Resident memory, in bytes.
 pub fn resident_memory(pid: u32) -> Option<u64> {
     system::resident_memory(pid)
