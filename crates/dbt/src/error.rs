@@ -1,10 +1,12 @@
 //! What can go wrong.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
+
+use crate::find::Find;
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,19 @@ pub enum DbtError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A dbt that dbmux did not start is at the project, and the deadline has passed.
+    #[error("dbt is already running in this project. Please wait for it to complete.")]
+    StillRunning {
+        /// The project's directory.
+        project: PathBuf,
+        /// Who is in the way.
+        finds: Vec<Find>,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// Somebody cancelled the wait.
+    #[error("cancelled")]
+    Cancelled,
     /// A lease was not granted.
     #[error(transparent)]
     Client(#[from] ClientError),
