@@ -9,6 +9,7 @@ compilers
 programs
 tools
 bash testkit/venv.sh
+bash testkit/dbt/venv.sh
 
 step() { printf '\n== %s\n' "$*"; }
 

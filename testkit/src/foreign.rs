@@ -8,13 +8,18 @@ use std::{
 
 /// The Python in which `testkit/venv.sh` has installed DuckDB 1.5 and ADBC.
 pub fn python() -> PathBuf {
-    let given = std::env::var_os("DBMUX_TEST_PYTHON").map(PathBuf::from);
+    interpreter("DBMUX_TEST_PYTHON", "venv", "testkit/venv.sh")
+}
+
+/// The interpreter that a variable names, else that of an environment in the user's cache.
+pub(crate) fn interpreter(variable: &str, environment: &str, maker: &str) -> PathBuf {
+    let given = std::env::var_os(variable).map(PathBuf::from);
     let path = given.unwrap_or_else(|| {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-        cache.unwrap_or_else(home).join("dbmux/venv/bin/python")
+        cache.unwrap_or_else(home).join("dbmux").join(environment).join("bin/python")
     });
-    assert!(path.exists(), "{} is missing: run testkit/venv.sh", path.display());
+    assert!(path.exists(), "{} is missing: run {maker}", path.display());
     path
 }
 

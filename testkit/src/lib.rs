@@ -2,6 +2,7 @@
 //!
 //! A test's code: it panics where something is not as it must be.
 
+mod dbt;
 mod foreign;
 mod hazards;
 mod place;
@@ -10,6 +11,7 @@ mod terminal;
 
 use std::time::{Duration, Instant};
 
+pub use dbt::{DbtProject, dbt_program, dbt_python};
 pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
 pub use place::{Place, Stopped};

@@ -7,6 +7,7 @@ use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
 use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
+use crate::find::Find;
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,19 @@ pub enum DbtError {
         /// What to do; empty: nothing.
         suggestion: String,
     },
+    /// A dbt that dbmux did not start is at the project, and the deadline has passed.
+    #[error("dbt is already running in this project. Please wait for it to complete.")]
+    StillRunning {
+        /// The project's directory.
+        project: PathBuf,
+        /// Who is in the way.
+        finds: Vec<Find>,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// Somebody cancelled the wait.
+    #[error("cancelled")]
+    Cancelled,
     /// A lease was not granted.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -5,6 +5,7 @@ mod error;
 pub mod plan;
 mod scope;
 mod waiting;
+pub mod find;
 
 pub use command::{DbtCommand, Kind};
 pub use error::DbtError;

@@ -1,0 +1,1 @@
+select department_id, department, cost_center from {{ ref('departments') }}
