@@ -1,7 +1,12 @@
 //! Finds dbt's projects and processes, and runs dbt under its project's lock and its databases' leases.
 
 mod command;
+mod environment;
 mod error;
+mod interpreter;
+pub mod warm;
 
 pub use command::{DbtCommand, Kind};
+pub use environment::{Environment, NOISE};
 pub use error::DbtError;
+pub use interpreter::Interpreter;
