@@ -74,6 +74,33 @@ pub enum DbtError {
     /// Somebody cancelled the wait.
     #[error("cancelled")]
     Cancelled,
+    /// There is no dbt to run, or none that can be run.
+    #[error("no dbt to run: {}: {reason}", path.display())]
+    NoDbt {
+        /// The program that was looked for, or its Python.
+        path: PathBuf,
+        /// Why it cannot be run.
+        reason: String,
+    },
+    /// The process that has dbt imported ended in the middle of a request: what it was doing is left half done, as by a
+    /// dbt that is killed.
+    #[error("dbt ended before it was done: {reason}")]
+    Lost {
+        /// How it ended, and its last words.
+        reason: String,
+    },
+    /// The process that has dbt imported said what it cannot have meant.
+    #[error("the process that keeps dbt imported: {reason}")]
+    Bridge {
+        /// What.
+        reason: String,
+    },
+    /// dbt itself refused.
+    #[error("dbt: {message}")]
+    Dbt {
+        /// In its own words.
+        message: String,
+    },
     /// A lease was not granted.
     #[error(transparent)]
     Client(#[from] ClientError),
