@@ -6,8 +6,8 @@ use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
-use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 use crate::find::Find;
+use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +71,6 @@ pub enum DbtError {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// Somebody cancelled the wait.
-    #[error("cancelled")]
-    Cancelled,
     /// There is no dbt to run, or none that can be run.
     #[error("no dbt to run: {}: {reason}", path.display())]
     NoDbt {
@@ -133,6 +130,10 @@ impl DbtError {
             Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
             Self::Refused { code, .. } => code,
             Self::Client(error) => error.code().as_str_name().trim_start_matches("ERROR_CODE_"),
+            Self::StillRunning { .. } => "DBT_RUNNING",
+            Self::NoDbt { .. } | Self::Dbt { .. } => "DBT",
+            Self::Lost { .. } => "OUTCOME_UNKNOWN",
+            Self::Bridge { .. } => "INTERNAL",
             Self::Lock(_) | Self::Os(_) => "SYSTEM",
         }
     }
@@ -144,13 +145,22 @@ impl DbtError {
             Self::Busy { waiting, .. } if waiting.what == WaitsFor::ForeignDbt => {
                 "wait longer with --wait 5m; start it as `dbmux dbt …` next time, and both take turns".to_owned()
             }
-            Self::Busy { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::Busy { .. } | Self::StillRunning { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::NoDbt { .. } => {
+                "activate the virtual environment that has dbt, or name it: --dbt .venv/bin/dbt".to_owned()
+            }
             Self::Runner { log, .. } | Self::OutcomeUnknown { log } => {
                 format!("its log is {}; --cold runs dbt without it", log.display())
             }
             Self::Refused { suggestion, .. } => suggestion.clone(),
             Self::Client(error) => error.suggestion(),
-            Self::File { .. } | Self::Cancelled | Self::Lock(_) | Self::Os(_) => String::new(),
+            Self::File { .. }
+            | Self::Cancelled
+            | Self::Lost { .. }
+            | Self::Bridge { .. }
+            | Self::Dbt { .. }
+            | Self::Lock(_)
+            | Self::Os(_) => String::new(),
         }
     }
 

@@ -155,7 +155,10 @@ mod tests {
             ("dbmux dbt run --wait 2m -s a --cold", "dbmux dbt --wait 2m --cold run -s a"),
             ("dbmux dbt run --wait=2m --vars {}", "dbmux dbt --wait=2m run --vars {}"),
             ("dbmux dbt run -- --wait 1s", "dbmux dbt run -- --wait 1s"),
-            ("dbmux dbt --json plan f.toml --sequential --dry-run", "dbmux dbt plan --json --sequential f.toml --dry-run"),
+            (
+                "dbmux dbt --json plan f.toml --sequential --dry-run",
+                "dbmux dbt plan --json --sequential f.toml --dry-run",
+            ),
             ("dbmux sql a.duckdb --wait 1s", "dbmux sql a.duckdb --wait 1s"),
         ] {
             assert_eq!(moved(given), read, "{given}");

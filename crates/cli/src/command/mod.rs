@@ -76,3 +76,13 @@ impl From<PriorityArg> for Priority {
         }
     }
 }
+
+impl From<PriorityArg> for dbmux_lock::Priority {
+    fn from(priority: PriorityArg) -> Self {
+        match priority {
+            PriorityArg::High => Self::High,
+            PriorityArg::Normal => Self::Normal,
+            PriorityArg::Low => Self::Low,
+        }
+    }
+}

@@ -73,7 +73,8 @@ impl Looker {
         let names = matches!(reading, Reading::Python | Reading::Other) && locks.is_empty();
         let around = matches!(reading, Reading::Starts { .. });
         let mut look = Look { pid, reading, locks, evidence: Vec::new() };
-        look.evidence.extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
+        look.evidence
+            .extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
         let verdict = match self.judge(&mut look) {
             Ok(verdict) => verdict,
             Err(Unseen::Gone) => return None,
@@ -105,7 +106,13 @@ impl Looker {
     }
 
     /// dbt by its arguments: is its project this one?
-    fn by_arguments(&self, look: &mut Look<'_>, dbt: &Invocation, kind: Kind, says: String) -> Sight<Result<Kind, String>> {
+    fn by_arguments(
+        &self,
+        look: &mut Look<'_>,
+        dbt: &Invocation,
+        kind: Kind,
+        says: String,
+    ) -> Sight<Result<Kind, String>> {
         match self.project_of(look.pid, Some(dbt)) {
             Ok(Ok(project)) => {
                 look.evidence.push(Evidence::Arguments { says, project });

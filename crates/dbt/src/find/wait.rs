@@ -63,7 +63,11 @@ pub fn wait_for_dbt_completion(
             Waited::Ended => {}
             Waited::TimedOut => {
                 let finds = found.finds.into_iter().filter(Find::is_in_the_way).collect();
-                return Err(DbtError::StillRunning { project: search.root().to_owned(), finds, waited: began.elapsed() });
+                return Err(DbtError::StillRunning {
+                    project: search.root().to_owned(),
+                    finds,
+                    waited: began.elapsed(),
+                });
             }
             Waited::Cancelled => return Err(DbtError::Cancelled),
         }

@@ -167,7 +167,8 @@ pub fn run(
         cancel: cancel.waiting.clone(),
         ours: vec![process::id(std::process::id())?],
     };
-    let grounds = scenarios.iter().map(|scenario| Ground::of(scenario, project, options)).collect::<Result<Vec<_>, _>>()?;
+    let grounds =
+        scenarios.iter().map(|scenario| Ground::of(scenario, project, options)).collect::<Result<Vec<_>, _>>()?;
     let databases: Vec<PathBuf> = grounds.iter().flat_map(|ground| ground.profile.databases.clone()).collect();
     let guarded = Guarded::enter(&asking, &databases, &mut |waiting| listener(PlanEvent::Waiting(&waiting)))?;
     let plan = Plan {
@@ -237,7 +238,8 @@ impl Ground {
     fn of(scenario: &Scenario, project: &Project, options: &PlanOptions) -> Result<Self, DbtError> {
         let mut environment = options.environment.clone();
         environment.extend(scenario.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let first = scenario.steps.first().map(|step| step.command.clone()).unwrap_or_else(|| DbtCommand::parse(vec![]));
+        let first =
+            scenario.steps.first().map(|step| step.command.clone()).unwrap_or_else(|| DbtCommand::parse(vec![]));
         let asked = ProfileOptions::of(&first, &options.directory, &environment);
         let setting = Setting::new(options.interpreter.clone(), environment, &project.root);
         let mut warm = Warm::new(WarmOptions::default());
@@ -403,7 +405,8 @@ impl<'a> ScenarioRun<'a> {
             (self.plan.listener)(PlanEvent::Ended(&report));
             self.ended.insert(*step, report);
         }
-        let done: Vec<usize> = group.iter().copied().filter(|step| self.schedule.fates()[*step] == Fate::Done).collect();
+        let done: Vec<usize> =
+            group.iter().copied().filter(|step| self.schedule.fates()[*step] == Fate::Done).collect();
         self.write(&done, true)
     }
 

@@ -55,7 +55,9 @@ impl Worker {
             (_, None) => Ok(()),
             (Err(error), _) => Err(error),
             // Another may have come to be first meanwhile, with a profile of its own.
-            (Ok((guarded, ground)), Some(now_first)) if now_first.id == first.id => self.run(now_first, guarded, &ground),
+            (Ok((guarded, ground)), Some(now_first)) if now_first.id == first.id => {
+                self.run(now_first, guarded, &ground)
+            }
             (Ok((guarded, _)), Some(now_first)) => {
                 let now_first = now_first.clone();
                 self.ground(&now_first).and_then(|ground| self.run(&now_first, guarded, &ground))

@@ -26,23 +26,63 @@ pub enum Work {
 }
 
 /// Commands that may open the database.
-const RUNS: &[&str] = &[
-    "build", "clone", "compile", "debug", "retry", "run", "run-operation", "seed", "show", "snapshot", "sql", "test",
-];
+const RUNS: &[&str] =
+    &["build", "clone", "compile", "debug", "retry", "run", "run-operation", "seed", "show", "snapshot", "sql", "test"];
 /// Commands that only read the project, or write beside it.
 const PARSES: &[&str] = &["clean", "deps", "list", "ls", "parse"];
 /// Commands that touch no project.
 const HARMLESS: &[&str] = &["environment", "env", "help", "init", "login", "man", "system", "version"];
 /// Options that take a value; all others take none.
 const VALUES: &[&str] = &[
-    "--add-package", "--args", "--defer-state", "--deprecated-state", "--event-time-end", "--event-time-start",
-    "--exclude", "--exclude-resource-type", "--exclude-resource-types", "--host", "--indirect-selection", "--inline",
-    "--inline-direct", "--limit", "--log-file-max-bytes", "--log-format", "--log-format-file", "--log-level",
-    "--log-level-file", "--log-path", "--model", "--models", "--output", "--output-keys",
-    "--partial-parse-file-path", "--port", "--printer-width", "--profile", "--profiles-dir", "--project-dir",
-    "--record-timing-info", "--resource-type", "--resource-types", "--sample", "--select", "--selector", "--source",
-    "--sqlparse", "--state", "--target", "--target-path", "--threads", "--vars", "--warn-error-options", "-m", "-o",
-    "-r", "-s", "-t",
+    "--add-package",
+    "--args",
+    "--defer-state",
+    "--deprecated-state",
+    "--event-time-end",
+    "--event-time-start",
+    "--exclude",
+    "--exclude-resource-type",
+    "--exclude-resource-types",
+    "--host",
+    "--indirect-selection",
+    "--inline",
+    "--inline-direct",
+    "--limit",
+    "--log-file-max-bytes",
+    "--log-format",
+    "--log-format-file",
+    "--log-level",
+    "--log-level-file",
+    "--log-path",
+    "--model",
+    "--models",
+    "--output",
+    "--output-keys",
+    "--partial-parse-file-path",
+    "--port",
+    "--printer-width",
+    "--profile",
+    "--profiles-dir",
+    "--project-dir",
+    "--record-timing-info",
+    "--resource-type",
+    "--resource-types",
+    "--sample",
+    "--select",
+    "--selector",
+    "--source",
+    "--sqlparse",
+    "--state",
+    "--target",
+    "--target-path",
+    "--threads",
+    "--vars",
+    "--warn-error-options",
+    "-m",
+    "-o",
+    "-r",
+    "-s",
+    "-t",
 ];
 
 /// What stands behind the last slash, of either kind, without `.exe`.
@@ -52,7 +92,11 @@ pub(super) fn base_name(word: &str) -> &str {
     match (name.get(..cut), name.get(cut..)) {
         // Windows does not tell capital letters from small ones.
         (Some(stem), Some(end)) if end.eq_ignore_ascii_case(".exe") => {
-            if stem.eq_ignore_ascii_case("dbt") { "dbt" } else { stem }
+            if stem.eq_ignore_ascii_case("dbt") {
+                "dbt"
+            } else {
+                stem
+            }
         }
         _ => name,
     }
