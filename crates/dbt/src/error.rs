@@ -23,6 +23,24 @@ pub enum DbtError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of dbt's that is no YAML, or says what it cannot mean.
+    #[error("{}:{line}: {reason}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// dbt's profile cannot be found, or lacks what it must have.
+    #[error("{}: {reason}", path.display())]
+    Profile {
+        /// The `profiles.yml` that was read.
+        path: PathBuf,
+        /// What it lacks.
+        reason: String,
+    },
     /// There is no dbt to run, or none that can be run.
     #[error("no dbt to run: {}: {reason}", path.display())]
     NoDbt {

@@ -4,9 +4,13 @@ mod command;
 mod environment;
 mod error;
 mod interpreter;
+pub mod profile;
+mod project;
 pub mod warm;
+mod yaml;
 
 pub use command::{DbtCommand, Kind};
 pub use environment::{Environment, NOISE};
 pub use error::DbtError;
 pub use interpreter::Interpreter;
+pub use project::{PROJECT_FILE, ProfileName, Project};
