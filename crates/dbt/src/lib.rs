@@ -3,14 +3,17 @@
 mod command;
 mod environment;
 mod error;
+pub mod plan;
+mod scope;
+mod waiting;
+pub mod find;
 mod interpreter;
-pub mod profile;
-mod project;
 pub mod warm;
-mod yaml;
 
 pub use command::{DbtCommand, Kind};
 pub use environment::{Environment, NOISE};
 pub use error::DbtError;
+pub use scope::Scope;
+pub use waiting::{Waiting, WaitsFor, Whom};
+pub mod runner;
 pub use interpreter::Interpreter;
-pub use project::{PROJECT_FILE, ProfileName, Project};

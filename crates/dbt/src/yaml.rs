@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn merge_keys_anchors_and_repeated_keys_mean_what_they_mean_to_dbt() {
-        let read = parsed("base: &base {type: duckdb, threads: 4}\nout:\n  <<: *base\n  threads: 8\n  path: a\n  path: b\n");
+        let read =
+            parsed("base: &base {type: duckdb, threads: 4}\nout:\n  <<: *base\n  threads: 8\n  path: a\n  path: b\n");
         let out = read.get("out").expect("a mapping");
         assert_eq!(out.get("type").and_then(Placed::text), Some("duckdb"));
         assert_eq!(out.get("path").and_then(Placed::text), Some("b"), "the last counts");
@@ -216,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_fault_is_told_with_its_line_and_without_what_stands_around_it() {
-        let error = parse(Path::new("profiles.yml"), "a:\n  password: hunter2\n  path: [1, 2\nb: 1\n").expect_err("no YAML");
+        let error =
+            parse(Path::new("profiles.yml"), "a:\n  password: hunter2\n  path: [1, 2\nb: 1\n").expect_err("no YAML");
         let text = error.to_string();
         assert!(text.starts_with("profiles.yml:"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");

@@ -16,5 +16,6 @@ pub mod process;
 pub mod range_lock;
 pub mod runtime;
 pub mod socket;
+pub mod view;
 
 pub use error::OsError;

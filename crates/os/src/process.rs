@@ -8,7 +8,7 @@ mod other;
 use std::{
     path::PathBuf,
     sync::{Arc, RwLock},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 #[cfg(target_os = "linux")]
@@ -16,7 +16,7 @@ use self::linux as system;
 #[cfg(not(target_os = "linux"))]
 use self::other as system;
 pub use self::system::ExitWatch;
-use crate::OsError;
+use crate::{OsError, range_lock::CancelFlag};
 
 /// Names a process: its number and when it started, for numbers are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +57,13 @@ pub fn current() -> Result<ProcessInfo, OsError> {
 /// Whether this process runs inside another one: it, or what started it, or what started that, and so on. `false` where
 /// the system does not tell.
 pub fn runs_inside(process: ProcessId) -> bool {
-    let mut inside = Some(std::process::id());
+    is_inside(std::process::id(), process)
+}
+
+/// Whether a process runs inside another one, or is it. `false` where the system does not tell.
+/// Whether one process runs inside another one, as [`runs_inside`] tells it of this one.
+pub fn is_inside(pid: u32, process: ProcessId) -> bool {
+    let mut inside = Some(pid);
     while let Some(pid) = inside.filter(|pid| *pid > 0) {
         if pid == process.pid {
             return is_alive(process);
@@ -88,6 +94,11 @@ pub fn is_alive(process: ProcessId) -> bool {
     id(process.pid).is_ok_and(|found| found == process)
 }
 
+/// What has started a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    system::parent(pid)
+}
+
 /// Resident memory, in bytes.
 pub fn resident_memory(pid: u32) -> Option<u64> {
     system::resident_memory(pid)
@@ -96,6 +107,29 @@ pub fn resident_memory(pid: u32) -> Option<u64> {
 /// The number of our PID namespace; 0 where there are none.
 pub fn pid_namespace() -> u64 {
     own().namespace
+}
+
+/// How a wait for one of several processes has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// One of them has ended.
+    Ended,
+    /// The deadline has passed.
+    TimedOut,
+    /// Somebody cancelled the wait.
+    Cancelled,
+}
+
+/// Waits until one of several processes has ended; with none of them, until the deadline.
+///
+/// # Errors
+/// When the kernel refuses to wait.
+pub fn wait_any(
+    watches: &[ExitWatch],
+    deadline: Option<Instant>,
+    cancel: Option<&CancelFlag>,
+) -> Result<Waited, OsError> {
+    system::wait_any(watches, deadline, cancel)
 }
 
 /// What a process says of itself.

@@ -14,7 +14,8 @@ fn builds_all_and_lets_go_of_the_database_each_time() {
     for _ in 0..2 {
         let (outcome, seen) = place.dbt(&["run", "--select", "m_1"]);
         assert_eq!((outcome.exit_code, seen.restart, outcome.ended), (0, None, None), "{}", seen.stdout);
-        let nodes: Vec<_> = outcome.results.iter().map(|node| (node.unique_id.as_str(), node.status.as_str())).collect();
+        let nodes: Vec<_> =
+            outcome.results.iter().map(|node| (node.unique_id.as_str(), node.status.as_str())).collect();
         assert_eq!(nodes, [("model.company.m_1", "success")]);
         assert!(!place.is_locked());
         println!("{:?} {} MiB", outcome.took, outcome.memory >> 20);

@@ -98,7 +98,8 @@ pub(crate) fn is_locked(path: &Path) -> bool {
 
 /// Rows of the project's database, asked by a process of its own.
 pub(crate) fn sql(project: &DbtProject, sql: &str) -> String {
-    let script = "import sys, duckdb; print(duckdb.connect(sys.argv[1], read_only=True).execute(sys.argv[2]).fetchall())";
+    let script =
+        "import sys, duckdb; print(duckdb.connect(sys.argv[1], read_only=True).execute(sys.argv[2]).fetchall())";
     let mut command = Command::new(dbmux_testkit::dbt_python());
     let output = command.args(["-c", script]).arg(project.database()).arg(sql).output().expect("Python runs");
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::{
@@ -12,8 +12,8 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::{ProcessId, ProcessInfo, user_name};
-use crate::OsError;
+use super::{ProcessId, ProcessInfo, Waited, user_name};
+use crate::{OsError, range_lock::CancelFlag};
 
 /// Clock ticks in a second, as `/proc` counts them: fixed for user space on every architecture of Linux.
 const TICKS_PER_SECOND: u64 = 100;
@@ -141,17 +141,32 @@ impl ExitWatch {
     /// # Errors
     /// When the kernel refuses to wait.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, OsError> {
-        let end = timeout.and_then(|timeout| std::time::Instant::now().checked_add(timeout));
-        loop {
-            let left = end.map(|end| end.saturating_duration_since(std::time::Instant::now()));
-            let left = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
-            match poll(&mut polled, left.as_ref()) {
-                Ok(0) => return Ok(false),
-                Ok(_) => return Ok(true),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(OsError::call("poll", io::Error::from(error))),
-            }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Ok(wait_any(std::slice::from_ref(self), deadline, None)? == Waited::Ended)
+    }
+}
+
+pub(super) fn wait_any(
+    watches: &[ExitWatch],
+    deadline: Option<Instant>,
+    cancel: Option<&CancelFlag>,
+) -> Result<Waited, OsError> {
+    let bell = cancel.map(CancelFlag::bell).transpose()?;
+    let polled = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let mut polled: Vec<_> = watches.iter().map(AsFd::as_fd).chain(bell.iter().map(AsFd::as_fd)).map(polled).collect();
+    loop {
+        if cancel.is_some_and(CancelFlag::is_cancelled) {
+            return Ok(Waited::Cancelled);
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut polled, left.as_ref()) {
+            Ok(0) => return Ok(Waited::TimedOut),
+            // It was the bell, where none of them has ended.
+            Ok(_) if polled[..watches.len()].iter().all(|watch| watch.revents().is_empty()) => {}
+            Ok(_) => return Ok(Waited::Ended),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(OsError::call("poll", io::Error::from(error))),
         }
     }
 }
@@ -196,5 +211,33 @@ mod tests {
         child.wait().expect("reaped");
         assert!(!super::super::is_alive(process));
         assert!(matches!(ExitWatch::open(process), Err(OsError::NoSuchProcess { .. })));
+    }
+
+    #[test]
+    fn waits_for_the_first_of_several_or_for_a_cancel() {
+        let start = || std::process::Command::new("sleep").arg("60").spawn().expect("a child");
+        let mut children = [start(), start()];
+        let watches = children.each_ref().map(|child| {
+            ExitWatch::open(id(child.id()).expect("it runs")).expect("it can be watched")
+        });
+        let soon = || Some(Instant::now() + Duration::from_millis(10));
+        let late = Some(Instant::now() + Duration::from_secs(30));
+        assert_eq!(wait_any(&watches, soon(), None).expect("a wait"), Waited::TimedOut);
+        assert_eq!(wait_any(&[], soon(), None).expect("a wait"), Waited::TimedOut);
+        let cancel = CancelFlag::new();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| wait_any(&watches, late, Some(&cancel)));
+            std::thread::sleep(Duration::from_millis(20));
+            cancel.cancel();
+            assert_eq!(waits.join().expect("no panic").expect("a wait"), Waited::Cancelled);
+        });
+        assert_eq!(wait_any(&watches, late, Some(&cancel)).expect("a wait"), Waited::Cancelled, "it stays cancelled");
+        children[1].kill().expect("a kill");
+        assert_eq!(wait_any(&watches, late, Some(&CancelFlag::new())).expect("a wait"), Waited::Ended);
+        for child in &mut children {
+            // The second one is gone already.
+            let _ = child.kill();
+            child.wait().expect("reaped");
+        }
     }
 }

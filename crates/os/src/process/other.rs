@@ -1,9 +1,9 @@
 //! Processes where neither `/proc` nor pidfd is: nothing is known of others, and that is said.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{ProcessId, ProcessInfo, user_name};
-use crate::OsError;
+use super::{ProcessId, ProcessInfo, Waited, user_name};
+use crate::{OsError, range_lock::CancelFlag};
 
 const UNSUPPORTED: OsError = OsError::Unsupported { what: "looking at another process" };
 
@@ -60,4 +60,12 @@ impl ExitWatch {
     pub fn wait(&self, _timeout: Option<Duration>) -> Result<bool, OsError> {
         Err(UNSUPPORTED)
     }
+}
+
+pub(super) fn wait_any(
+    _watches: &[ExitWatch],
+    _deadline: Option<Instant>,
+    _cancel: Option<&CancelFlag>,
+) -> Result<Waited, OsError> {
+    Err(UNSUPPORTED)
 }

@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
+    os::fd::OwnedFd,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicPtr, Ordering},
     },
     time::{Duration, Instant},
@@ -19,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Default)]
 pub struct CancelFlag {
     cancelled: Arc<AtomicBool>,
+    /// Descriptors of those that sleep in `poll`; who no longer sleeps has dropped its own.
+    bells: Arc<Mutex<Vec<Weak<OwnedFd>>>>,
 }
 
 impl CancelFlag {
@@ -34,6 +37,29 @@ impl CancelFlag {
             let _sleepers = waker.sleepers();
             waker.changed.notify_all();
         }
+        for bell in self.bells().iter().filter_map(Weak::upgrade) {
+            // It counts to 2^64 - 2: one more always fits.
+            let _ = rustix::io::write(&*bell, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// A descriptor that can be read from as soon as the flag is set: to sleep on it and others in `poll`.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bell(&self) -> Result<Arc<OwnedFd>, OsError> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let made = eventfd(u32::from(self.is_cancelled()), EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let bell = Arc::new(made.map_err(|error| OsError::call("make an event descriptor", error))?);
+        let mut bells = self.bells();
+        bells.retain(|bell| bell.strong_count() > 0);
+        bells.push(Arc::downgrade(&bell));
+        Ok(bell)
+    }
+
+    fn bells(&self) -> MutexGuard<'_, Vec<Weak<OwnedFd>>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is set.
