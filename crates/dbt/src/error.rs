@@ -26,6 +26,24 @@ pub enum DbtError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of dbt's that is no YAML, or says what it cannot mean.
+    #[error("{}:{line}: {reason}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// dbt's profile cannot be found, or lacks what it must have.
+    #[error("{}: {reason}", path.display())]
+    Profile {
+        /// The `profiles.yml` that was read.
+        path: PathBuf,
+        /// What it lacks.
+        reason: String,
+    },
     /// The time was up. Nothing has run.
     #[error("{}", busy(waiting))]
     Busy {
@@ -71,9 +89,6 @@ pub enum DbtError {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// Somebody cancelled the wait.
-    #[error("cancelled")]
-    Cancelled,
     /// There is no dbt to run, or none that can be run.
     #[error("no dbt to run: {}: {reason}", path.display())]
     NoDbt {
@@ -125,7 +140,7 @@ impl DbtError {
     /// The code in the user's guide.
     pub fn code(&self) -> &str {
         match self {
-            Self::NoProject { .. } | Self::File { .. } => "INVALID_ARGUMENT",
+            Self::NoProject { .. } | Self::File { .. } | Self::Yaml { .. } | Self::Profile { .. } => "INVALID_ARGUMENT",
             Self::Busy { waiting, .. } if matches!(waiting.what, WaitsFor::Database(_)) => "DATABASE_LOCKED",
             Self::Busy { .. } => "DBT_RUNNING",
             Self::Cancelled => "CANCELLED",
@@ -133,6 +148,10 @@ impl DbtError {
             Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
             Self::Refused { code, .. } => code,
             Self::Client(error) => error.code().as_str_name().trim_start_matches("ERROR_CODE_"),
+            Self::StillRunning { .. } => "DBT_RUNNING",
+            Self::NoDbt { .. } | Self::Dbt { .. } => "DBT",
+            Self::Lost { .. } => "OUTCOME_UNKNOWN",
+            Self::Bridge { .. } => "INTERNAL",
             Self::Lock(_) | Self::Os(_) => "SYSTEM",
         }
     }
@@ -144,13 +163,24 @@ impl DbtError {
             Self::Busy { waiting, .. } if waiting.what == WaitsFor::ForeignDbt => {
                 "wait longer with --wait 5m; start it as `dbmux dbt …` next time, and both take turns".to_owned()
             }
-            Self::Busy { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::Busy { .. } | Self::StillRunning { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::NoDbt { .. } => {
+                "activate the virtual environment that has dbt, or name it: --dbt .venv/bin/dbt".to_owned()
+            }
             Self::Runner { log, .. } | Self::OutcomeUnknown { log } => {
                 format!("its log is {}; --cold runs dbt without it", log.display())
             }
             Self::Refused { suggestion, .. } => suggestion.clone(),
             Self::Client(error) => error.suggestion(),
-            Self::File { .. } | Self::Cancelled | Self::Lock(_) | Self::Os(_) => String::new(),
+            Self::Profile { .. } => "name another with --profiles-dir, --profile or --target".to_owned(),
+            Self::File { .. }
+            | Self::Yaml { .. }
+            | Self::Cancelled
+            | Self::Lost { .. }
+            | Self::Bridge { .. }
+            | Self::Dbt { .. }
+            | Self::Lock(_)
+            | Self::Os(_) => String::new(),
         }
     }
 

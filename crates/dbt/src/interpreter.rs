@@ -8,10 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{DbtError, Environment};
 
 /// The Python that dbt runs in, and the script `dbt` that was found with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
     /// The interpreter, as it must be called: an environment's `python` is a link that may not be followed.
     pub python: PathBuf,

@@ -3,17 +3,23 @@
 mod command;
 mod environment;
 mod error;
+pub mod find;
+pub mod guarded;
+mod host;
+mod interpreter;
 pub mod plan;
+pub mod profile;
+mod project;
+pub mod runner;
 mod scope;
 mod waiting;
-pub mod find;
-mod interpreter;
 pub mod warm;
+mod yaml;
 
 pub use command::{DbtCommand, Kind};
 pub use environment::{Environment, NOISE};
 pub use error::DbtError;
+pub use interpreter::Interpreter;
+pub use project::{PROJECT_FILE, ProfileName, Project};
 pub use scope::Scope;
 pub use waiting::{Waiting, WaitsFor, Whom};
-pub mod runner;
-pub use interpreter::Interpreter;
