@@ -13,8 +13,9 @@ pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScope
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
+use values::storage_version;
 #[cfg(feature = "duckdb")]
-use values::{count, memory_limit, storage_version, workers};
+use values::{count, memory_limit, workers};
 
 const EXAMPLES: &str = "Examples:
   dbmux sql sales.duckdb \"select * from orders limit 5\"

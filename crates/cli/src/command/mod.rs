@@ -26,14 +26,13 @@ use crate::{
     args::{Arguments, Command, PriorityArg},
     exit::Exit,
     failure::Failure,
-    usage,
 };
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "duckdb")]
     if matches!(arguments.command, Command::Sql(_) | Command::Demo(_) | Command::DemoWorker(_)) {
-        usage::check_broker_environment()?;
+        crate::usage::check_broker_environment()?;
     }
     match arguments.command {
         Command::Sql(args) => sql::run(args),

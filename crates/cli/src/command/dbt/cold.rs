@@ -12,7 +12,7 @@ use dbmux_dbt::{
     Project,
     guarded::{Asking, Guarded},
     profile::{self, Profile, ProfileOptions},
-    warm::{Setting, Warm, WarmOptions},
+    warm::{Setting, Warm},
 };
 use dbmux_lock::ProcessId;
 use dbmux_os::{process, runtime};
@@ -77,8 +77,8 @@ pub(super) fn runs_inside_lease(asked: &Asked, project: &Project) -> Result<bool
 fn profile(asked: &Asked, project: &Project) -> Result<Profile, Failure> {
     let environment = super::environment();
     let options = ProfileOptions::of(&asked.command, &asked.directory, &environment);
-    let setting = Setting::new(asked.interpreter.clone(), environment, &project.root);
-    Ok(profile::read_or_ask(project, &options, &setting, &mut Warm::new(WarmOptions::default()))?)
+    let setting = Setting::for_profile(asked.interpreter.clone(), environment, &project.root, &options);
+    Ok(profile::read_or_ask(project, &options, &setting, &mut Warm::usual())?)
 }
 
 fn dbt(asked: &Asked) -> Command {
