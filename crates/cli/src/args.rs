@@ -6,9 +6,11 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 
 mod dbt;
+mod shim;
 mod values;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
+pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
 
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
@@ -128,6 +130,7 @@ impl Arguments {
                 None => args.options.json,
             },
             Command::Run(args) => args.json,
+            Command::Shim(ShimCommand::List(args)) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -188,6 +191,9 @@ pub(crate) enum Command {
     /// Run a command that opens database files itself, dbt or a script: they are handed over to it. Starts no broker.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Programs of others' names that call dbmux: a `dbt` that is `dbmux dbt`.
+    #[command(subcommand, after_help = shim::EXAMPLES)]
+    Shim(ShimCommand),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.

@@ -7,6 +7,7 @@ mod environment;
 mod guarded;
 mod lock;
 mod run;
+mod shim;
 mod sql;
 mod stats;
 mod status;
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Dbt(args) => dbt::run(*args),
         Command::DbtRunner(args) => dbt::runner::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Shim(command) => shim::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
