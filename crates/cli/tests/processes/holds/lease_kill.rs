@@ -271,6 +271,14 @@ fn a_stopped_broker_is_named() {
     assert_eq!((code, &error["holding_pid"]), (75, &stopped.pid().into()), "{error}");
     assert_eq!((&error["holder"]["kind"], &error["holder"]["stopped"]), (&"broker".into(), &true.into()), "{error}");
     drop(stopped);
+    // One that does not have the file is in nobody's way.
+    until("the file is let go", || place.status("a.duckdb")["state"] == "released");
+    let stopped = place.stop_broker();
+    for reads in ["wait", "snapshot"] {
+        let run = ["run", "a.duckdb", "--reads", reads, "--wait", "1s", "--", "true"];
+        assert!(place.run(run).status.success(), "{reads}");
+    }
+    drop(stopped);
     all_is_well(&place, "");
 }
 
