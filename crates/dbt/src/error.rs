@@ -6,7 +6,7 @@ use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
-use crate::find::Find;
+use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]
@@ -25,19 +25,41 @@ pub enum DbtError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A dbt that dbmux did not start is at the project, and the deadline has passed.
-    #[error("dbt is already running in this project. Please wait for it to complete.")]
-    StillRunning {
-        /// The project's directory.
-        project: PathBuf,
-        /// Who is in the way.
-        finds: Vec<Find>,
-        /// How long it was waited for.
+    /// The time was up. Nothing has run.
+    #[error("{}", busy(waiting))]
+    Busy {
+        /// For whom it waited.
+        waiting: Box<Waiting>,
+        /// For how long.
         waited: Duration,
     },
-    /// Somebody cancelled the wait.
+    /// Somebody cancelled it, as by Ctrl-C, before it began.
     #[error("cancelled")]
     Cancelled,
+    /// The project's runner cannot be had.
+    #[error("the project's dbt runner cannot be used: {reason}")]
+    Runner {
+        /// Why.
+        reason: String,
+        /// Where it may have said more.
+        log: PathBuf,
+    },
+    /// The project's runner was lost while dbt ran.
+    #[error("the project's dbt runner was lost while dbt ran: some models may have been built")]
+    OutcomeUnknown {
+        /// Where it may have said more.
+        log: PathBuf,
+    },
+    /// The runner would not, or could not.
+    #[error("{message}")]
+    Refused {
+        /// As the codes of the user's guide.
+        code: String,
+        /// What is wrong.
+        message: String,
+        /// What to do; empty: nothing.
+        suggestion: String,
+    },
     /// A lease was not granted.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -47,4 +69,62 @@ pub enum DbtError {
     /// The operating system refused.
     #[error(transparent)]
     Os(#[from] OsError),
+}
+
+fn busy(waiting: &Waiting) -> String {
+    match &waiting.what {
+        WaitsFor::ForeignDbt | WaitsFor::Project | WaitsFor::Queue => {
+            "dbt is already running in this project. Please wait for it to complete.".to_owned()
+        }
+        WaitsFor::Database(path) => format!("{} is in use", path.display()),
+    }
+}
+
+impl DbtError {
+    /// The code in the user's guide.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NoProject { .. } | Self::File { .. } => "INVALID_ARGUMENT",
+            Self::Busy { waiting, .. } if matches!(waiting.what, WaitsFor::Database(_)) => "DATABASE_LOCKED",
+            Self::Busy { .. } => "DBT_RUNNING",
+            Self::Cancelled => "CANCELLED",
+            Self::Runner { .. } => "RUNNER_UNAVAILABLE",
+            Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
+            Self::Refused { code, .. } => code,
+            Self::Client(error) => error.code().as_str_name().trim_start_matches("ERROR_CODE_"),
+            Self::Lock(_) | Self::Os(_) => "SYSTEM",
+        }
+    }
+
+    /// What to do about it; empty: nothing.
+    pub fn suggestion(&self) -> String {
+        match self {
+            Self::NoProject { .. } => "go to the project's directory, or name it with --project-dir".to_owned(),
+            Self::Busy { waiting, .. } if waiting.what == WaitsFor::ForeignDbt => {
+                "wait longer with --wait 5m; start it as `dbmux dbt …` next time, and both take turns".to_owned()
+            }
+            Self::Busy { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::Runner { log, .. } | Self::OutcomeUnknown { log } => {
+                format!("its log is {}; --cold runs dbt without it", log.display())
+            }
+            Self::Refused { suggestion, .. } => suggestion.clone(),
+            Self::Client(error) => error.suggestion(),
+            Self::File { .. } | Self::Cancelled | Self::Lock(_) | Self::Os(_) => String::new(),
+        }
+    }
+
+    /// The same for whoever asked the runner.
+    pub(crate) fn trouble(&self) -> Trouble {
+        match self {
+            Self::Busy { waiting, waited } => Trouble::Busy {
+                waiting: (**waiting).clone(),
+                waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+            },
+            other => Trouble::Other {
+                code: other.code().to_owned(),
+                message: other.to_string(),
+                suggestion: other.suggestion(),
+            },
+        }
+    }
 }

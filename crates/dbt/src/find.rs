@@ -25,9 +25,9 @@ use dbmux_os::{
 
 pub use self::{
     look::Search,
-    wait::{Waiting, wait_for_dbt_completion},
+    wait::wait_for_dbt_completion,
 };
-use crate::DbtError;
+use crate::{DbtError, Whom};
 
 /// What kind of find it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +126,19 @@ pub struct Find {
     pub evidence: Vec<Evidence>,
     /// All processes of the same run that are known, dbt first: those that started it, and those that it started.
     pub processes: Vec<ProcessId>,
+}
+
+impl From<&Find> for Whom {
+    fn from(find: &Find) -> Self {
+        let process = &find.process;
+        Self {
+            pid: process.id.pid,
+            command: process.command.clone(),
+            user: process.user.clone(),
+            since: humantime::format_rfc3339_seconds(process.started).to_string(),
+            held_ms: u64::try_from(process.age().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl Find {

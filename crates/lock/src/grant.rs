@@ -39,7 +39,8 @@ impl Priority {
         [Self::High, Self::Normal, Self::Low].into_iter().find(|priority| *priority as u8 == code)
     }
 
-    fn credit(self) -> i64 {
+    /// What is taken from a ticket's number to make its key.
+    pub fn credit(self) -> i64 {
         match self {
             Self::High => CREDIT,
             Self::Normal => 0,

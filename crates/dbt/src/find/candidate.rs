@@ -24,6 +24,8 @@ use crate::DbtError;
 const LIBRARY: &str = "dbt_extractor";
 /// Where dbt's project is written down.
 const PROJECT_FILE: &str = "dbt_project.yml";
+/// The variable that names the project, in its new and its old spelling.
+const VARIABLES: [&str; 2] = ["DBT_ENGINE_PROJECT_DIR", "DBT_PROJECT_DIR"];
 /// Directories above one another that are looked at: more than any real path has.
 const DEEPEST: usize = 64;
 
@@ -215,8 +217,8 @@ impl Looker {
         let variable = match given {
             Some(_) => None,
             None => {
-                let [variable] = view::variables(pid, ["DBT_PROJECT_DIR"])?;
-                variable
+                let [new, old] = view::variables(pid, VARIABLES)?;
+                new.or(old)
             }
         };
         match arguments::place(dbt, variable) {

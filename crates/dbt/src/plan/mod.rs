@@ -1,0 +1,9 @@
+//! Plans: files of dbt steps that are merged, run side by side, or in order, as what they need allows.
+
+mod file;
+mod schedule;
+mod steps;
+
+pub use file::{PlanFile, ScenarioFile, StepFile};
+pub use schedule::{Fate, Schedule};
+pub use steps::{Step, steps};

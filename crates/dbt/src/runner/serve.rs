@@ -1,0 +1,75 @@
+//! A runner's life: it listens, works, and leaves when there has been nothing to do for a while.
+
+use std::{
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dbmux_lock::Wait;
+
+use super::{Place, converse::converse, shared::Shared, work::Worker};
+use crate::DbtError;
+
+/// How a runner behaves.
+#[derive(Debug, Clone)]
+pub struct RunnerOptions {
+    /// How long it stays with nothing to do.
+    pub idle_exit: Duration,
+    /// What it starts helpers with: this very program.
+    pub program: PathBuf,
+}
+
+/// Listens, says so, and works until it has been idle for as long as it may.
+///
+/// # Errors
+/// When it cannot listen.
+pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Result<(), DbtError> {
+    let listener = listen(place.socket()).map_err(|error| DbtError::Runner {
+        reason: format!("listen on {}: {error}", place.socket().display()),
+        log: place.log(),
+    })?;
+    let shared = Arc::new(Shared::default());
+    let accepting = Arc::clone(&shared);
+    std::thread::spawn(move || accept(&listener, &accepting));
+    says();
+    let mut worker = Worker::new(place.project.clone(), Arc::clone(&shared));
+    loop {
+        while shared.wait(options.idle_exit) {
+            worker.work();
+        }
+        // Whoever starts one now waits for us to have gone, and whoever has just connected is served first.
+        let Ok(_leaving) = place.start_lock(Wait::Never) else { continue };
+        if shared.wait(Duration::ZERO) {
+            continue;
+        }
+        // Whoever cannot remove it leaves it to the next one.
+        let _ = std::fs::remove_file(place.socket());
+        return Ok(());
+    }
+}
+
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            if let Err(error) = converse(stream, &shared) {
+                tracing::debug!(%error, "a connection has ended");
+            }
+        });
+    }
+}
+
+/// Whoever has the start lock may remove a socket that nobody listens on.
+fn listen(socket: &Path) -> std::io::Result<UnixListener> {
+    match std::fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    // The directory is ours alone; the socket is so too, should somebody move it.
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
