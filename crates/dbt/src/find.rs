@@ -23,10 +23,7 @@ use dbmux_os::{
     process::{ProcessId, ProcessInfo},
 };
 
-pub use self::{
-    look::Search,
-    wait::wait_for_dbt_completion,
-};
+pub use self::{look::Search, wait::wait_for_dbt_completion};
 use crate::{DbtError, Whom};
 
 /// What kind of find it is.
@@ -126,6 +123,8 @@ pub struct Find {
     pub evidence: Vec<Evidence>,
     /// All processes of the same run that are known, dbt first: those that started it, and those that it started.
     pub processes: Vec<ProcessId>,
+    /// Those of them that have dbt in them, and may go on when they are in nobody's way any more.
+    pub(crate) hosts: Vec<ProcessId>,
 }
 
 impl From<&Find> for Whom {
@@ -165,8 +164,19 @@ pub struct Candidate {
     pub verdict: Result<Kind, String>,
     /// What was seen of it.
     pub evidence: Vec<Evidence>,
-    /// It only makes an environment ready for dbt, or is around it.
-    pub(crate) around: bool,
+    /// What it is to a run.
+    pub(crate) part: PartOfRun,
+}
+
+/// What a process is to a run of dbt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartOfRun {
+    /// dbt itself: it ends with the run.
+    Dbt,
+    /// Around dbt: it makes an environment ready for it.
+    Around,
+    /// dbt is in it: it may go on when the run has ended.
+    Host,
 }
 
 /// What was found.

@@ -14,7 +14,7 @@ use dbmux_os::{
 };
 
 use super::{
-    Candidate, Evidence, Kind, ProjectBy, Search,
+    Candidate, Evidence, Kind, PartOfRun, ProjectBy, Search,
     arguments::{self, Invocation, Place, Reading, Work},
     look::file,
 };
@@ -73,9 +73,14 @@ impl Looker {
         locks: &[(PathBuf, Part)],
     ) -> Option<Looked> {
         let names = matches!(reading, Reading::Python | Reading::Other) && locks.is_empty();
-        let around = matches!(reading, Reading::Starts { .. });
+        let part = match reading {
+            Reading::Starts { .. } => PartOfRun::Around,
+            Reading::Dbt(_) => PartOfRun::Dbt,
+            _ => PartOfRun::Host,
+        };
         let mut look = Look { pid, reading, locks, evidence: Vec::new() };
-        look.evidence.extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
+        look.evidence
+            .extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
         let verdict = match self.judge(&mut look) {
             Ok(verdict) => verdict,
             Err(Unseen::Gone) => return None,
@@ -86,7 +91,7 @@ impl Looker {
             return None;
         }
         let process = process::info(pid).ok()?;
-        Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, around }))
+        Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, part }))
     }
 
     fn judge(&self, look: &mut Look<'_>) -> Sight<Result<Kind, String>> {
@@ -107,7 +112,13 @@ impl Looker {
     }
 
     /// dbt by its arguments: is its project this one?
-    fn by_arguments(&self, look: &mut Look<'_>, dbt: &Invocation, kind: Kind, says: String) -> Sight<Result<Kind, String>> {
+    fn by_arguments(
+        &self,
+        look: &mut Look<'_>,
+        dbt: &Invocation,
+        kind: Kind,
+        says: String,
+    ) -> Sight<Result<Kind, String>> {
         match self.project_of(look.pid, Some(dbt)) {
             Ok(Ok(project)) => {
                 look.evidence.push(Evidence::Arguments { says, project });

@@ -33,7 +33,11 @@ pub(super) fn base_name(word: &str) -> &str {
     match (name.get(..cut), name.get(cut..)) {
         // Windows does not tell capital letters from small ones.
         (Some(stem), Some(end)) if end.eq_ignore_ascii_case(".exe") => {
-            if stem.eq_ignore_ascii_case("dbt") { "dbt" } else { stem }
+            if stem.eq_ignore_ascii_case("dbt") {
+                "dbt"
+            } else {
+                stem
+            }
         }
         _ => name,
     }
