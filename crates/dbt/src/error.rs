@@ -6,6 +6,7 @@ use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
+use crate::find::Find;
 use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
@@ -60,6 +61,43 @@ pub enum DbtError {
         /// What to do; empty: nothing.
         suggestion: String,
     },
+    /// A dbt that dbmux did not start is at the project, and the deadline has passed.
+    #[error("dbt is already running in this project. Please wait for it to complete.")]
+    StillRunning {
+        /// The project's directory.
+        project: PathBuf,
+        /// Who is in the way.
+        finds: Vec<Find>,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// There is no dbt to run, or none that can be run.
+    #[error("no dbt to run: {}: {reason}", path.display())]
+    NoDbt {
+        /// The program that was looked for, or its Python.
+        path: PathBuf,
+        /// Why it cannot be run.
+        reason: String,
+    },
+    /// The process that has dbt imported ended in the middle of a request: what it was doing is left half done, as by a
+    /// dbt that is killed.
+    #[error("dbt ended before it was done: {reason}")]
+    Lost {
+        /// How it ended, and its last words.
+        reason: String,
+    },
+    /// The process that has dbt imported said what it cannot have meant.
+    #[error("the process that keeps dbt imported: {reason}")]
+    Bridge {
+        /// What.
+        reason: String,
+    },
+    /// dbt itself refused.
+    #[error("dbt: {message}")]
+    Dbt {
+        /// In its own words.
+        message: String,
+    },
     /// A lease was not granted.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -92,6 +130,10 @@ impl DbtError {
             Self::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
             Self::Refused { code, .. } => code,
             Self::Client(error) => error.code().as_str_name().trim_start_matches("ERROR_CODE_"),
+            Self::StillRunning { .. } => "DBT_RUNNING",
+            Self::NoDbt { .. } | Self::Dbt { .. } => "DBT",
+            Self::Lost { .. } => "OUTCOME_UNKNOWN",
+            Self::Bridge { .. } => "INTERNAL",
             Self::Lock(_) | Self::Os(_) => "SYSTEM",
         }
     }
@@ -103,13 +145,22 @@ impl DbtError {
             Self::Busy { waiting, .. } if waiting.what == WaitsFor::ForeignDbt => {
                 "wait longer with --wait 5m; start it as `dbmux dbt …` next time, and both take turns".to_owned()
             }
-            Self::Busy { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::Busy { .. } | Self::StillRunning { .. } => "wait longer with --wait 5m".to_owned(),
+            Self::NoDbt { .. } => {
+                "activate the virtual environment that has dbt, or name it: --dbt .venv/bin/dbt".to_owned()
+            }
             Self::Runner { log, .. } | Self::OutcomeUnknown { log } => {
                 format!("its log is {}; --cold runs dbt without it", log.display())
             }
             Self::Refused { suggestion, .. } => suggestion.clone(),
             Self::Client(error) => error.suggestion(),
-            Self::File { .. } | Self::Cancelled | Self::Lock(_) | Self::Os(_) => String::new(),
+            Self::File { .. }
+            | Self::Cancelled
+            | Self::Lost { .. }
+            | Self::Bridge { .. }
+            | Self::Dbt { .. }
+            | Self::Lock(_)
+            | Self::Os(_) => String::new(),
         }
     }
 

@@ -23,7 +23,10 @@ use dbmux_os::{
     process::{ProcessId, ProcessInfo},
 };
 
-pub use self::{look::Search, wait::wait_for_dbt_completion};
+pub use self::{
+    look::Search,
+    wait::{Waiting, wait_for_dbt_completion},
+};
 use crate::{DbtError, Whom};
 
 /// What kind of find it is.

@@ -1,14 +1,24 @@
 //! Finds dbt's projects and processes, and runs dbt under its project's lock and its databases' leases.
 
 mod command;
+mod environment;
 mod error;
 pub mod find;
+pub mod guarded;
+mod host;
+mod interpreter;
 pub mod plan;
+pub mod profile;
+mod project;
+pub mod runner;
 mod scope;
 mod waiting;
+pub mod warm;
 
 pub use command::{DbtCommand, Kind};
+pub use environment::{Environment, NOISE};
 pub use error::DbtError;
+pub use interpreter::Interpreter;
+pub use project::Project;
 pub use scope::Scope;
 pub use waiting::{Waiting, WaitsFor, Whom};
-pub mod runner;

@@ -53,6 +53,24 @@ fn name(_file: &File, _path: &Path) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
+/// An empty file in memory, for this process and those that are given a descriptor of it. It has no name anywhere.
+///
+/// # Errors
+/// Where the system has none.
+pub fn in_memory(label: &str) -> Result<File, crate::OsError> {
+    scratch(label).map_err(|error| crate::OsError::call("make a file in memory", error))
+}
+
+#[cfg(target_os = "linux")]
+fn scratch(label: &str) -> io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create(label, rustix::fs::MemfdFlags::CLOEXEC)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn scratch(_label: &str) -> io::Result<File> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;

@@ -60,6 +60,7 @@ pub fn runs_inside(process: ProcessId) -> bool {
     is_inside(std::process::id(), process)
 }
 
+/// Whether a process runs inside another one, or is it. `false` where the system does not tell.
 /// Whether one process runs inside another one, as [`runs_inside`] tells it of this one.
 pub fn is_inside(pid: u32, process: ProcessId) -> bool {
     let mut inside = Some(pid);

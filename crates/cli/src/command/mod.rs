@@ -1,9 +1,12 @@
 //! One command, one file.
 
 mod completions;
+mod dbt;
 mod demo;
 mod environment;
+mod guarded;
 mod lock;
+mod run;
 mod sql;
 mod stats;
 mod status;
@@ -39,6 +42,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Stats(args) => stats::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Lock(args) => lock::run(args),
+        Command::Dbt(args) => dbt::run(*args),
+        Command::DbtRunner(args) => dbt::runner::run(&args),
+        Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
@@ -62,6 +68,16 @@ fn onlooker(database: &std::path::Path) -> Result<Client, Failure> {
 }
 
 impl From<PriorityArg> for Priority {
+    fn from(priority: PriorityArg) -> Self {
+        match priority {
+            PriorityArg::High => Self::High,
+            PriorityArg::Normal => Self::Normal,
+            PriorityArg::Low => Self::Low,
+        }
+    }
+}
+
+impl From<PriorityArg> for dbmux_lock::Priority {
     fn from(priority: PriorityArg) -> Self {
         match priority {
             PriorityArg::High => Self::High,

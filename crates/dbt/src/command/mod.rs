@@ -188,6 +188,17 @@ impl DbtCommand {
         Some(Self::parse(args))
     }
 
+    /// The same command for these nodes alone, one after the other.
+    pub(crate) fn only(&self, names: &[&str]) -> Self {
+        const REPLACED: [&str; 4] = ["--select", "--exclude", "--threads", "--indirect-selection"];
+        let mut args = self.words.clone();
+        for (name, values) in self.options.iter().filter(|(name, _)| !REPLACED.contains(&name.as_str())) {
+            args.push(name.clone());
+            args.extend(values.iter().cloned());
+        }
+        Self::parse(args).with("--threads", &["1"]).with("--indirect-selection", &["empty"]).with("--select", names)
+    }
+
     /// The same command with one more option.
     #[must_use]
     pub fn with(&self, name: &str, values: &[&str]) -> Self {

@@ -87,7 +87,7 @@ impl Looker {
             Err(Unseen::Refused) => Ok(Kind::Unknown),
         };
         // Python that has nothing to do with dbt, and others' arguments with these letters in them.
-        if names && verdict.is_err() && look.evidence.is_empty() && !words.iter().any(|word| says_dbt(word)) {
+        if names && verdict.is_err() && look.evidence.is_empty() && !words.iter().any(says_dbt) {
             return None;
         }
         let process = process::info(pid).ok()?;

@@ -96,5 +96,5 @@ fn wrappers(top: &Member<'_>) -> Vec<ProcessId> {
         arguments::wrapper(&words)?;
         process::id(*pid).ok()
     };
-    top.above.iter().map_while(|pid| around(pid)).collect()
+    top.above.iter().map_while(around).collect()
 }

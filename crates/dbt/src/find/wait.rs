@@ -16,22 +16,30 @@ use dbmux_os::{
 };
 
 use super::{Find, Found, Search};
-use crate::{DbtError, Waiting, WaitsFor, Whom};
+use crate::DbtError;
 
 /// The first and the longest pause between two questions for a lock.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
+/// How a wait stands: told at its begin, and whenever somebody else is in the way.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    /// All that was found, at the latest look.
+    pub found: &'a Found,
+    /// How long it has taken so far.
+    pub waited: Duration,
+}
+
 /// Waits until no dbt is in the way at a project. `timeout`: `None` waits for ever, zero only looks. Tells what the last
-/// look has found, which may be finds that are in nobody's way. `observe` hears for how long it has waited already, at its
-/// begin, and whenever somebody else is in the way.
+/// look has found, which may be finds that are in nobody's way. `observe` hears how it stands.
 ///
 /// # Errors
-/// [`DbtError::Busy`] at the deadline, [`DbtError::Cancelled`]; else as [`Search::look`].
+/// [`DbtError::StillRunning`] at the deadline, [`DbtError::Cancelled`]; else as [`Search::look`].
 pub fn wait_for_dbt_completion(
     search: &Search,
     timeout: Option<Duration>,
     cancel: Option<&CancelFlag>,
-    observe: &mut dyn FnMut(&Found, Duration),
+    observe: &mut dyn FnMut(&Waiting<'_>),
 ) -> Result<Found, DbtError> {
     let began = Instant::now();
     let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
@@ -51,14 +59,17 @@ pub fn wait_for_dbt_completion(
         if now != told {
             told = now;
             pause = PAUSES.0;
-            observe(&found, waited);
+            observe(&Waiting { found: &found, waited });
         }
         match until_something_ends(search, &found, &mut pause, deadline, cancel)? {
             Waited::Ended => {}
             Waited::TimedOut => {
-                let whom = found.in_the_way().next().map(Whom::from);
-                let waiting = Waiting { what: WaitsFor::ForeignDbt, whom, ahead: 0 };
-                return Err(DbtError::Busy { waiting: Box::new(waiting), waited: began.elapsed() });
+                let finds = found.finds.into_iter().filter(Find::is_in_the_way).collect();
+                return Err(DbtError::StillRunning {
+                    project: search.root().to_owned(),
+                    finds,
+                    waited: began.elapsed(),
+                });
             }
             Waited::Cancelled => return Err(DbtError::Cancelled),
         }

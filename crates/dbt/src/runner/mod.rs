@@ -5,22 +5,16 @@
 //! behind one mutex ([`shared`]).
 
 mod ask;
-#[cfg(any())]
 mod converse;
-#[cfg(any())]
-mod merged;
 mod place;
 pub mod protocol;
 mod queue;
-#[cfg(any())]
 mod serve;
 mod shared;
-#[cfg(any())]
 mod work;
 
 pub use ask::{Canceller, ask};
 pub use place::Place;
-#[cfg(any())]
 pub use serve::{RunnerOptions, serve};
 
 /// The one word of a runner that has started.

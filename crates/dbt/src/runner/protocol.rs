@@ -11,7 +11,7 @@ use std::{
 use dbmux_lock::Priority;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Scope, Waiting};
+use crate::{Interpreter, Scope, Waiting};
 
 /// What a runner is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Request {
     /// The environment of whoever asks; what is no text is left out.
     pub environment: BTreeMap<String, String>,
     /// The Python that has dbt.
-    pub interpreter: PathBuf,
+    pub interpreter: Interpreter,
     /// How long it waits for its turn, milliseconds.
     pub wait_ms: u64,
     /// Who goes first; `None`: as its command usually does.
@@ -120,6 +120,8 @@ pub struct Times {
     pub starting: f64,
     /// In dbt.
     pub running: f64,
+    /// Of that, from the begin of the first node to the end of the last.
+    pub models: f64,
 }
 
 /// Why nothing has run.

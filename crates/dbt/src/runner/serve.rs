@@ -2,7 +2,7 @@
 
 use std::{
     os::unix::{fs::PermissionsExt, net::UnixListener},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -10,15 +10,13 @@ use std::{
 use dbmux_lock::Wait;
 
 use super::{Place, converse::converse, shared::Shared, work::Worker};
-use crate::DbtError;
+use crate::{DbtError, warm::WarmOptions};
 
 /// How a runner behaves.
 #[derive(Debug, Clone)]
 pub struct RunnerOptions {
     /// How long it stays with nothing to do.
     pub idle_exit: Duration,
-    /// What it starts helpers with: this very program.
-    pub program: PathBuf,
 }
 
 /// Listens, says so, and works until it has been idle for as long as it may.
@@ -34,7 +32,8 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
     let accepting = Arc::clone(&shared);
     std::thread::spawn(move || accept(&listener, &accepting));
     says();
-    let mut worker = Worker::new(place.project.clone(), Arc::clone(&shared));
+    let kept = WarmOptions { idle_exit: options.idle_exit, ..WarmOptions::default() };
+    let mut worker = Worker::new(place.project.clone(), kept, Arc::clone(&shared));
     loop {
         while shared.wait(options.idle_exit) {
             worker.work();

@@ -13,7 +13,7 @@ use super::{
     protocol::{Ended, Reply, Request, Times, Trouble},
     queue::{Id, Queue},
 };
-use crate::{DbtCommand, DbtError, Waiting, WaitsFor, Whom};
+use crate::{DbtCommand, DbtError, NOISE, Waiting, WaitsFor, Whom};
 
 /// As of a process that SIGINT ends.
 const INTERRUPTED: u8 = 130;
@@ -57,7 +57,8 @@ impl Asked {
     pub(super) fn merge_key(&self) -> Option<String> {
         let key = self.command.merge_key(&|name| self.environment(name)).filter(|_| !self.request.sequential)?;
         let request = &self.request;
-        let rest = (&request.directory, &request.environment, &request.interpreter, request.scope);
+        let telling: Vec<_> = request.environment.iter().filter(|(name, _)| !NOISE.contains(&name.as_str())).collect();
+        let rest = (&request.directory, telling, &request.interpreter, request.scope);
         serde_json::to_string(&(key, rest)).ok()
     }
 }

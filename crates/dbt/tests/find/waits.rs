@@ -6,8 +6,8 @@ use std::{
 };
 
 use dbmux_dbt::{
-    DbtError, WaitsFor,
-    find::{Kind, wait_for_dbt_completion},
+    DbtError,
+    find::{Kind, Waiting, wait_for_dbt_completion},
 };
 use dbmux_lock::CancelFlag;
 
@@ -21,7 +21,7 @@ fn nothing_runs_and_that_is_known_at_once() {
     let root = scene.project("proj");
     let began = Instant::now();
     let mut told = 0;
-    let found = wait_for_dbt_completion(&search(&root), LONG, None, &mut |_, _| told += 1).expect("no wait");
+    let found = wait_for_dbt_completion(&search(&root), LONG, None, &mut |_| told += 1).expect("no wait");
     assert!(found.finds.is_empty() && told == 0);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
@@ -34,11 +34,12 @@ fn the_end_of_two_runs_is_seen_at_once_and_the_deadline_is_kept() {
     until_it_has_the_lock(&root, dbt.pid());
     let began = Instant::now();
     let limit = Duration::from_millis(400);
-    let error = wait_for_dbt_completion(&search(&root), Some(limit), None, &mut |_, _| {}).expect_err("it runs");
+    let error = wait_for_dbt_completion(&search(&root), Some(limit), None, &mut |_| {}).expect_err("it runs");
     assert!(began.elapsed() >= limit && began.elapsed() < limit * 3, "{:?}", began.elapsed());
     assert_eq!(error.to_string(), "dbt is already running in this project. Please wait for it to complete.");
-    let DbtError::Busy { waiting, .. } = error else { panic!("{error:?}") };
-    assert_eq!((&waiting.what, waiting.whom.map(|whom| whom.pid)), (&WaitsFor::ForeignDbt, Some(dbt.pid())));
+    let DbtError::StillRunning { finds, waited, .. } = error else { panic!("{error:?}") };
+    assert_eq!(finds.iter().map(|find| find.process.id.pid).collect::<Vec<_>>(), [dbt.pid()]);
+    assert!(waited >= limit);
 
     // It waits for a lock that the first one has, which is not its concern.
     let mut other = scene.dbt(&root, &["parse", "--no-partial-parse"]);
@@ -46,7 +47,7 @@ fn the_end_of_two_runs_is_seen_at_once_and_the_deadline_is_kept() {
     let mut told = Vec::new();
     thread::scope(|scope| {
         let waits = scope.spawn(|| {
-            let mut tell = |found: &dbmux_dbt::find::Found, _| told.push(found.in_the_way().count());
+            let mut tell = |waiting: &Waiting<'_>| told.push(waiting.found.in_the_way().count());
             wait_for_dbt_completion(&search(&root), LONG, None, &mut tell).map(|_| Instant::now())
         });
         until("the second one's end", || other.has_ended());
@@ -66,7 +67,7 @@ fn a_wait_can_be_cancelled() {
     let dbt = scene.dbt(&root, &["run", "--select", "long"]);
     until_it_is(&root, dbt.pid(), Kind::Running);
     let cancel = CancelFlag::new();
-    let mut tell = |_: &dbmux_dbt::find::Found, _| {
+    let mut tell = |_: &Waiting<'_>| {
         let cancel = cancel.clone();
         thread::spawn(move || cancel.cancel());
     };
@@ -99,7 +100,7 @@ sys.stdin.read()
     thread::scope(|scope| {
         let (begun, begins) = std::sync::mpsc::channel();
         let waits = scope.spawn(move || {
-            let mut tell = |_: &dbmux_dbt::find::Found, _| begun.send(()).expect("it listens");
+            let mut tell = |_: &Waiting<'_>| begun.send(()).expect("it listens");
             wait_for_dbt_completion(&search(&root), LONG, None, &mut tell)
         });
         begins.recv().expect("it waits");

@@ -1,0 +1,4 @@
+//! A warm dbt, with real dbt.
+
+mod invoke;
+mod support;
