@@ -65,6 +65,11 @@ impl Environment {
         self.get(name).and_then(OsStr::to_str).filter(|value| !value.is_empty())
     }
 
+    /// dbt's variable of this name, in its new spelling (`DBT_ENGINE_…`) or its old one (`DBT_…`).
+    pub fn dbt(&self, name: &str) -> Option<&str> {
+        self.text(&format!("DBT_ENGINE_{name}")).or_else(|| self.text(&format!("DBT_{name}")))
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))

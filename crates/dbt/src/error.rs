@@ -26,6 +26,24 @@ pub enum DbtError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of dbt's that is no YAML, or says what it cannot mean.
+    #[error("{}:{line}: {reason}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// dbt's profile cannot be found, or lacks what it must have.
+    #[error("{}: {reason}", path.display())]
+    Profile {
+        /// The `profiles.yml` that was read.
+        path: PathBuf,
+        /// What it lacks.
+        reason: String,
+    },
     /// The time was up. Nothing has run.
     #[error("{}", busy(waiting))]
     Busy {
@@ -122,7 +140,7 @@ impl DbtError {
     /// The code in the user's guide.
     pub fn code(&self) -> &str {
         match self {
-            Self::NoProject { .. } | Self::File { .. } => "INVALID_ARGUMENT",
+            Self::NoProject { .. } | Self::File { .. } | Self::Yaml { .. } | Self::Profile { .. } => "INVALID_ARGUMENT",
             Self::Busy { waiting, .. } if matches!(waiting.what, WaitsFor::Database(_)) => "DATABASE_LOCKED",
             Self::Busy { .. } => "DBT_RUNNING",
             Self::Cancelled => "CANCELLED",
@@ -154,7 +172,9 @@ impl DbtError {
             }
             Self::Refused { suggestion, .. } => suggestion.clone(),
             Self::Client(error) => error.suggestion(),
+            Self::Profile { .. } => "name another with --profiles-dir, --profile or --target".to_owned(),
             Self::File { .. }
+            | Self::Yaml { .. }
             | Self::Cancelled
             | Self::Lost { .. }
             | Self::Bridge { .. }

@@ -14,11 +14,12 @@ pub mod runner;
 mod scope;
 mod waiting;
 pub mod warm;
+mod yaml;
 
 pub use command::{DbtCommand, Kind};
 pub use environment::{Environment, NOISE};
 pub use error::DbtError;
 pub use interpreter::Interpreter;
-pub use project::Project;
+pub use project::{PROJECT_FILE, ProfileName, Project};
 pub use scope::Scope;
 pub use waiting::{Waiting, WaitsFor, Whom};

@@ -1,32 +1,221 @@
-//! PLACEHOLDER until the real one.
+//! The profile that a dbt command would use, as far as dbmux must know it: which adapter, and which DuckDB files.
+//!
+//! `profiles.yml` is read here, in under a millisecond, wherever that can be right: its place, the profile's and the
+//! target's names are found in dbt's order. Where Jinja stands in something that matters (or YAML's versions differ on it),
+//! dbt itself is asked, through a warm one. Nothing here keeps, logs or repeats any other value of a profile: passwords
+//! stand beside them.
+
+mod files;
+
 use std::path::{Path, PathBuf};
 
 use crate::{
-    DbtCommand, DbtError, Environment, Project,
+    DbtCommand, DbtError, Environment, ProfileName, Project,
     warm::{Setting, Warm},
+    yaml::{self, Node, Placed, Scalar},
 };
 
-/// x
-#[derive(Debug, Clone)]
+/// What a profile says.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
+    /// Its name in `profiles.yml`.
+    pub name: String,
+    /// The target, one of its outputs.
+    pub target: String,
+    /// The output's `type`: `duckdb`, `postgres`, …
+    pub adapter: String,
+    /// The DuckDB files that dbt opens, attached ones too: canonical, without repetition. One whose directory is missing
+    /// is not among them: dbt cannot open it either. None for another adapter.
     pub databases: Vec<PathBuf>,
+    /// How many threads it sets, if it does.
     pub threads: Option<u32>,
+    /// The `profiles.yml`.
     pub file: PathBuf,
 }
-/// x
+
+/// What a profile is looked for with.
 #[derive(Debug, Clone)]
 pub struct ProfileOptions {
-    db: Option<String>,
+    /// The whole command: what dbt is asked with.
+    arguments: Vec<String>,
+    profiles_dir: Option<PathBuf>,
+    profile: Option<String>,
+    target: Option<String>,
+    /// Where dbt would run: relative paths begin here.
+    directory: PathBuf,
+    home: Option<PathBuf>,
 }
+
 impl ProfileOptions {
-    pub fn of(_c: &DbtCommand, _d: &Path, e: &Environment) -> Self {
-        Self { db: e.text("DBMUX_TEST_DB").map(str::to_owned) }
+    /// What a command, given in this directory and environment, says about its profile.
+    pub fn of(command: &DbtCommand, directory: &Path, environment: &Environment) -> Self {
+        let chosen = |option: &str, variable: &str| command.value(option).or_else(|| environment.dbt(variable));
+        Self {
+            arguments: command.args().to_vec(),
+            profiles_dir: chosen("--profiles-dir", "PROFILES_DIR").map(|chosen| directory.join(chosen)),
+            profile: chosen("--profile", "PROFILE").map(str::to_owned),
+            target: chosen("--target", "TARGET").map(str::to_owned),
+            directory: directory.to_owned(),
+            home: environment.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from),
+        }
+    }
+
+    /// The `profiles.yml`: of `--profiles-dir`, of `DBT_PROFILES_DIR`, of the working directory, of `~/.dbt`.
+    fn file(&self) -> Option<PathBuf> {
+        const NAME: &str = "profiles.yml";
+        if let Some(chosen) = &self.profiles_dir {
+            return Some(chosen.join(NAME));
+        }
+        let here = self.directory.join(NAME);
+        if here.exists() {
+            return Some(here);
+        }
+        Some(self.home.as_ref()?.join(".dbt").join(NAME))
     }
 }
-pub fn read_or_ask(p: &Project, o: &ProfileOptions, _s: &Setting, _w: &mut Warm) -> Result<Profile, DbtError> {
+
+/// What reading a profile comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// This is what dbt would read.
+    Profile(Profile),
+    /// Only dbt can tell.
+    NeedsDbt,
+}
+
+/// Reads the profile without dbt.
+///
+/// # Errors
+/// [`DbtError::Profile`] when it is not there, or lacks what it must have; [`DbtError::Yaml`], [`DbtError::File`].
+pub fn read(project: &Project, options: &ProfileOptions) -> Result<Read, DbtError> {
+    let Some(file) = options.file() else { return Ok(Read::NeedsDbt) };
+    let name = match (&options.profile, &project.profile) {
+        (Some(name), _) | (None, Some(ProfileName::Named(name))) => name,
+        (None, Some(ProfileName::NeedsDbt)) => return Ok(Read::NeedsDbt),
+        (None, None) => {
+            let path = project.root.join(crate::PROJECT_FILE);
+            return Err(DbtError::Profile { path, reason: "it names no profile".to_owned() });
+        }
+    };
+    let profiles = match file.is_file() {
+        true => yaml::read(&file)?,
+        false => return Err(DbtError::Profile { path: file, reason: "it is not there".to_owned() }),
+    };
+    let wrong = |reason: String| DbtError::Profile { path: file.clone(), reason };
+    let profile = profiles.given(name).ok_or_else(|| wrong(format!("it has no profile {name:?}")))?;
+    let target = match (&options.target, profile.get("target")) {
+        (Some(target), _) => target.as_str(),
+        (None, None) => "default",
+        (None, Some(target)) => match target.text().filter(|_| !target.has_jinja()) {
+            Some(target) => target,
+            None => return Ok(Read::NeedsDbt),
+        },
+    };
+    let outputs = profile.given("outputs").ok_or_else(|| wrong(format!("profile {name:?} has no outputs")))?;
+    let output = outputs.given(target).ok_or_else(|| {
+        let known = outputs.names().unwrap_or_default().join(", ");
+        wrong(format!("profile {name:?} has no target {target:?}; it has {known}"))
+    })?;
+    let Some(said) = Said::by(output) else { return Ok(Read::NeedsDbt) };
+    let adapter = said.adapter.ok_or_else(|| wrong(format!("target {target:?} of profile {name:?} has no type")))?;
+    Ok(Read::Profile(Profile {
+        name: name.clone(),
+        target: target.to_owned(),
+        databases: files::databases(&adapter, &said.paths, options),
+        adapter,
+        threads: said.threads,
+        file,
+    }))
+}
+
+/// Reads the profile, with dbt's help where it is needed.
+///
+/// # Errors
+/// As [`read`]; [`DbtError::Dbt`] with what dbt says; as [`Warm::invoke`].
+pub fn read_or_ask(
+    project: &Project,
+    options: &ProfileOptions,
+    setting: &Setting,
+    warm: &mut Warm,
+) -> Result<Profile, DbtError> {
+    match read(project, options)? {
+        Read::Profile(profile) => Ok(profile),
+        Read::NeedsDbt => ask(options, setting, warm),
+    }
+}
+
+/// Asks dbt for the profile.
+///
+/// # Errors
+/// [`DbtError::Dbt`] with what dbt says; as [`Warm::invoke`].
+pub fn ask(options: &ProfileOptions, setting: &Setting, warm: &mut Warm) -> Result<Profile, DbtError> {
+    let asked = warm.profile(setting, &options.arguments, &options.directory)?;
+    let own = (!asked.remote).then(|| asked.path.map(|path| (path, None))).flatten();
+    let attached = asked.attach.into_iter().map(|one| (one.path, one.kind));
+    let paths: Vec<_> = own.into_iter().chain(attached.filter(|_| !asked.remote)).collect();
     Ok(Profile {
-        databases: o.db.iter().map(PathBuf::from).collect(),
-        threads: Some(1),
-        file: p.root.join("profiles.yml"),
+        databases: files::databases(&asked.adapter, &paths, options),
+        name: asked.name,
+        target: asked.target,
+        adapter: asked.adapter,
+        threads: asked.threads,
+        file: options.directory.join(asked.directory).join("profiles.yml"),
     })
 }
+
+/// What an output says, of what matters.
+struct Said {
+    adapter: Option<String>,
+    /// Paths with their types, where they have one.
+    paths: Vec<(String, Option<String>)>,
+    threads: Option<u32>,
+}
+
+impl Said {
+    /// `None`: only dbt can tell.
+    fn by(output: &Placed) -> Option<Self> {
+        let adapter = text(output, "type")?;
+        let threads = match output.given("threads").map(|threads| &threads.node) {
+            None => None,
+            Some(Node::Scalar(Scalar::Whole(threads))) => Some(u32::try_from(*threads).ok()?),
+            Some(_) => return None,
+        };
+        let mut paths = Vec::new();
+        // A remote one is a server's, which opens what it likes itself.
+        if adapter.as_deref() == Some("duckdb") && output.given("remote").is_none() {
+            paths.extend(text(output, "path")?.map(|path| (path, None)));
+            match output.given("attach").map(|attach| &attach.node) {
+                None => {}
+                Some(Node::List(attached)) => {
+                    for one in attached {
+                        paths.push(attachment(one)?);
+                    }
+                }
+                Some(_) => return None,
+            }
+        }
+        Some(Self { adapter, paths, threads })
+    }
+}
+
+/// A database that is attached, with its type.
+fn attachment(one: &Placed) -> Option<(String, Option<String>)> {
+    let kind = match (text(one, "type")?, one.given("options")) {
+        (None, Some(options)) => text(options, "type")?,
+        (kind, _) => kind,
+    };
+    Some((text(one, "path")??, kind))
+}
+
+/// A text, if it is given; the outer `None`: what is given is for dbt to understand.
+#[expect(clippy::option_option, reason = "not there, and not to be understood, are different answers")]
+fn text(of: &Placed, name: &str) -> Option<Option<String>> {
+    match of.given(name) {
+        None => Some(None),
+        Some(value) if value.has_jinja() => None,
+        Some(value) => value.text().map(|text| Some(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -313,8 +313,7 @@ class Bridge:
         """The profile as dbt itself reads it, for a command with its arguments."""
         from dbt.cli.flags import Flags, args_to_context
         from dbt.config.profile import read_profile
-        from dbt.config.renderer import ProfileRenderer
-        from dbt.config.runtime import load_profile, load_project
+        from dbt.config.runtime import load_profile
         from dbt.flags import set_flags
         from dbt_common.clients.system import get_env
         from dbt_common.context import get_invocation_context, set_invocation_context
@@ -324,7 +323,6 @@ class Bridge:
         flags = Flags(args_to_context(list(request["arguments"])))
         set_flags(flags)
         profile = load_profile(flags.PROJECT_DIR, flags.VARS, flags.PROFILE, flags.TARGET, None)
-        project = load_project(flags.PROJECT_DIR, flags.VERSION_CHECK, profile, flags.VARS)
         raw = read_profile(flags.PROFILES_DIR)[profile.profile_name]["outputs"][profile.target_name]
         credentials = profile.credentials
         attached = [
@@ -333,12 +331,6 @@ class Bridge:
         ]
         return {
             "exit_code": 0,
-            "project": {
-                "root": project.project_root,
-                "name": project.project_name,
-                "target_path": project.project_target_path,
-                "log_path": str(flags.LOG_PATH),
-            },
             "profile": {
                 "name": profile.profile_name,
                 "target": profile.target_name,

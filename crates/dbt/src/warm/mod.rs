@@ -30,7 +30,7 @@ pub use self::{
 };
 use self::{
     process::Process,
-    protocol::{Answer, Reply, Request, Settings, What},
+    protocol::{Answer, AskedProfile, Reply, Request, Settings, What},
     setting::Stamps,
 };
 use crate::DbtError;
@@ -190,6 +190,20 @@ impl Warm {
             _ if said.is_empty() => Err(DbtError::Dbt { message: outcome.error.unwrap_or_default() }),
             _ => Err(DbtError::Dbt { message: said.trim().to_owned() }),
         }
+    }
+
+    /// The profile as dbt itself reads it for this command.
+    pub(crate) fn profile(
+        &mut self,
+        setting: &Setting,
+        arguments: &[String],
+        directory: &Path,
+    ) -> Result<AskedProfile, DbtError> {
+        let cancel = Cancel::new();
+        let invocation = Invocation { arguments, directory, descriptors: &[], cancel: &cancel };
+        let (answer, outcome) = self.ask(What::Profile, setting, &invocation, &mut |_| {})?;
+        let refused = || DbtError::Dbt { message: outcome.error.unwrap_or_else(|| "it told no profile".to_owned()) };
+        answer.profile.ok_or_else(refused)
     }
 
     fn start(&mut self, setting: &Setting) -> Result<Running, DbtError> {

@@ -99,8 +99,6 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) nodes: Vec<String>,
     #[serde(default)]
-    pub(super) project: Option<AskedProject>,
-    #[serde(default)]
     pub(super) profile: Option<AskedProfile>,
 }
 
@@ -149,15 +147,6 @@ pub struct NodeResult {
     pub failures: Option<i64>,
     /// Where the adapter tells. dbt-duckdb does not.
     pub rows_affected: Option<i64>,
-}
-
-/// The project as dbt itself reads it.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct AskedProject {
-    pub(crate) root: PathBuf,
-    pub(crate) name: String,
-    pub(crate) target_path: PathBuf,
-    pub(crate) log_path: PathBuf,
 }
 
 /// The profile as dbt itself reads it.
