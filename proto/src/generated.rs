@@ -364,6 +364,44 @@ pub struct StatsReply {
     #[prost(uint32, tag = "22")]
     pub queued_max: u32,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseAsk {
+    /// The same in every message of one call.
+    #[prost(enumeration = "LeaseReads", tag = "1")]
+    pub reads: i32,
+    /// What the file is wanted for, as a person would recognise it.
+    #[prost(string, tag = "2")]
+    pub command: ::prost::alloc::string::String,
+    /// Milliseconds that are left of the asker's patience; absent: no end.
+    #[prost(uint64, optional, tag = "3")]
+    pub wait_ms: ::core::option::Option<u64>,
+    #[prost(enumeration = "Priority", tag = "4")]
+    pub priority: i32,
+    /// The asker has his ticket in the file lock's line: the broker makes way now. Before it is set, a broker prepares: it
+    /// makes the snapshot that was asked for, and then says READY.
+    #[prost(bool, tag = "5")]
+    pub in_line: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseEvent {
+    #[prost(enumeration = "LeaseState", tag = "1")]
+    pub state: i32,
+    /// For whom the broker waits.
+    #[prost(message, optional, tag = "2")]
+    pub holder: ::core::option::Option<Holder>,
+    /// Sessions that use the file, or others that go first.
+    #[prost(uint32, tag = "3")]
+    pub ahead: u32,
+    /// With READY: what becomes of reads, in truth.
+    #[prost(enumeration = "LeaseReads", tag = "4")]
+    pub reads: i32,
+    /// Of the snapshot, where there is one: RFC 3339.
+    #[prost(string, tag = "5")]
+    pub as_of: ::prost::alloc::string::String,
+    /// What a person should be told: why there is no snapshot, for example.
+    #[prost(string, repeated, tag = "6")]
+    pub notices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopRequest {
     /// Milliseconds that running statements may take to end.
@@ -667,6 +705,76 @@ impl BrokerState {
         }
     }
 }
+/// What becomes of reads while the lease is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LeaseReads {
+    Unspecified = 0,
+    /// They are answered from a snapshot, where there can be one.
+    Snapshot = 1,
+    Wait = 2,
+}
+impl LeaseReads {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEASE_READS_UNSPECIFIED",
+            Self::Snapshot => "LEASE_READS_SNAPSHOT",
+            Self::Wait => "LEASE_READS_WAIT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEASE_READS_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEASE_READS_SNAPSHOT" => Some(Self::Snapshot),
+            "LEASE_READS_WAIT" => Some(Self::Wait),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LeaseState {
+    Unspecified = 0,
+    /// The broker itself waits for the file, to make the snapshot.
+    Queued = 1,
+    /// Statements and transactions that use the file come to their end; nobody else is let in.
+    Draining = 2,
+    /// Take a ticket now, and say so.
+    Ready = 3,
+    /// The broker has the file released, and does not have its lock. The last event.
+    Released = 4,
+}
+impl LeaseState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEASE_STATE_UNSPECIFIED",
+            Self::Queued => "LEASE_STATE_QUEUED",
+            Self::Draining => "LEASE_STATE_DRAINING",
+            Self::Ready => "LEASE_STATE_READY",
+            Self::Released => "LEASE_STATE_RELEASED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEASE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEASE_STATE_QUEUED" => Some(Self::Queued),
+            "LEASE_STATE_DRAINING" => Some(Self::Draining),
+            "LEASE_STATE_READY" => Some(Self::Ready),
+            "LEASE_STATE_RELEASED" => Some(Self::Released),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod control_client {
     #![allow(
@@ -894,6 +1002,33 @@ pub mod control_client {
                 .insert(GrpcMethod::new("dbmux.control.v1.Control", "Stats"));
             self.inner.unary(req, path, codec).await
         }
+        /// Says that somebody wants the file for himself, and lets the broker make way at once. The lease itself is the database's
+        /// file lock: the asker takes a ticket for it, says here that he has it, and is granted when the broker, which has the
+        /// lock while the file is attached, gives it up. Streams what he waits for, until the broker has released the file.
+        pub async fn lease(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::LeaseAsk>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::LeaseEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dbmux.control.v1.Control/Lease",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dbmux.control.v1.Control", "Lease"));
+            self.inner.streaming(req, path, codec).await
+        }
         /// Drains and ends the broker. Answers when the drain has begun.
         pub async fn stop(
             &mut self,
@@ -968,6 +1103,19 @@ pub mod control_server {
             &self,
             request: tonic::Request<super::StatsRequest>,
         ) -> std::result::Result<tonic::Response<super::StatsReply>, tonic::Status>;
+        /// Server streaming response type for the Lease method.
+        type LeaseStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LeaseEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Says that somebody wants the file for himself, and lets the broker make way at once. The lease itself is the database's
+        /// file lock: the asker takes a ticket for it, says here that he has it, and is granted when the broker, which has the
+        /// lock while the file is attached, gives it up. Streams what he waits for, until the broker has released the file.
+        async fn lease(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::LeaseAsk>>,
+        ) -> std::result::Result<tonic::Response<Self::LeaseStream>, tonic::Status>;
         /// Drains and ends the broker. Answers when the drain has begun.
         async fn stop(
             &self,
@@ -1309,6 +1457,50 @@ pub mod control_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dbmux.control.v1.Control/Lease" => {
+                    #[allow(non_camel_case_types)]
+                    struct LeaseSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::StreamingService<super::LeaseAsk>
+                    for LeaseSvc<T> {
+                        type Response = super::LeaseEvent;
+                        type ResponseStream = T::LeaseStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::LeaseAsk>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::lease(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -12,7 +12,7 @@ pub use generated::*;
 /// The protocol's major version: a peer with another one is refused.
 pub const PROTOCOL_MAJOR: u32 = 1;
 /// The protocol's minor version: the lower of both sides' is spoken.
-pub const PROTOCOL_MINOR: u32 = 0;
+pub const PROTOCOL_MINOR: u32 = 1;
 
 /// The gRPC metadata key that names the session (binary: its value is the `session` of [`HelloReply`]).
 pub const SESSION_HEADER: &str = "x-dbmux-session-bin";

@@ -7,14 +7,14 @@ use std::{
 };
 
 use dbmux_engine::{
-    Engine, EngineError, HelloReply, HelloRequest, Peer, Service, ServiceError, Session, SessionId, SessionOptions,
-    StatsReply, StatusReply,
+    Engine, EngineError, HelloReply, HelloRequest, LeaseAsks, LeaseEvents, Peer, Service, ServiceError, Session,
+    SessionId, SessionOptions, StatsReply, StatusReply,
 };
 use dbmux_lock::{Lock, LockError, LockName, Mode, Request, Wait};
 
 use crate::{
     core::Core,
-    errors,
+    errors, lease,
     lifecycle::{self, Locks},
     locks,
     options::BrokerOptions,
@@ -126,6 +126,10 @@ impl Service for Broker {
         reply.running = u32::try_from(admission.running).unwrap_or(u32::MAX);
         reply.queued_max = u32::try_from(admission.queued_max).unwrap_or(u32::MAX);
         reply
+    }
+
+    fn lease(&self, asks: LeaseAsks) -> LeaseEvents {
+        lease::serve(&self.core, asks)
     }
 
     async fn stop(&self, drain: Duration) {

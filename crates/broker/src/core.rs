@@ -45,6 +45,8 @@ pub(crate) struct Core {
     /// How long running statements may still take.
     pub(crate) drain_limit: Mutex<Duration>,
     pub(crate) drain_begun: Notify,
+    /// Somebody has said that he waits for the file, or that he does not any more: it is looked at once.
+    pub(crate) look_now: Notify,
     /// The broker has drained: whoever listens stops.
     pub(crate) ended: CancellationToken,
 }
@@ -65,6 +67,7 @@ impl Core {
             draining: AtomicBool::new(false),
             drain_limit,
             drain_begun: Notify::new(),
+            look_now: Notify::new(),
             ended: CancellationToken::new(),
             options,
             engine,
@@ -165,6 +168,11 @@ impl Core {
         move || admitted() + core.upgrade().map_or(0, |core| core.file.outside())
     }
 
+    /// For whom those in the queue wait: where nothing runs, all who were admitted wait for the file.
+    fn kept_by(&self) -> Option<Holder> {
+        self.longest_running().or_else(|| self.file.holder())
+    }
+
     /// For whom a statement in the queue waits; asked for every report on it.
     pub(crate) fn line<A>(self: &Arc<Self>, ahead: A) -> impl Fn() -> Line + Send + use<A>
     where
@@ -172,7 +180,7 @@ impl Core {
     {
         // A statement must not keep the broker.
         let core = Arc::downgrade(self);
-        move || Line { ahead: ahead(), holder: core.upgrade().and_then(|core| core.longest_running()) }
+        move || Line { ahead: ahead(), holder: core.upgrade().and_then(|core| core.kept_by()) }
     }
 
     /// The error of a statement that finds no place in the queue.
@@ -183,6 +191,6 @@ impl Core {
 
     /// The error of a statement whose turn did not come in time.
     pub(crate) fn out_of_time(&self, deadline: Deadline, ahead: usize) -> ServiceError {
-        Waited { database: &self.options.database, deadline }.out_of_time(ahead, self.longest_running())
+        Waited { database: &self.options.database, deadline }.out_of_time(ahead, self.kept_by())
     }
 }

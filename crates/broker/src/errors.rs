@@ -92,6 +92,27 @@ pub(crate) fn unread_result(limit: Duration) -> ServiceError {
     ServiceError::new(ErrorCode::IdleTimeout, text).suggest("run the statement again, and read its result at once")
 }
 
+/// What is ended because somebody outside has waited for the file for as long as he must.
+pub(crate) fn overdue(what: &str, limit: Duration) -> ServiceError {
+    let text =
+        format!("the {what} was ended and rolled back: another process has waited {} s for the file", limit.as_secs());
+    let mut error = ServiceError::new(ErrorCode::DeadlineExceeded, text)
+        .suggest("try again: it runs when the other process is done; DBMUX_DRAIN gives statements longer");
+    error.0.sqlstate = "57014".to_owned();
+    error
+}
+
+/// A statement that would wait for the process that waits for it.
+pub(crate) fn inside_lease(database: &Path, holder: Option<Holder>) -> ServiceError {
+    let name = database.file_name().unwrap_or(database.as_os_str()).to_string_lossy();
+    let text = format!("{name} is handed over to a command that this one runs inside of: waiting cannot help");
+    let mut error = ServiceError::new(ErrorCode::SessionBusy, text)
+        .held_by(holder)
+        .suggest("use that command's own connection to the file, or do this after that command");
+    error.0.db_path = database.display().to_string();
+    error
+}
+
 /// A write in a transaction that began while the file could only be read.
 pub(crate) fn read_only_transaction() -> ServiceError {
     let text = "the transaction began while another process allowed only reading";

@@ -12,6 +12,7 @@ mod errors;
 mod file;
 mod floor;
 mod lane;
+mod lease;
 mod lifecycle;
 mod locks;
 mod options;

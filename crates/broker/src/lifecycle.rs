@@ -52,6 +52,7 @@ pub(crate) async fn live(core: Arc<Core>, locks: Locks) {
     while !core.is_draining() {
         tokio::select! {
             _ = looks.tick() => look(&core, &locks, &mut empty_since).await,
+            () = core.look_now.notified() => look(&core, &locks, &mut empty_since).await,
             () = core.drain_begun.notified() => {}
         }
     }
@@ -137,7 +138,11 @@ async fn end_idlers(core: &Arc<Core>) {
         return;
     }
     let limit = core.options.idle_transaction;
+    let overdue = core.file.gives_way_since().is_some_and(|since| since.elapsed() >= core.options.drain);
     for session in core.all_sessions() {
+        if overdue {
+            end_overdue(core, &session).await;
+        }
         for track in session.unread_results(limit) {
             tracing::info!(session = ?session.id, "ending a result that nobody reads");
             session.end_result(&track, errors::unread_result(limit));
@@ -146,6 +151,19 @@ async fn end_idlers(core: &Arc<Core>) {
             tracing::info!(session = ?session.id, "ending an idle transaction");
             session.end_transaction(errors::idle_transaction(limit)).await;
         }
+    }
+}
+
+/// Ends whatever of a session keeps the file, when somebody outside has waited for it for as long as he must.
+async fn end_overdue(core: &Core, session: &BrokerSession) {
+    let limit = core.options.drain;
+    for track in session.running_statements() {
+        tracing::info!(session = ?session.id, "ending a statement: somebody waits for the file");
+        session.end_result(&track, errors::overdue("statement", limit));
+    }
+    if session.in_transaction() && !session.is_busy() {
+        tracing::info!(session = ?session.id, "ending a transaction: somebody waits for the file");
+        session.end_transaction(errors::overdue("transaction", limit)).await;
     }
 }
 
@@ -190,6 +208,10 @@ impl BrokerSession {
     fn idle_in_transaction(&self, limit: Duration) -> bool {
         let kept = self.kept.lock();
         kept.state.in_transaction && kept.last_active.elapsed() >= limit && !self.is_busy()
+    }
+
+    fn running_statements(&self) -> Vec<Arc<crate::track::Track>> {
+        self.tracks.lock().values().filter(|track| track.is_running()).cloned().collect()
     }
 
     fn unread_results(&self, limit: Duration) -> Vec<Arc<crate::track::Track>> {

@@ -3,8 +3,8 @@
 use std::{io, path::Path};
 
 use dbmux_engine::{ErrorCode, Holder, ServiceError};
-use dbmux_lock::{LockError, Mode, TicketInfo};
-use dbmux_os::OsError;
+use dbmux_lock::{Lock, LockError, LockName, Mode, TicketInfo};
+use dbmux_os::{OsError, process};
 use dbmux_proto::HolderKind;
 
 use crate::errors;
@@ -13,7 +13,7 @@ use crate::errors;
 pub(crate) fn error(error: &LockError, database: &Path) -> ServiceError {
     let mut service = match error {
         LockError::TimedOut { holder, ahead, waited, .. } => timed_out(holder.as_deref(), *ahead, *waited, database),
-        other => ServiceError::new(code(other), other.to_string()).suggest(suggestion(other)),
+        other => ServiceError::new(code(other), other.to_string()).suggest(other.suggestion()),
     };
     service.0.db_path = database.display().to_string();
     service
@@ -36,6 +36,31 @@ pub(crate) fn holder(ticket: &TicketInfo) -> Holder {
     }
 }
 
+/// Who has the file lock, where that is not this broker: only leases and brokers take it, and there is one broker.
+pub(crate) fn lease(ticket: &TicketInfo) -> Holder {
+    let mut holder = holder(ticket);
+    if ticket.same_namespace {
+        holder.set_kind(HolderKind::Lease);
+    }
+    "lease".clone_into(&mut holder.part);
+    holder
+}
+
+/// The leases on a database that are out: one, or none.
+pub(crate) fn leases(database: &Path) -> Vec<TicketInfo> {
+    match Lock::peek(&dbmux_lock::sidecar_path(database), LockName::File) {
+        Ok(Some(lock)) => {
+            let ours = process::own().id;
+            lock.holders.into_iter().filter(|ticket| !(ticket.same_namespace && ticket.process == ours)).collect()
+        }
+        Ok(None) => Vec::new(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot see who has the file lock");
+            Vec::new()
+        }
+    }
+}
+
 fn timed_out(ticket: Option<&TicketInfo>, ahead: usize, waited: std::time::Duration, database: &Path) -> ServiceError {
     let name = database.file_name().unwrap_or(database.as_os_str()).to_string_lossy();
     let mut error = ServiceError::new(ErrorCode::DatabaseLocked, format!("{name} is in use"))
@@ -54,36 +79,17 @@ fn code(error: &LockError) -> ErrorCode {
         LockError::NetworkFileSystem { .. } => ErrorCode::NetworkFileSystem,
         LockError::Replaced { .. } | LockError::Emptied { .. } => ErrorCode::FileLost,
         LockError::NotALock { .. } | LockError::Format { .. } | LockError::Name { .. } => ErrorCode::InvalidArgument,
-        LockError::Open { source, .. } | LockError::Table { source, .. } => system(source),
-        LockError::System(OsError::Path { source, .. } | OsError::Call { source, .. }) => system(source),
         LockError::System(OsError::NotPrivate { .. }) => ErrorCode::PermissionDenied,
-        LockError::System(_) => ErrorCode::Internal,
+        LockError::Open { .. } | LockError::Table { .. } | LockError::System(_) => system(error.io_kind()),
     }
 }
 
-fn system(error: &io::Error) -> ErrorCode {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorCode::PermissionDenied,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::DiskFull,
-        io::ErrorKind::NotFound => ErrorCode::NoSuchDatabase,
+fn system(kind: Option<io::ErrorKind>) -> ErrorCode {
+    match kind {
+        Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => ErrorCode::PermissionDenied,
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => ErrorCode::DiskFull,
+        Some(io::ErrorKind::NotFound) => ErrorCode::NoSuchDatabase,
         _ => ErrorCode::Internal,
-    }
-}
-
-/// What to do; empty where nothing true can be said.
-fn suggestion(error: &LockError) -> &'static str {
-    match error {
-        LockError::NetworkFileSystem { .. } => "run it on the machine where the file is: ssh HOST dbmux …",
-        LockError::Full { .. } => "try again later",
-        LockError::GateHeld { .. } => "let the stopped process go on, or end it",
-        LockError::NotALock { .. } => "dbmux keeps its locks there: move away what it is now, and try again",
-        LockError::Replaced { .. } => "the file for dbmux's locks must stay where it is: try again",
-        LockError::Emptied { .. } => "end whatever holds the locks (`dbmux stop`), and try again",
-        LockError::Format { .. } => "use the same version of dbmux everywhere",
-        LockError::Open { source, .. } if system(source) == ErrorCode::PermissionDenied => {
-            "dbmux keeps its locks in a file beside the database, and must be allowed to make it there"
-        }
-        _ => "",
     }
 }
 

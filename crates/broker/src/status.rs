@@ -3,11 +3,13 @@
 use std::{sync::Arc, time::Instant};
 
 use dbmux_engine::{Access, Holder, StatusReply};
+use dbmux_lock::TicketInfo;
 use dbmux_proto::{BrokerState, HolderKind, SessionStatus};
 
 use crate::{
     core::Core,
     errors::{self, millis},
+    locks,
     session::BrokerSession,
     track::Phase,
 };
@@ -15,6 +17,8 @@ use crate::{
 pub(crate) async fn status(core: &Core) -> StatusReply {
     let admission = core.admission.view();
     let limits = core.options.limits();
+    let database = core.options.database.clone();
+    let leases = tokio::task::spawn_blocking(move || locks::leases(&database)).await.unwrap_or_default();
     let mut reply = StatusReply {
         database_path: core.options.database.display().to_string(),
         engine: core.engine.name().to_owned(),
@@ -23,7 +27,7 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
         protocol: Some(dbmux_proto::protocol()),
         pid: std::process::id(),
         socket: core.options.socket.display().to_string(),
-        state: state(core).into(),
+        state: state(core, !leases.is_empty()).into(),
         read_only: core.file.attached() == Some(Access::ReadOnly),
         catalog: core.engine.catalog().to_owned(),
         uptime_ms: millis(core.began.elapsed()),
@@ -36,7 +40,7 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
         serial: core.options.serial,
         release_after_ms: millis(core.options.release_after),
         idle_exit_ms: millis(core.options.idle_exit),
-        holders: holders(core).await,
+        holders: holders(core, &leases).await,
         ..StatusReply::default()
     };
     for session in core.all_sessions() {
@@ -47,9 +51,10 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
     reply
 }
 
-/// Who keeps the file from those who want it: foreign processes; and, while somebody waits, our own sessions.
-async fn holders(core: &Core) -> Vec<Holder> {
-    let mut holders = core.file.foreign_holders().await;
+/// Who keeps the file from those who want it: a lease, foreign processes; and, while somebody waits, our own sessions.
+async fn holders(core: &Core, leases: &[TicketInfo]) -> Vec<Holder> {
+    let mut holders: Vec<_> = leases.iter().map(locks::lease).collect();
+    holders.extend(core.file.foreign_holders().await);
     if core.is_draining() || core.file.is_waited_for() {
         let keeps = |session: Arc<BrokerSession>| Some(session.as_holder(session.keeps_file_since()?));
         holders.extend(core.all_sessions().into_iter().filter_map(keeps));
@@ -57,10 +62,11 @@ async fn holders(core: &Core) -> Vec<Holder> {
     holders
 }
 
-fn state(core: &Core) -> BrokerState {
+fn state(core: &Core, leased: bool) -> BrokerState {
     match core.file.attached() {
         _ if core.is_draining() => BrokerState::Draining,
         Some(_) => BrokerState::Attached,
+        None if leased => BrokerState::Leased,
         None => BrokerState::Released,
     }
 }

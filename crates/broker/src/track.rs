@@ -48,6 +48,8 @@ pub(crate) struct Track {
     pub(crate) began: Instant,
     pub(crate) priority: Priority,
     pub(crate) cancel: CancellationToken,
+    /// The process that asked; 0: not known.
+    pub(crate) asker: u32,
     text: String,
     phase: watch::Sender<Phase>,
     /// Looks for whom it waits: asked anew for every report, for others come and go meanwhile.
@@ -65,12 +67,19 @@ pub(crate) struct Track {
 }
 
 impl Track {
-    pub(crate) fn new(id: u64, priority: Priority, sql: &str, interrupter: Arc<dyn Interrupter>) -> Arc<Self> {
+    pub(crate) fn new(
+        id: u64,
+        priority: Priority,
+        sql: &str,
+        interrupter: Arc<dyn Interrupter>,
+        asker: u32,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             began: Instant::now(),
             priority,
             cancel: CancellationToken::new(),
+            asker,
             text: sql.chars().take(SHOWN_TEXT).collect(),
             phase: watch::Sender::new(Phase::Queued),
             line: Mutex::new(None),

@@ -17,6 +17,7 @@ const EXAMPLES: &str = "Examples:
   dbmux sql sales.duckdb \"select * from orders limit 5\"
   dbmux sql sales.duckdb              a prompt
   dbmux who sales.duckdb              who has the file, and who waits
+  dbmux run sales.duckdb -- ./load.py  hand the file over to a tool that opens it itself
   dbmux lock nightly -- ./report.sh   run a command under a lock
   dbmux demo                          see what it is good for
 
@@ -63,6 +64,18 @@ const LOCK_EXAMPLES: &str = "Examples:
 The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there,
 126 when it cannot be run. DBMUX_FENCE tells it a number that grows with every exclusive grant.";
 
+const RUN_EXAMPLES: &str = "Examples:
+  dbmux run sales.duckdb -- python load.py       it opens sales.duckdb itself
+  dbmux run a.duckdb b.duckdb -- ./merge.sh      both files, all or none
+  dbmux run sales.duckdb --wait 0 -- ./load.py   now or never: exits 75 when somebody has it
+
+What runs may end, nobody else begins, the broker lets the file go, and the command starts. Statements of others that
+come meanwhile wait in line, and are told for whom; they go on when the command has ended. A transaction that is idle
+for longer than DBMUX_IDLE_TRANSACTION is ended, and a statement that runs for longer than DBMUX_DRAIN.
+
+The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there, 126 when it cannot be
+run. A `dbmux run` inside of it, on the same file, does not wait for itself; a `dbmux sql` there is refused.";
+
 /// Many processes, one database file.
 ///
 /// DuckDB wants one process to own a file. dbmux gives it one that starts itself, and lets everybody else read and write
@@ -105,6 +118,7 @@ impl Arguments {
             Command::Status(args) | Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
+            Command::Run(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -159,6 +173,9 @@ pub(crate) enum Command {
     /// Run a command under a fair lock that other dbmux processes see. Starts no broker.
     #[command(after_help = LOCK_EXAMPLES)]
     Lock(LockArgs),
+    /// Run a command that opens database files itself, dbt or a script: they are handed over to it. Starts no broker.
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.
@@ -304,6 +321,32 @@ pub(crate) struct LockArgs {
     pub(crate) json: bool,
     /// The command, with its arguments. Without one, who has the lock and who waits for it is shown.
     #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadsArg {
+    /// From a snapshot, where there can be one.
+    Snapshot,
+    /// They wait.
+    Wait,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The database files; they need not exist yet.
+    #[arg(required = true, value_name = "DB")]
+    pub(crate) databases: Vec<PathBuf>,
+    /// What becomes of others' reads while the command has the files.
+    #[arg(long, default_value = "snapshot", value_name = "HOW")]
+    pub(crate) reads: ReadsArg,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// Errors as one JSON object on standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command, with its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<OsString>,
 }
 

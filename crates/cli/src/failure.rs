@@ -93,7 +93,7 @@ impl From<ClientError> for Failure {
             db_path: error.db_path().map(Into::into),
             holder: error.holder().cloned().map(Box::new),
             waited_s: error.waited().map(|waited| waited.as_secs_f64()),
-            ahead: error.detail().map_or(0, |detail| detail.ahead),
+            ahead: u32::try_from(error.ahead()).unwrap_or(u32::MAX),
             suggestion: suggestion(&error).into(),
             sqlstate: error.detail().map(|detail| detail.sqlstate.as_str().into()).unwrap_or_default(),
             exit: Some(exit(code)),

@@ -37,7 +37,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{ClientError, ClientOptions, Statement};
 
-fn runtime() -> Result<&'static Handle, ClientError> {
+pub(crate) fn runtime() -> Result<&'static Handle, ClientError> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let make = || Builder::new_multi_thread().worker_threads(1).thread_name("dbmux-client").enable_all().build().ok();
     let runtime = RUNTIME.get_or_init(make).as_ref().map(Runtime::handle);

@@ -1,7 +1,11 @@
 //! What a client can be told, and what it can do then.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use dbmux_lock::LockError;
 use dbmux_proto::{ErrorCode, ErrorDetail, Holder};
 
 /// What went wrong.
@@ -127,12 +131,74 @@ pub enum ClientError {
         /// The refusal was one of permission.
         permission: bool,
     },
+    /// Somebody has the file, and had it until the deadline. Nothing is held.
+    #[error("{} is in use", name(database))]
+    Locked {
+        /// The database.
+        database: PathBuf,
+        /// Who has it, where that can be seen.
+        holder: Option<Box<Holder>>,
+        /// Others that wait and go first.
+        ahead: usize,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// A process that this one runs inside of has the file open, and waits for this one.
+    #[error("{} is held by a command that this one runs inside of: waiting cannot help", name(database))]
+    InsideHolder {
+        /// The database.
+        database: PathBuf,
+        /// That process.
+        holder: Box<Holder>,
+    },
+    /// The wait was cancelled. Nothing is held.
+    #[error("the wait for {} was cancelled", name(database))]
+    Cancelled {
+        /// The database.
+        database: PathBuf,
+    },
+    /// The database's locks cannot be used.
+    #[error("{message}")]
+    Lock {
+        /// The database.
+        database: PathBuf,
+        /// What kind of refusal it is.
+        code: ErrorCode,
+        /// What the lock said.
+        message: String,
+        /// What to do; empty where nothing true can be said.
+        suggestion: &'static str,
+    },
     /// What came over the wire could not be understood.
     #[error("the answer could not be understood: {0}")]
     Decode(String),
     /// A value cannot be a parameter, or there is no statement.
     #[error("{0}")]
     InvalidArgument(String),
+}
+
+/// As a person calls it.
+fn name(database: &Path) -> std::borrow::Cow<'_, str> {
+    database.file_name().unwrap_or(database.as_os_str()).to_string_lossy()
+}
+
+/// The code of what a lock refuses.
+pub(crate) fn lock_code(error: &LockError) -> ErrorCode {
+    use std::io::ErrorKind as Io;
+    match error {
+        LockError::TimedOut { .. } | LockError::GateHeld { .. } => ErrorCode::DatabaseLocked,
+        LockError::Full { .. } => ErrorCode::QueueFull,
+        LockError::Cancelled { .. } => ErrorCode::Cancelled,
+        LockError::NetworkFileSystem { .. } => ErrorCode::NetworkFileSystem,
+        LockError::Replaced { .. } | LockError::Emptied { .. } => ErrorCode::FileLost,
+        LockError::NotALock { .. } | LockError::Format { .. } | LockError::Name { .. } => ErrorCode::InvalidArgument,
+        LockError::Open { .. } | LockError::Table { .. } | LockError::System(_) => match error.io_kind() {
+            Some(Io::PermissionDenied | Io::ReadOnlyFilesystem) => ErrorCode::PermissionDenied,
+            Some(Io::StorageFull | Io::QuotaExceeded) => ErrorCode::DiskFull,
+            Some(Io::NotFound) => ErrorCode::NoSuchDatabase,
+            _ => ErrorCode::Internal,
+        },
+    }
 }
 
 /// `the broker does not answer (stopped?) …`; `the broker went away …`.
@@ -161,7 +227,10 @@ impl ClientError {
             Self::OutcomeUnknown { .. } => ErrorCode::OutcomeUnknown,
             Self::SessionLost { .. } => ErrorCode::SessionLost,
             Self::Start { .. } | Self::NoBroker { .. } | Self::RuntimeDirectory { .. } => ErrorCode::BrokerUnavailable,
-            Self::StartTimedOut { .. } | Self::NotAnswering { .. } => ErrorCode::DatabaseLocked,
+            Self::StartTimedOut { .. } | Self::NotAnswering { .. } | Self::Locked { .. } => ErrorCode::DatabaseLocked,
+            Self::InsideHolder { .. } => ErrorCode::SessionBusy,
+            Self::Cancelled { .. } => ErrorCode::Cancelled,
+            Self::Lock { code, .. } => *code,
             Self::AnswerLost { .. } | Self::Leaving { .. } => ErrorCode::Reconnect,
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
@@ -191,7 +260,11 @@ impl ClientError {
             | Self::StartTimedOut { database, .. }
             | Self::NoSuchDatabase { database }
             | Self::NoSuchDirectory { database }
-            | Self::NoBroker { database } => Some(database.clone()),
+            | Self::NoBroker { database }
+            | Self::Locked { database, .. }
+            | Self::InsideHolder { database, .. }
+            | Self::Cancelled { database }
+            | Self::Lock { database, .. } => Some(database.clone()),
             Self::Protocol { .. }
             | Self::RuntimeDirectory { .. }
             | Self::Place { .. }
@@ -208,7 +281,9 @@ impl ClientError {
             Self::StartTimedOut { holder, .. }
             | Self::NotAnswering { holder, .. }
             | Self::Leaving { holder, .. }
+            | Self::Locked { holder, .. }
             | Self::OutcomeUnknown { holder, .. } => holder.as_deref(),
+            Self::InsideHolder { holder, .. } => Some(holder),
             _ => None,
         }
     }
@@ -222,9 +297,10 @@ impl ClientError {
     pub fn waited(&self) -> Option<Duration> {
         match self {
             Self::Broker(detail) if detail.waited_ms > 0 => Some(Duration::from_millis(detail.waited_ms)),
-            Self::StartTimedOut { waited, .. } | Self::NotAnswering { waited, .. } | Self::Leaving { waited, .. } => {
-                Some(*waited)
-            }
+            Self::StartTimedOut { waited, .. }
+            | Self::NotAnswering { waited, .. }
+            | Self::Leaving { waited, .. }
+            | Self::Locked { waited, .. } => Some(*waited),
             _ => None,
         }
     }
@@ -237,7 +313,9 @@ impl ClientError {
                 "let it go on with `kill -CONT {}`, and look whether it has happened before you repeat it",
                 holder.pid
             ),
-            Self::NotAnswering { holder: Some(holder), .. } if holder.stopped => {
+            Self::NotAnswering { holder: Some(holder), .. } | Self::Locked { holder: Some(holder), .. }
+                if holder.stopped =>
+            {
                 format!("let it go on with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`", pid = holder.pid)
             }
             Self::NotAnswering { log, .. } => format!("wait longer, or see {}", log.display()),
@@ -256,6 +334,10 @@ impl ClientError {
             Self::RuntimeDirectory { directory, closable: true, .. } => format!("chmod 700 {}", directory.display()),
             Self::RuntimeDirectory { .. } => "set DBMUX_RUNTIME_DIR to a directory of yours alone".to_owned(),
             Self::InMemory => "name a file; a database in memory needs no broker, but DuckDB alone".to_owned(),
+            Self::Locked { .. } => "wait longer, or end the process that has the file".to_owned(),
+            Self::InsideHolder { .. } => "close the file there first".to_owned(),
+            Self::Lock { suggestion, .. } => (*suggestion).to_owned(),
+            Self::Cancelled { .. } => String::new(),
             Self::NoBroker { .. } | Self::Place { .. } | Self::Decode(_) | Self::InvalidArgument(_) => String::new(),
         }
     }
@@ -264,6 +346,15 @@ impl ClientError {
         match self {
             Self::NotAnswering { holder, .. } => holder,
             _ => None,
+        }
+    }
+
+    /// How many others go first.
+    pub fn ahead(&self) -> usize {
+        match self {
+            Self::Broker(detail) => usize::try_from(detail.ahead).unwrap_or(usize::MAX),
+            Self::Locked { ahead, .. } => *ahead,
+            _ => 0,
         }
     }
 

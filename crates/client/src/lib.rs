@@ -36,6 +36,7 @@ mod client;
 mod connect;
 mod error;
 mod holder;
+mod lease;
 mod options;
 mod session;
 mod shared;
@@ -49,12 +50,14 @@ pub use arrow;
 pub use answer::Answer;
 pub use brokers::brokers;
 pub use client::Client;
+pub use dbmux_lock::{CancelFlag, ProcessId};
 pub use dbmux_proto::{
     ErrorCode, ErrorDetail, HelloReply, Holder, HolderKind, StatementEvent, StatementKind, StatementState, StatsReply,
     StatusReply,
 };
 pub use error::ClientError;
 pub use holder::lock_holder;
+pub use lease::{Lease, LeaseProgress, LeaseRequest, LeaseStage, Reads, leased_around};
 pub use options::{ClientOptions, Priority};
 pub use session::Session;
 pub use statement::Statement;

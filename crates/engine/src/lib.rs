@@ -13,7 +13,11 @@ pub use backend::{
     Access, Attachment, Engine, EngineSession, Interrupter, Parameters, Prepared, PreparedId, Progress, ResultShape,
     Rows, SessionOptions, SessionState,
 };
-pub use dbmux_proto::{ErrorCode, HelloReply, HelloRequest, Holder, StatementEvent, StatsReply, StatusReply};
+pub use dbmux_proto::{
+    ErrorCode, HelloReply, HelloRequest, Holder, LeaseAsk, LeaseEvent, StatementEvent, StatsReply, StatusReply,
+};
 pub use error::{EngineError, ServiceError};
-pub use service::{Answer, BatchStream, Peer, PreparedStatement, Service, Session, SessionId, StatementRequest};
+pub use service::{
+    Answer, BatchStream, LeaseAsks, LeaseEvents, Peer, PreparedStatement, Service, Session, SessionId, StatementRequest,
+};
 pub use statement::{InsertShape, Priority, StatementKind};

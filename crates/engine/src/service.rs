@@ -9,8 +9,8 @@ use arrow::{
 use futures::Stream;
 
 use crate::{
-    HelloReply, HelloRequest, Parameters, PreparedId, Priority, ResultShape, ServiceError, StatementEvent,
-    StatementKind, StatsReply, StatusReply,
+    HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape, ServiceError,
+    StatementEvent, StatementKind, StatsReply, StatusReply,
 };
 
 /// Names a session on the wire: unguessable, 16 bytes.
@@ -33,6 +33,12 @@ pub struct Peer {
     pub uid: Option<u32>,
 }
 
+/// What somebody says who wants the file for himself, as he says it.
+pub type LeaseAsks = Pin<Box<dyn Stream<Item = LeaseAsk> + Send>>;
+
+/// What the broker answers him with.
+pub type LeaseEvents = Pin<Box<dyn Stream<Item = Result<LeaseEvent, ServiceError>> + Send>>;
+
 /// A broker, as a wire protocol sees it.
 #[async_trait::async_trait]
 pub trait Service: Send + Sync + 'static {
@@ -54,6 +60,10 @@ pub trait Service: Send + Sync + 'static {
 
     /// What it has done since its start.
     async fn stats(&self) -> StatsReply;
+
+    /// Makes way for somebody who wants the file for himself, and says for whom he waits, until the file is released. Ends
+    /// with `asks`, and when the events are dropped.
+    fn lease(&self, asks: LeaseAsks) -> LeaseEvents;
 
     /// Begins to drain; running statements may take this long.
     async fn stop(&self, drain: Duration);

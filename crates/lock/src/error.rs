@@ -118,13 +118,38 @@ fn in_the_gate(holder: Option<&ProcessInfo>) -> String {
 }
 
 impl LockError {
+    /// What the system said, where it did.
+    pub fn io_kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::Open { source, .. }
+            | Self::Table { source, .. }
+            | Self::System(OsError::Path { source, .. } | OsError::Call { source, .. }) => Some(source.kind()),
+            _ => None,
+        }
+    }
+
+    /// What to do about it; empty where nothing true can be said.
+    pub fn suggestion(&self) -> &'static str {
+        match self {
+            Self::NetworkFileSystem { .. } => "run it on the machine where the file is: ssh HOST dbmux …",
+            Self::Full { .. } => "try again later",
+            Self::GateHeld { .. } => "let the stopped process go on, or end it",
+            Self::NotALock { .. } => "dbmux keeps its locks there: move away what it is now, and try again",
+            Self::Replaced { .. } => "the file for dbmux's locks must stay where it is: try again",
+            Self::Emptied { .. } => "end whatever holds the locks (`dbmux stop`), and try again",
+            Self::Format { .. } => "use the same version of dbmux everywhere",
+            Self::Open { source, .. }
+                if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
+                "dbmux keeps its locks in a file beside the database, and must be allowed to make it there"
+            }
+            _ => "",
+        }
+    }
+
     /// There is no such file.
     pub(crate) fn is_missing(&self) -> bool {
-        match self {
-            Self::Open { source, .. } | Self::System(OsError::Path { source, .. }) => {
-                source.kind() == io::ErrorKind::NotFound
-            }
-            _ => false,
-        }
+        !matches!(self, Self::Table { .. } | Self::System(OsError::Call { .. }))
+            && self.io_kind() == Some(io::ErrorKind::NotFound)
     }
 }

@@ -1,11 +1,11 @@
 //! A lock that is held.
 
-use std::{fmt, process::Command, sync::Arc};
+use std::{fmt, os::fd::OwnedFd, process::Command, sync::Arc};
 
 use dbmux_os::{child, process::ProcessId};
 
 use crate::{
-    LockError,
+    LockError, TicketNumber,
     book::Book,
     failpoint,
     ground::Ground,
@@ -70,17 +70,31 @@ impl Guard {
         self.died
     }
 
+    /// The number of its ticket.
+    pub fn ticket(&self) -> TicketNumber {
+        TicketNumber(self.entry.ticket.number)
+    }
+
     /// Gives the lock to the process that this command starts as well: should this one be killed, the lock lives as long as
     /// that process, and those to which it leaves its open files. Dropping the guard gives it back for all of them.
     ///
     /// # Errors
     /// When there is no descriptor left.
     pub fn share_with(&self, command: &mut Command) -> Result<(), LockError> {
+        child::keep_open(command, self.descriptor()?);
+        Ok(())
+    }
+
+    /// A second descriptor of what holds the lock, for a process that runs already: should this one be killed, the lock
+    /// lives as long as that process keeps it. Dropping the guard gives it back for all of them.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn descriptor(&self) -> Result<OwnedFd, LockError> {
         let path = &self.pool.path;
         let failed = |source| LockError::Table { operation: "share", path: path.clone(), source };
         let ground = self.ground.as_ref().ok_or_else(|| LockError::Replaced { path: path.clone() })?;
-        child::keep_open(command, ground.ticket_descriptor().map_err(failed)?);
-        Ok(())
+        ground.ticket_descriptor().map_err(failed)
     }
 
     /// Shows another process as the one who has it: a child that works under the lock. Its command stays as it was asked
@@ -110,6 +124,12 @@ impl Guard {
             }
             _ => Err(LockError::Replaced { path: path.clone() }),
         }
+    }
+
+    /// Gives the lock back as if its process had died with it: the next one is told of it as of one that died.
+    pub fn abandon(mut self) {
+        // Its end unlocks, and leaves the entry.
+        drop(self.ground.take().filter(Ground::is_ours));
     }
 
     /// Wakes the next one, and marks the entry as left: whoever comes between the two sees that we live, and takes it for

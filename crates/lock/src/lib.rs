@@ -56,5 +56,5 @@ pub use guard::{FenceToken, Guard};
 pub use lock::Lock;
 pub use names::{LockName, Scope, named_path, sidecar_path};
 pub use request::{Request, Wait};
-pub use snapshot::{Snapshot, TicketInfo};
+pub use snapshot::{Snapshot, TicketInfo, TicketNumber};
 pub use stats::Statistics;

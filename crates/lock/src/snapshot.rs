@@ -6,9 +6,15 @@ use dbmux_os::process::{self, ProcessId};
 
 use crate::{FenceToken, Mode, Priority, Statistics, book::Book, grant::State, table::Entry};
 
+/// Names a ticket of one lock. Never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketNumber(pub u64);
+
 /// A ticket, as others see it.
 #[derive(Debug, Clone)]
 pub struct TicketInfo {
+    /// Its number.
+    pub number: TicketNumber,
     /// Whose it is, in that process's own PID namespace.
     pub process: ProcessId,
     /// That namespace is ours, so the number means something here.
@@ -35,6 +41,7 @@ impl TicketInfo {
         let seen = same_namespace.then(|| process::info(entry.process.pid).ok()).flatten();
         let seen = seen.filter(|seen| seen.id == entry.process);
         Self {
+            number: TicketNumber(entry.ticket.number),
             process: entry.process,
             same_namespace,
             command: entry.command.clone(),

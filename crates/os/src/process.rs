@@ -57,7 +57,12 @@ pub fn current() -> Result<ProcessInfo, OsError> {
 /// Whether this process runs inside another one: it, or what started it, or what started that, and so on. `false` where
 /// the system does not tell.
 pub fn runs_inside(process: ProcessId) -> bool {
-    let mut inside = Some(std::process::id());
+    is_inside(std::process::id(), process)
+}
+
+/// Whether a process runs inside another one, or is it. `false` where the system does not tell.
+pub fn is_inside(pid: u32, process: ProcessId) -> bool {
+    let mut inside = Some(pid);
     while let Some(pid) = inside.filter(|pid| *pid > 0) {
         if pid == process.pid {
             return is_alive(process);

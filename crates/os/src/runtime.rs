@@ -45,6 +45,15 @@ pub fn runtime_path() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(format!("/tmp/dbmux-{}", rustix::process::getuid().as_raw())))
 }
 
+/// The variable with which a process tells those that it starts of the leases that they run inside of. Nobody is believed
+/// because of it: it says where to look, and the lock's own table says the rest.
+pub const LEASE_VARIABLE: &str = "DBMUX_LEASE";
+
+/// What this process was told of the leases that it runs inside of.
+pub fn inherited_leases() -> Option<String> {
+    env::var(LEASE_VARIABLE).ok().filter(|text| !text.is_empty())
+}
+
 /// Refuses a directory that is not ours alone.
 ///
 /// # Errors

@@ -2,12 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use dbmux_engine::{Holder, ServiceError};
-use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Request, Wait, WaitState};
+use dbmux_engine::Holder;
 use dbmux_os::{
     OsError,
     holders::{self, FileHolder, Who},
@@ -15,13 +13,9 @@ use dbmux_os::{
 };
 use dbmux_proto::HolderKind;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use super::File;
-use crate::{errors, locks};
-
-/// How often it is looked whether anybody still wants the file whose lock is waited for.
-const LOOK: Duration = Duration::from_millis(500);
+use crate::errors;
 
 /// Who else has the file.
 #[derive(Debug, Default)]
@@ -122,44 +116,4 @@ pub(super) async fn gone(process: Option<ProcessId>, pause: Duration) {
 /// Spreads pauses, so that several waiters do not try at the same moments.
 pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)
-}
-
-/// Waits for the database's file lock for as long as anybody wants the file; `None`: nobody does any more. It keeps its
-/// place in line however long that takes.
-pub(super) async fn take_file_lock(
-    file: &Arc<File>,
-    lock: &Arc<Lock>,
-    tell: impl Fn(Option<Holder>, usize),
-) -> Result<Option<Guard>, ServiceError> {
-    let cancel = CancelFlag::default();
-    let request = Request::new(Mode::Exclusive).wait(Wait::Forever).cancel(cancel.clone());
-    let (told, mut waits) = watch::channel(None);
-    let lock = Arc::clone(lock);
-    let mut taken = tokio::task::spawn_blocking(move || {
-        lock.acquire_observed(&request, &mut |state: &WaitState| {
-            told.send_replace(Some(state.clone()));
-        })
-    });
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            taken = &mut taken => {
-                return match taken.map_err(|error| errors::internal(error.to_string()))? {
-                    Ok(guard) => Ok(Some(guard)),
-                    Err(LockError::Cancelled { .. }) => Ok(None),
-                    Err(error) => Err(locks::error(&error, &file.path)),
-                };
-            }
-            Ok(()) = waits.changed() => {
-                if let Some(state) = waits.borrow_and_update().as_ref() {
-                    tell(state.holder.as_ref().map(locks::holder), state.ahead);
-                }
-            }
-            _ = look.tick() => {
-                if !file.is_wanted() {
-                    cancel.cancel();
-                }
-            }
-        }
-    }
 }

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
+use dbmux_engine::{Access, Engine, EngineError, ServiceError};
 use dbmux_lock::{Guard, Lock};
 use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
-use super::{File, Need, foreign};
+use super::{File, Need, foreign, outside};
 use crate::errors;
 
 /// How often the lock of an attached file is looked at.
@@ -110,8 +110,8 @@ impl Keeper {
     async fn attach(&mut self, need: Need) {
         if self.guard.is_none() {
             match self.take_file_lock().await {
-                Ok(Some(guard)) => self.guard = Some(guard),
-                Ok(None) => return,
+                Ok(true) => {}
+                Ok(false) => return,
                 Err(error) => return self.file.tell(|view| view.failure = Some((view.turn, error))),
             }
         }
@@ -126,7 +126,7 @@ impl Keeper {
                 self.let_file_lock_go();
                 let error = errors::engine(error, &self.file.path);
                 self.file.tell(|view| {
-                    (view.holder, view.outside) = (None, 0);
+                    view.waits_for(None);
                     view.failure = Some((view.turn, error));
                 });
             }
@@ -154,7 +154,7 @@ impl Keeper {
         self.pause = BACK_OFF.0;
         self.file.attached_as(access);
         tracing::debug!(?access, "attached");
-        self.file.tell(|view| (view.holder, view.outside) = (None, 0));
+        self.file.tell(|view| view.waits_for(None));
     }
 
     /// A writer waits beside a read-only attachment. While a foreign reader is there, readers go on; when it has left,
@@ -166,7 +166,7 @@ impl Keeper {
             return;
         }
         // From here on our own readers are the ones who are waited for.
-        self.file.tell(|view| view.holder = None);
+        self.file.tell(|view| view.waits_for(None));
         if self.file.close() == 0 {
             self.release().await;
         }
@@ -220,7 +220,7 @@ impl Keeper {
     /// has passed: letting go without ending is nothing that the kernel tells.
     async fn wait_for(&mut self, foreign: foreign::Foreign) {
         let foreign::Foreign { holder, process, .. } = foreign;
-        self.file.tell(|view| (view.holder, view.outside) = (holder.clone(), 0));
+        self.file.tell(|view| view.waits_for(holder));
         if process != self.waited_for {
             // Somebody else, or nobody any more: whoever had it went while it was looked for.
             self.waited_for = process;
@@ -234,16 +234,18 @@ impl Keeper {
         }
     }
 
-    /// `None`: nobody wants it any more.
-    async fn take_file_lock(&self) -> Result<Option<Guard>, ServiceError> {
-        foreign::take_file_lock(&self.file, &self.options.file_lock, |holder: Option<Holder>, ahead| {
-            self.file.tell(|view| (view.holder, view.outside) = (holder, ahead));
-        })
-        .await
+    /// Takes the file lock. `false`: nobody wants the file any more, or what the lock's last owner left behind has it.
+    async fn take_file_lock(&mut self) -> Result<bool, ServiceError> {
+        let taken = outside::take_file_lock(&self.file, &self.options.file_lock).await?;
+        let Some(guard) = taken else { return Ok(false) };
+        self.guard = outside::last_owner_gone(&self.file, guard, &self.options.shutdown).await;
+        self.file.lock_is_ours(self.guard.is_some());
+        Ok(self.guard.is_some())
     }
 
     fn let_file_lock_go(&mut self) {
         self.guard = None;
+        self.file.lock_is_ours(false);
     }
 
     async fn engine<T: Send + 'static>(

@@ -9,6 +9,7 @@
 
 mod foreign;
 mod keeper;
+mod outside;
 
 use std::{
     path::PathBuf,
@@ -20,6 +21,8 @@ use std::{
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
+use dbmux_lock::TicketInfo;
+use dbmux_os::process::{self, ProcessId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -29,6 +32,7 @@ use crate::{
     core::Core,
     deadline::Deadline,
     errors::{self, Waited},
+    locks,
     track::{Line, Phase, Track},
 };
 
@@ -64,8 +68,10 @@ struct State {
     last_used: Instant,
     wanted_to_read: usize,
     wanted_to_write: usize,
-    /// Somebody outside waits for the file: nobody enters, and the file is released when the last one is out.
-    giving_way: bool,
+    /// Somebody outside waits for the file, since then: nobody enters, and the file is released when the last one is out.
+    giving_way: Option<Instant>,
+    /// The file lock is ours.
+    locked: bool,
     /// The lock or the path is gone: nobody enters until the file was released.
     lost: Option<EngineError>,
 }
@@ -76,6 +82,8 @@ struct View {
     /// Raised by each change of whatever they wait for.
     turn: u64,
     holder: Option<Holder>,
+    /// The process that has the file by a lease.
+    lease: Option<ProcessId>,
     /// Those outside who wait for the file before us.
     outside: usize,
     failure: Option<(u64, ServiceError)>,
@@ -87,6 +95,9 @@ pub(crate) struct FileUse {
     /// As attached: read-only when a foreign reader has the file.
     pub(crate) access: Access,
 }
+
+/// Tells of every change of what others wait for.
+pub(crate) struct Changes(watch::Receiver<View>);
 
 struct Demand<'a> {
     file: &'a File,
@@ -105,7 +116,8 @@ impl File {
                 last_used: Instant::now(),
                 wanted_to_read: 0,
                 wanted_to_write: 0,
-                giving_way: false,
+                giving_way: None,
+                locked: false,
                 lost: None,
             }),
             view: watch::Sender::new(View::default()),
@@ -132,6 +144,20 @@ impl File {
     /// The foreign process that those who wait, wait for.
     pub(crate) fn holder(&self) -> Option<Holder> {
         self.view.borrow().holder.clone()
+    }
+
+    /// Refuses a statement that would wait for a lease which its own process runs inside of: that one waits for it.
+    pub(crate) fn refuse_inside_lease(&self, track: &Track) -> Result<(), ServiceError> {
+        let (lease, holder) = {
+            let view = self.view.borrow();
+            (view.lease, view.holder.clone())
+        };
+        match lease {
+            Some(lease) if track.asker != 0 && process::is_inside(track.asker, lease) => {
+                Err(errors::inside_lease(&self.path, holder))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How many outside wait for the file before this broker.
@@ -182,6 +208,7 @@ impl File {
             {
                 return Err(error);
             }
+            file.refuse_inside_lease(track)?;
         }
     }
 
@@ -200,7 +227,7 @@ impl File {
             return Err(errors::engine(lost.clone(), &self.path));
         }
         let Some(access) = state.attached else { return Ok(None) };
-        if state.closed || state.giving_way || (need == Need::Write && access == Access::ReadOnly) {
+        if state.closed || state.giving_way.is_some() || (need == Need::Write && access == Access::ReadOnly) {
             return Ok(None);
         }
         state.users += 1;
@@ -211,18 +238,34 @@ impl File {
     /// Nothing that is known here stands between it and being attached.
     fn is_free_to_attach(&self) -> bool {
         let state = self.state.lock();
-        state.attached.is_none() && !state.giving_way && self.holder().is_none()
+        state.attached.is_none() && state.giving_way.is_none() && self.holder().is_none()
     }
 
     /// Lets nobody enter while somebody outside waits for the file.
     pub(crate) fn give_way(&self, wanted: bool) {
         let mut state = self.state.lock();
-        if state.giving_way != wanted {
-            state.giving_way = wanted;
+        if state.giving_way.is_some() != wanted {
+            state.giving_way = wanted.then(Instant::now);
             drop(state);
             self.kick.notify_one();
             self.tell(|_| {});
         }
+    }
+
+    /// Since when somebody outside waits for the file to be released.
+    pub(crate) fn gives_way_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.giving_way.filter(|_| state.attached.is_some())
+    }
+
+    /// The file lock is this broker's: it has the file, or is about to.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.state.lock().locked
+    }
+
+    /// Tells of every change of what others wait for.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes(self.view.subscribe())
     }
 
     /// Somebody here waits for the file to be attached, or attached anew.
@@ -234,7 +277,7 @@ impl File {
     /// Somebody waits, here or outside, for the file to be released or attached anew.
     pub(crate) fn is_waited_for(&self) -> bool {
         let state = self.state.lock();
-        state.giving_way || state.wanted_to_read + state.wanted_to_write > 0
+        state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
     }
 
     /// The foreign processes that have the file now.
@@ -266,7 +309,7 @@ impl File {
         let mut state = self.state.lock();
         state.attached = Some(access);
         // It was our turn. Whoever waits outside now came later, and is seen at the next look.
-        state.giving_way = false;
+        state.giving_way = None;
         drop(state);
         self.reopened();
     }
@@ -286,6 +329,10 @@ impl File {
         state.last_used = Instant::now();
     }
 
+    fn lock_is_ours(&self, ours: bool) {
+        self.state.lock().locked = ours;
+    }
+
     fn tell(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             view.turn += 1;
@@ -294,9 +341,28 @@ impl File {
     }
 }
 
+impl Changes {
+    pub(crate) async fn next(&mut self) {
+        // Its sender lives as long as the file, which whoever listens keeps.
+        let _ = self.0.changed().await;
+    }
+}
+
+impl View {
+    /// What those who wait, wait for: nobody; a foreign process; or a lease, with those who go before us.
+    fn waits_for(&mut self, holder: Option<Holder>) {
+        (self.holder, self.lease, self.outside) = (holder, None, 0);
+    }
+
+    fn waits_for_lease(&mut self, ticket: Option<&TicketInfo>, ahead: usize) {
+        let process = ticket.filter(|ticket| ticket.same_namespace).map(|ticket| ticket.process);
+        (self.holder, self.lease, self.outside) = (ticket.map(locks::lease), process, ahead);
+    }
+}
+
 impl State {
     fn must_go(&self) -> bool {
-        self.closed || self.giving_way || self.lost.is_some()
+        self.closed || self.giving_way.is_some() || self.lost.is_some()
     }
 }
 

@@ -333,7 +333,7 @@ impl Registered {
             return Err(errors::number_taken(id));
         }
         let priority = request.priority.unwrap_or(session.identity.priority);
-        let track = Track::new(id, priority, &request.sql, Arc::clone(&session.interrupter));
+        let track = Track::new(id, priority, &request.sql, Arc::clone(&session.interrupter), session.identity.peer.pid);
         tracks.insert(id, Arc::clone(&track));
         drop(tracks);
         Ok(Self { session: Arc::clone(session), track })

@@ -142,6 +142,7 @@ async fn acquire(
     if session.in_transaction() {
         return Ok(Rights { file: None, floor: None, permit: None });
     }
+    core.file.refuse_inside_lease(track)?;
     let permit = admit(core, track, deadline).await?;
     let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
     if request.read_only || session.identity.read_only {

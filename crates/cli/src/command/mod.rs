@@ -3,7 +3,9 @@
 mod completions;
 mod demo;
 mod environment;
+mod guarded;
 mod lock;
+mod run;
 mod sql;
 mod stats;
 mod status;
@@ -39,6 +41,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Stats(args) => stats::run(&args),
         Command::Stop(args) => stop::run(&args),
         Command::Lock(args) => lock::run(args),
+        Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),

@@ -10,5 +10,5 @@ pub(crate) use self::{
     deadline::{Deadline, millis},
     link::{Link, NoLink, Trouble, trouble},
     silence::{OWN_ANSWER, Silence, work},
-    target::{Target, place, usual_runtime_directory},
+    target::{Target, canonical, place, usual_runtime_directory},
 };

@@ -32,10 +32,7 @@ pub(crate) struct Target {
 impl Target {
     /// Works out where a database's broker listens. Makes nothing.
     pub(crate) fn new(path: &Path, options: ClientOptions) -> Result<Self, ClientError> {
-        if path.as_os_str() == ":memory:" {
-            return Err(ClientError::InMemory);
-        }
-        let database = runtime::canonical_database_path(path).map_err(|error| refused(path, error))?;
+        let database = canonical(path)?;
         let runtime = match &options.runtime_directory {
             Some(chosen) => std::path::absolute(chosen).map_err(|error| place("find", chosen, &error))?,
             None => usual_runtime_directory()?,
@@ -217,6 +214,14 @@ impl Drop for CancelOnDrop {
 /// What a person would recognise this process by.
 fn own_command() -> String {
     dbmux_os::process::current().map(|process| process.command).unwrap_or_default()
+}
+
+/// The one path of a database file.
+pub(crate) fn canonical(path: &Path) -> Result<PathBuf, ClientError> {
+    if path.as_os_str() == ":memory:" {
+        return Err(ClientError::InMemory);
+    }
+    runtime::canonical_database_path(path).map_err(|error| refused(path, error))
 }
 
 /// The runtime directory of whoever has chosen none.

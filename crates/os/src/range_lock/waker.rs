@@ -19,12 +19,20 @@ const AGAIN: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Default)]
 pub struct CancelFlag {
     cancelled: Arc<AtomicBool>,
+    /// Set, it sets this one.
+    above: Option<Arc<CancelFlag>>,
 }
 
 impl CancelFlag {
     /// A flag that is not set.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A flag that is set with this one, and can be set alone.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self { cancelled: Arc::default(), above: Some(Arc::new(self.clone())) }
     }
 
     /// Ends the waits that know this flag, those of now and those to come.
@@ -38,7 +46,7 @@ impl CancelFlag {
 
     /// Whether it is set.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.cancelled.load(Ordering::Acquire) || self.above.as_ref().is_some_and(|above| above.is_cancelled())
     }
 }
 

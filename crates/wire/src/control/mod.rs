@@ -4,12 +4,12 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use dbmux_engine::{ErrorCode, Service, ServiceError, Session};
 use dbmux_proto::{
-    CancelReply, CancelRequest, CloseSessionReply, CloseSessionRequest, HelloReply, HelloRequest, PROTOCOL_MAJOR,
-    PROTOCOL_MINOR, ProtocolVersion, StatementEvent, StatsReply, StatsRequest, StatusReply, StatusRequest, StopReply,
-    StopRequest, WatchRequest,
+    CancelReply, CancelRequest, CloseSessionReply, CloseSessionRequest, HelloReply, HelloRequest, LeaseAsk, LeaseEvent,
+    PROTOCOL_MAJOR, PROTOCOL_MINOR, ProtocolVersion, StatementEvent, StatsReply, StatsRequest, StatusReply,
+    StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 use futures::{Stream, StreamExt};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     connection::{Connection, session_id},
@@ -29,6 +29,7 @@ impl Control {
 
 #[tonic::async_trait]
 impl dbmux_proto::control_server::Control for Control {
+    type LeaseStream = Pin<Box<dyn Stream<Item = Result<LeaseEvent, Status>> + Send>>;
     type WatchStream = Pin<Box<dyn Stream<Item = Result<StatementEvent, Status>> + Send>>;
 
     async fn hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
@@ -70,6 +71,13 @@ impl dbmux_proto::control_server::Control for Control {
         Ok(Response::new(self.service.stats().await))
     }
 
+    async fn lease(&self, request: Request<Streaming<LeaseAsk>>) -> Result<Response<Self::LeaseStream>, Status> {
+        // A message that cannot be read ends what is asked, as a connection that is over does.
+        let asks = request.into_inner().scan((), |(), ask| std::future::ready(ask.ok()));
+        let events = self.service.lease(asks.boxed());
+        Ok(Response::new(events.map(|event| event.map_err(status)).boxed()))
+    }
+
     async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
         self.service.stop(Duration::from_millis(request.into_inner().drain_ms)).await;
         Ok(Response::new(StopReply { pid: std::process::id() }))
@@ -88,7 +96,7 @@ async fn session<T>(request: &Request<T>, name: &[u8]) -> Result<Arc<dyn Session
 fn agree(theirs: Option<ProtocolVersion>, version: &str) -> Result<ProtocolVersion, Status> {
     let theirs = theirs.unwrap_or_default();
     if theirs.major == PROTOCOL_MAJOR {
-        return Ok(ProtocolVersion { major: PROTOCOL_MAJOR, minor: lower(theirs.minor, PROTOCOL_MINOR) });
+        return Ok(ProtocolVersion { major: PROTOCOL_MAJOR, minor: theirs.minor.min(PROTOCOL_MINOR) });
     }
     let client = if version.is_empty() { String::new() } else { format!(" (dbmux {version})") };
     let error = ServiceError::new(
@@ -105,9 +113,4 @@ fn agree(theirs: Option<ProtocolVersion>, version: &str) -> Result<ProtocolVersi
         false => "use the newer dbmux for the client too",
     };
     Err(status(error.suggest(suggestion)))
-}
-
-/// The lower of two minor versions. (Written out: while ours is 0, a lint calls `min` useless.)
-fn lower(theirs: u32, ours: u32) -> u32 {
-    theirs.min(ours)
 }

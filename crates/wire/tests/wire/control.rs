@@ -2,8 +2,8 @@
 
 use dbmux_engine::ErrorCode;
 use dbmux_proto::{
-    CloseSessionRequest, HelloRequest, PROTOCOL_MAJOR, PROTOCOL_MINOR, ProtocolVersion, StatsRequest, StatusRequest,
-    StopRequest, WatchRequest, control_client::ControlClient,
+    CloseSessionRequest, HelloRequest, LeaseAsk, LeaseState, PROTOCOL_MAJOR, PROTOCOL_MINOR, ProtocolVersion,
+    StatsRequest, StatusRequest, StopRequest, WatchRequest, control_client::ControlClient,
 };
 use futures::TryStreamExt;
 use tonic::Code;
@@ -79,4 +79,20 @@ async fn watches_and_stops() {
     let stopped = session.control().stop(StopRequest { drain_ms: 1500 }).await.unwrap().into_inner();
     assert_eq!(stopped.pid, std::process::id());
     assert_eq!(served.service.stopped.lock().unwrap().as_millis(), 1500);
+}
+
+#[tokio::test]
+async fn talks_about_a_lease_in_both_directions() {
+    let served = Served::start();
+    let mut control = ControlClient::new(served.connect().await);
+    let (tell, told) = futures::channel::mpsc::unbounded();
+    let ask = |in_line| LeaseAsk { command: "dbt build".to_owned(), in_line, ..LeaseAsk::default() };
+    tell.unbounded_send(ask(false)).unwrap();
+    let mut events = control.lease(told).await.unwrap().into_inner();
+    let ready = events.message().await.unwrap().unwrap();
+    assert_eq!((ready.state(), ready.as_of.as_str()), (LeaseState::Ready, "dbt build"));
+    tell.unbounded_send(ask(true)).unwrap();
+    assert_eq!(events.message().await.unwrap().unwrap().state(), LeaseState::Released);
+    drop(tell);
+    assert_eq!(events.message().await.unwrap(), None);
 }

@@ -15,9 +15,11 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use dbmux_engine::{
-    Answer, ErrorCode, HelloReply, HelloRequest, Peer, PreparedId, PreparedStatement, ResultShape, Service,
-    ServiceError, Session, SessionId, StatementEvent, StatementKind, StatementRequest, StatsReply, StatusReply,
+    Answer, ErrorCode, HelloReply, HelloRequest, LeaseAsks, LeaseEvent, LeaseEvents, Peer, PreparedId,
+    PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId, StatementEvent, StatementKind,
+    StatementRequest, StatsReply, StatusReply,
 };
+use dbmux_proto::LeaseState;
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +108,16 @@ impl Service for TestService {
 
     async fn stats(&self) -> StatsReply {
         StatsReply { statements: self.ran.lock().len() as u64, ..StatsReply::default() }
+    }
+
+    fn lease(&self, asks: LeaseAsks) -> LeaseEvents {
+        // It answers each word with what it heard.
+        let answered = asks.map(|ask| {
+            let mut event = LeaseEvent { ahead: u32::from(ask.in_line), as_of: ask.command, ..LeaseEvent::default() };
+            event.set_state(if ask.in_line { LeaseState::Released } else { LeaseState::Ready });
+            Ok(event)
+        });
+        answered.boxed()
     }
 
     async fn stop(&self, drain: Duration) {

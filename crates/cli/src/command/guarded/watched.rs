@@ -20,10 +20,10 @@ const SIGNALS: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, S
 
 /// The command that runs, and what came before it ran.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     state: Arc<Mutex<State>>,
     /// Ends the wait for the lock.
-    pub(super) cancel: CancelFlag,
+    pub(crate) cancel: CancelFlag,
 }
 
 #[derive(Debug, Default)]
@@ -39,12 +39,12 @@ impl Watched {
     }
 
     /// The signal that ended the wait.
-    pub(super) fn early(&self) -> Option<i32> {
+    pub(crate) fn early(&self) -> Option<i32> {
         self.state().early
     }
 
     /// Waits for the command's end. A signal is passed on as long as the command has not been reaped.
-    pub(super) fn until_ended(&self, mut child: Child) -> Result<ExitStatus, Failure> {
+    pub(crate) fn until_ended(&self, mut child: Child) -> Result<ExitStatus, Failure> {
         let mut state = self.state();
         state.child = Some(child.id());
         // It came after the lock was granted and before there was anybody to pass it on to.
@@ -75,7 +75,7 @@ impl Watched {
 }
 
 /// Passes signals on from now.
-pub(super) fn listen(watched: &Watched) -> Result<(), Failure> {
+pub(crate) fn listen(watched: &Watched) -> Result<(), Failure> {
     let mut signals = SignalsInfo::<WithOrigin>::new(SIGNALS)?;
     let watched = watched.clone();
     std::thread::spawn(move || {

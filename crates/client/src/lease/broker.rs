@@ -1,0 +1,81 @@
+//! What is said to a database's broker, and heard from it.
+
+use std::{path::Path, sync::mpsc::Sender};
+
+use dbmux_proto::{LeaseAsk, LeaseReads};
+use futures::channel::mpsc;
+use tokio::task::AbortHandle;
+
+use super::{
+    Reads,
+    line::{Ask, News},
+};
+use crate::{
+    ClientOptions, blocking,
+    connect::{Deadline, OWN_ANSWER, Target, millis},
+};
+
+/// A broker that was told; it is told that nobody wants the file any more when this is dropped.
+pub(super) struct Asked {
+    asks: mpsc::UnboundedSender<LeaseAsk>,
+    ask: LeaseAsk,
+    task: AbortHandle,
+}
+
+impl Asked {
+    /// The ticket is in the line.
+    pub(super) fn in_line(&self) {
+        // It may have gone: then there is nobody to tell.
+        let _ = self.asks.unbounded_send(LeaseAsk { in_line: true, ..self.ask.clone() });
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Asks the broker that runs; `None`: there is none. It starts none.
+pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>) -> Option<Asked> {
+    let options = ClientOptions { runtime_directory: ask.runtime_directory.clone(), ..ClientOptions::default() };
+    // A place that cannot be used has no broker for us; the lock knows better.
+    let target = Target::new(database, options).ok().filter(|target| target.socket.exists())?;
+    let said = LeaseAsk {
+        reads: match ask.reads {
+            Reads::Snapshot => LeaseReads::Snapshot,
+            Reads::Wait => LeaseReads::Wait,
+        }
+        .into(),
+        command: ask.command.clone().unwrap_or_default(),
+        wait_ms: ask.left().map(millis),
+        priority: dbmux_proto::Priority::from(ask.priority).into(),
+        in_line,
+    };
+    let (asks, stream) = mpsc::unbounded();
+    // It has room, and its other end.
+    let _ = asks.unbounded_send(said.clone());
+    let tell = tell.clone();
+    let task = blocking::runtime().ok()?.spawn(async move {
+        if let Err(reason) = talk(&target, stream, &tell).await {
+            tracing::debug!(database = %target.database.display(), reason, "the broker was not told");
+        }
+        let _ = tell.send(News::BrokerLeft);
+    });
+    Some(Asked { asks, ask: said, task: task.abort_handle() })
+}
+
+async fn talk(target: &Target, asks: mpsc::UnboundedReceiver<LeaseAsk>, tell: &Sender<News>) -> Result<(), String> {
+    let deadline = Deadline::after(OWN_ANSWER);
+    let link = target.connect(deadline).await.map_err(|error| error.to_string())?;
+    let Some(link) = link else { return Err("nobody listens".to_owned()) };
+    let mut control = link.control();
+    let asking = link.ask(deadline, control.lease(asks));
+    let mut events = asking.await.map_err(|trouble| format!("{trouble:?}"))?;
+    while let Some(event) = events.message().await.map_err(|status| status.to_string())? {
+        if tell.send(News::Broker(event)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
