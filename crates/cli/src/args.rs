@@ -5,8 +5,12 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable};
 use clap_complete::Shell;
 
+mod snapshot;
 mod values;
 
+pub(crate) use snapshot::CopyArgs;
+#[cfg(feature = "duckdb")]
+use snapshot::size;
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
@@ -193,6 +197,9 @@ pub(crate) enum Command {
     #[cfg(feature = "duckdb")]
     #[command(hide = true)]
     Broker(BrokerArgs),
+    /// Copies a database file for its broker.
+    #[command(hide = true)]
+    SnapshotCopy(CopyArgs),
     /// One of the demo's processes.
     #[command(hide = true)]
     DemoWorker(DemoWorkerArgs),
@@ -428,6 +435,10 @@ pub(crate) struct BrokerOptionArgs {
     /// Statements of one session that may run or wait.
     #[arg(long, env = "DBMUX_MAX_INFLIGHT", default_value = "64", value_parser = count::<1, 1_000_000>)]
     pub(crate) max_inflight: usize,
+    /// The largest file that is copied to answer reads while a lease is out, where the file system cannot share its blocks:
+    /// 2GiB, none.
+    #[arg(long, env = "DBMUX_SNAPSHOT_LIMIT", default_value = "2GiB", value_parser = size, value_name = "SIZE")]
+    pub(crate) snapshot_limit: u64,
     /// The storage version of a file that is made.
     #[arg(long, env = "DBMUX_STORAGE_VERSION", value_parser = storage_version, value_name = "VERSION")]
     pub(crate) storage_version: Option<String>,

@@ -6,6 +6,7 @@ mod environment;
 mod guarded;
 mod lock;
 mod run;
+mod snapshot_copy;
 mod sql;
 mod stats;
 mod status;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
+        Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]
         Command::Serve(args) => serve::run(args),
