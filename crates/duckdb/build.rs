@@ -2,12 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "a build script ends by panicking")]
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "src/shim/arrow.cpp",
     "src/shim/describe.cpp",
     "src/shim/guard.cpp",
     "src/shim/insert.cpp",
     "src/shim/session.cpp",
+    "src/shim/stand_in.cpp",
     "src/shim/statement.cpp",
 ];
 

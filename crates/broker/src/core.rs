@@ -104,7 +104,7 @@ impl Core {
     /// Statements that only read never make a file.
     pub(crate) fn must_exist(&self) -> Result<(), ServiceError> {
         let path = &self.options.database;
-        if self.file.attached().is_none() && !path.exists() {
+        if self.file.attached().is_none() && self.file.snapshot().is_none() && !path.exists() {
             return Err(errors::engine(EngineError::NotFound { path: path.clone() }, path));
         }
         Ok(())

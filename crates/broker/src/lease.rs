@@ -4,14 +4,21 @@
 //! here, so nobody can come between our giving the lock up and his being granted, and we queue up behind him. What is said
 //! here only hurries: a broker that is never asked notices the ticket at its next look.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use dbmux_engine::{LeaseAsk, LeaseAsks, LeaseEvent, LeaseEvents, ServiceError};
 use dbmux_proto::{LeaseReads, LeaseState};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use crate::core::Core;
+use crate::{
+    core::Core,
+    errors,
+    file::{Asked, File},
+};
 
 /// How often the asker hears of what does not change.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -36,10 +43,12 @@ pub(crate) fn serve(core: &Arc<Core>, asks: LeaseAsks) -> LeaseEvents {
 }
 
 /// Ends when the asker has what he wants, or goes.
-async fn answer(core: &Core, mut asks: LeaseAsks, events: &Events) {
+async fn answer(core: &Arc<Core>, mut asks: LeaseAsks, events: &Events) {
     let Some(ask) = asks.next().await else { return };
+    // The copy stands in for the file as long as this is asked for, and then as long as the file is away.
+    let _asked = (ask.reads() == LeaseReads::Snapshot).then(|| Asked::new(&core.file));
     if !ask.in_line {
-        prepare(&ask, events).await;
+        prepare(core, &ask, events).await;
         while let Some(ask) = asks.next().await {
             if ask.in_line {
                 break;
@@ -49,13 +58,40 @@ async fn answer(core: &Core, mut asks: LeaseAsks, events: &Events) {
     make_way(core, events).await;
 }
 
-/// What must be done while the file is still ours: so far nothing, for reads wait.
-async fn prepare(_ask: &LeaseAsk, events: &Events) {
+/// What must be done while the file is still ours: the copy that answers meanwhile.
+async fn prepare(core: &Arc<Core>, ask: &LeaseAsk, events: &Events) {
     let mut event = LeaseEvent::default();
     event.set_state(LeaseState::Ready);
     event.set_reads(LeaseReads::Wait);
+    if ask.reads() == LeaseReads::Snapshot {
+        match made(core, events).await {
+            Ok(as_of) => {
+                event.set_reads(LeaseReads::Snapshot);
+                event.as_of = errors::rfc3339(as_of);
+            }
+            Err(why) => event.notices.push(format!("reads wait, for there is no snapshot: {why}")),
+        }
+    }
     // One who has gone is noticed by whoever waits for that.
     let _ = events.send(Ok(event)).await;
+}
+
+/// Makes the copy, and says meanwhile for whom the asker waits.
+async fn made(core: &Arc<Core>, events: &Events) -> Result<SystemTime, String> {
+    let making = File::make_snapshot(core);
+    tokio::pin!(making);
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            made = &mut making => return made,
+            _ = interval.tick() => {
+                let mut event = LeaseEvent::default();
+                event.set_state(LeaseState::Queued);
+                event.holder = core.longest_in_file();
+                let _ = events.try_send(Ok(event));
+            }
+        }
+    }
 }
 
 async fn make_way(core: &Core, events: &Events) {

@@ -23,4 +23,5 @@ mod track;
 mod waiters;
 
 pub use broker::Broker;
+pub use file::SnapshotOptions;
 pub use options::BrokerOptions;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     core::Core,
     errors,
-    file::{self, KeeperOptions},
+    file::{self, File, KeeperOptions},
     session::BrokerSession,
     track::Phase,
 };
@@ -88,7 +88,16 @@ async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
         tracing::info!("somebody waits for the owner lock; leaving");
         core.leave();
     }
-    core.file.give_way(found.file_is_wanted);
+    if found.file_is_wanted && core.file.lacks_snapshot() {
+        // Way is given at the next look, with the copy or without one.
+        let core = Arc::clone(core);
+        tokio::spawn(async move {
+            let _ = File::make_snapshot(&core).await;
+            core.look_now.notify_one();
+        });
+    } else {
+        core.file.give_way(found.file_is_wanted);
+    }
     end_idlers(core).await;
     if !core.sessions.lock().is_empty() {
         *empty_since = Instant::now();
@@ -147,7 +156,8 @@ async fn end_idlers(core: &Arc<Core>) {
             tracing::info!(session = ?session.id, "ending a result that nobody reads");
             session.end_result(&track, errors::unread_result(limit));
         }
-        if file_is_wanted && session.idle_in_transaction(limit) {
+        let keeps_file = core.is_draining() || !session.transaction_reads_copy();
+        if file_is_wanted && keeps_file && session.idle_in_transaction(limit) {
             tracing::info!(session = ?session.id, "ending an idle transaction");
             session.end_transaction(errors::idle_transaction(limit)).await;
         }
@@ -157,11 +167,11 @@ async fn end_idlers(core: &Arc<Core>) {
 /// Ends whatever of a session keeps the file, when somebody outside has waited for it for as long as he must.
 async fn end_overdue(core: &Core, session: &BrokerSession) {
     let limit = core.options.drain;
-    for track in session.running_statements() {
+    for track in session.statements_in_file() {
         tracing::info!(session = ?session.id, "ending a statement: somebody waits for the file");
         session.end_result(&track, errors::overdue("statement", limit));
     }
-    if session.in_transaction() && !session.is_busy() {
+    if session.in_transaction() && !session.transaction_reads_copy() && !session.is_busy() {
         tracing::info!(session = ?session.id, "ending a transaction: somebody waits for the file");
         session.end_transaction(errors::overdue("transaction", limit)).await;
     }
@@ -210,8 +220,8 @@ impl BrokerSession {
         kept.state.in_transaction && kept.last_active.elapsed() >= limit && !self.is_busy()
     }
 
-    fn running_statements(&self) -> Vec<Arc<crate::track::Track>> {
-        self.tracks.lock().values().filter(|track| track.is_running()).cloned().collect()
+    fn statements_in_file(&self) -> Vec<Arc<crate::track::Track>> {
+        self.tracks.lock().values().filter(|track| track.runs_in_file()).cloned().collect()
     }
 
     fn unread_results(&self, limit: Duration) -> Vec<Arc<crate::track::Track>> {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::admission::Limits;
+use crate::{admission::Limits, file::SnapshotOptions};
 
 /// How a broker behaves.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct BrokerOptions {
     pub queue: usize,
     /// Statements of one session that may run or wait.
     pub max_inflight: usize,
+    /// How copies are made that answer while a lease is out.
+    pub snapshots: SnapshotOptions,
 }
 
 impl BrokerOptions {
@@ -49,6 +51,7 @@ impl BrokerOptions {
             serial: false,
             queue: 1000,
             max_inflight: 64,
+            snapshots: SnapshotOptions { program: Vec::new(), limit: 2 << 30 },
         }
     }
 

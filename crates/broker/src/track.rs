@@ -56,6 +56,8 @@ pub(crate) struct Track {
     line: Mutex<Option<Box<dyn Fn() -> Line + Send>>>,
     /// It waits in a lane, not for its session.
     merged: AtomicBool,
+    /// It reads a copy of the file, and keeps nobody from the file itself.
+    reads_copy: AtomicBool,
     /// When it first ran.
     ran: Mutex<Option<Instant>>,
     /// Why it was cancelled, where its client did not ask for that.
@@ -84,6 +86,7 @@ impl Track {
             phase: watch::Sender::new(Phase::Queued),
             line: Mutex::new(None),
             merged: AtomicBool::new(false),
+            reads_copy: AtomicBool::new(false),
             ran: Mutex::new(None),
             told: Mutex::new(None),
             kind: Mutex::new(None),
@@ -149,6 +152,15 @@ impl Track {
 
     pub(crate) fn goes_into_a_lane(&self, merged: bool) {
         self.merged.store(merged, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reads_copy(&self, copy: bool) {
+        self.reads_copy.store(copy, Ordering::Relaxed);
+    }
+
+    /// It runs, and keeps the file itself.
+    pub(crate) fn runs_in_file(&self) -> bool {
+        self.is_running() && !self.reads_copy.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_in_a_lane(&self) -> bool {

@@ -7,11 +7,14 @@ use clap_complete::Shell;
 
 mod dbt;
 mod shim;
+mod snapshot;
 mod values;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
-
+pub(crate) use snapshot::CopyArgs;
+#[cfg(feature = "duckdb")]
+use snapshot::size;
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
@@ -214,6 +217,9 @@ pub(crate) enum Command {
     /// A project's daemon. Started by `dbmux dbt`.
     #[command(hide = true)]
     DbtRunner(DbtRunnerArgs),
+    /// Copies a database file for its broker.
+    #[command(hide = true)]
+    SnapshotCopy(CopyArgs),
     /// One of the demo's processes.
     #[command(hide = true)]
     DemoWorker(DemoWorkerArgs),
@@ -460,6 +466,10 @@ pub(crate) struct BrokerOptionArgs {
     /// Statements of one session that may run or wait.
     #[arg(long, env = "DBMUX_MAX_INFLIGHT", default_value = "64", value_parser = count::<1, 1_000_000>)]
     pub(crate) max_inflight: usize,
+    /// The largest file that is copied to answer reads while a lease is out, where the file system cannot share its blocks:
+    /// 2GiB, none.
+    #[arg(long, env = "DBMUX_SNAPSHOT_LIMIT", default_value = "2GiB", value_parser = size, value_name = "SIZE")]
+    pub(crate) snapshot_limit: u64,
     /// The storage version of a file that is made.
     #[arg(long, env = "DBMUX_STORAGE_VERSION", value_parser = storage_version, value_name = "VERSION")]
     pub(crate) storage_version: Option<String>,

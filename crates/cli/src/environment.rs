@@ -39,6 +39,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("DBMUX_SERIAL", "a broker runs one statement at a time, to debug: `true`", "false"),
     variable("DBMUX_QUEUE", "statements that may wait at a broker", "1000"),
     variable("DBMUX_MAX_INFLIGHT", "statements of one session that may run or wait", "64"),
+    variable(
+        "DBMUX_SNAPSHOT_LIMIT",
+        "the largest file that is copied to answer reads during a lease, where the file system cannot share its blocks",
+        "2GiB",
+    ),
     variable("DBMUX_STORAGE_VERSION", "the storage version of files that are made", "DuckDB's own"),
     variable("DBMUX_MEMORY_LIMIT", "the engine's memory limit: `4GB`, `60%`", "half of the machine's"),
     variable("DBMUX_THREADS", "the engine's threads", "all cores but one"),

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::SystemTime,
 };
 
 use dbmux_engine::{Access, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
@@ -17,12 +18,13 @@ use parking_lot::Mutex;
 
 use crate::{
     errors,
-    ffi::{self, Door, Instance, Protection},
+    ffi::{self, Door, Failure, Instance, Protection, Replacement},
     insert, magic,
     name::catalog_name,
     options::{self, DuckDbOptions},
     session::DuckDbSession,
     shared::{ScratchFolder, Shared, remove_if_empty},
+    snapshot::Snapshots,
     theirs::{self, Theirs},
 };
 
@@ -54,6 +56,8 @@ impl DuckDbEngine {
             parser_epoch: AtomicU64::default(),
             settings: Mutex::default(),
             attachment: Mutex::new(None),
+            snapshots: Snapshots::default(),
+            leaving: Mutex::new(None),
             _folder: scratch,
         };
         Ok(Self { shared: Arc::new(shared), options, swept: AtomicBool::new(false) })
@@ -66,6 +70,22 @@ impl DuckDbEngine {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&self.shared.path, &error)),
         }
+    }
+
+    /// Opens the file under its name, in a snapshot's place where there is one.
+    fn open(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
+        let Shared { instance, catalog, snapshots, leaving, .. } = self.shared.as_ref();
+        let read_only = access == Access::ReadOnly;
+        if snapshots.as_of().is_some() {
+            instance.replace(catalog, &Replacement { path, storage_version, read_only, tracked: true })?;
+            snapshots.end();
+        } else {
+            let mut settings = vec![("type", "duckdb".to_owned()), ("read_only", read_only.to_string())];
+            settings.extend(storage_version.map(|version| ("storage_version", version.to_owned())));
+            instance.attach(catalog, path, &settings)?;
+        }
+        *leaving.lock() = None;
+        Ok(())
     }
 
     /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
@@ -197,15 +217,9 @@ impl Engine for DuckDbEngine {
         } else if access == Access::ReadOnly || !path.parent().is_some_and(Path::is_dir) {
             return Err(EngineError::NotFound { path: path.clone() });
         }
-        let mut settings = vec![("type", "duckdb".to_owned()), ("read_only", (access == Access::ReadOnly).to_string())];
         // An older file keeps its version.
-        if let Some(version) = self.options.storage_version.as_ref().filter(|_| !exists) {
-            settings.push(("storage_version", version.clone()));
-        }
-        self.shared
-            .instance
-            .attach(&self.shared.catalog, text, &settings)
-            .map_err(|failure| errors::attach(&failure, path))?;
+        let version = self.options.storage_version.as_deref().filter(|_| !exists);
+        self.open(text, access, version).map_err(|failure| errors::attach(&failure, path))?;
         let Some((device, inode)) = self.identity()? else {
             let detached = self.shared.instance.detach(&self.shared.catalog);
             let message = format!("it vanished while it was attached ({detached:?})");
@@ -222,16 +236,66 @@ impl Engine for DuckDbEngine {
 
     fn release(&self) -> Result<(), EngineError> {
         let mut attachment = self.shared.attachment.lock();
-        if attachment.is_none() {
+        if attachment.is_none() && self.shared.snapshots.as_of().is_none() {
             return Ok(());
         }
         let path = &self.shared.path;
         self.shared.instance.detach(&self.shared.catalog).map_err(|failure| errors::attach(&failure, path))?;
+        self.shared.snapshots.end();
         self.shared.protection.attached(None);
         *attachment = None;
         drop(attachment);
         ffi::trim_memory();
         Ok(())
+    }
+
+    fn settle(&self) -> Result<(), EngineError> {
+        let failed = |failure: Failure| errors::internal(&failure);
+        let name = self.shared.catalog.replace('"', "\"\"");
+        let connection = self.shared.instance.connect().map_err(failed)?;
+        connection.run(&format!("CHECKPOINT \"{name}\"")).map_err(failed)?;
+        let log = theirs::with_suffix(&self.shared.path, ".wal");
+        match fs::metadata(&log) {
+            Ok(found) if found.len() > 0 => {
+                let message = format!("{} bytes are left in the log after a checkpoint", found.len());
+                Err(EngineError::Internal { message })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn stand_in(&self, copy: File, as_of: SystemTime) -> Result<(), EngineError> {
+        let mut attachment = self.shared.attachment.lock();
+        let Some(attached) = attachment.clone() else {
+            let message = "a snapshot stands in for a file that is attached, and none is".to_owned();
+            return Err(EngineError::Internal { message });
+        };
+        let Shared { instance, catalog, snapshots, protection, leaving, .. } = self.shared.as_ref();
+        // Known before it may be closed; and once it is, nothing is protected by its inode any more.
+        *leaving.lock() = Some(attached);
+        if let Err(failure) = snapshots.begin(instance, catalog, &copy, as_of) {
+            *leaving.lock() = None;
+            return Err(errors::internal(&failure));
+        }
+        protection.attached(None);
+        *attachment = None;
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Option<SystemTime> {
+        self.shared.snapshots.as_of()
+    }
+
+    fn has_file_open(&self) -> bool {
+        if self.attachment().is_some() {
+            return true;
+        }
+        let mut leaving = self.shared.leaving.lock();
+        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
+        if !open {
+            *leaving = None;
+        }
+        open
     }
 
     fn attachment(&self) -> Option<Attachment> {

@@ -34,6 +34,8 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
         {
             EngineError::Conflict { message }
         }
+        // A copy took the file's place, or the file the copy's, between two looks of one statement.
+        _ if has("was already used by a different database in this transaction") => EngineError::Conflict { message },
         code => EngineError::Sql { sqlstate: sqlstate(code, &message), message },
     }
 }

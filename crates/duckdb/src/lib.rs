@@ -47,6 +47,7 @@ mod ready;
 mod rows;
 mod session;
 mod shared;
+mod snapshot;
 mod state;
 mod theirs;
 

@@ -1,6 +1,6 @@
 //! A statement's rows, as they are made.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use arrow::{
     array::{Array, Int64Array, RecordBatch},
@@ -32,6 +32,7 @@ pub(crate) struct StreamedRows {
     left: Option<RecordBatch>,
     /// Ends the transaction that was begun around it, if one was.
     closing: Option<ReadOnlyTransaction>,
+    as_of: Option<SystemTime>,
 }
 
 impl StreamedRows {
@@ -40,8 +41,9 @@ impl StreamedRows {
         schema: SchemaRef,
         first: Option<FirstBatch>,
         closing: Option<ReadOnlyTransaction>,
+        as_of: Option<SystemTime>,
     ) -> Self {
-        Self { result: Some(result), schema, first, left: None, closing }
+        Self { result: Some(result), schema, first, left: None, closing, as_of }
     }
 }
 
@@ -63,6 +65,10 @@ impl StreamedRows {
 impl Rows for StreamedRows {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    fn as_of(&self) -> Option<SystemTime> {
+        self.as_of
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {

@@ -127,7 +127,7 @@ impl EngineSession for DuckDbSession {
         let answer: Box<dyn Rows + 'a> = match &ready.work {
             Work::Run(statement) => {
                 let values = parameters::bind(&self.connection, &ready.parameters, parameters)?;
-                let answer = run(&self.connection, statement, &values, closing);
+                let answer = run(&self.connection, &self.shared, statement, &values, closing);
                 if ready.control { answer.map_err(errors::commit)? } else { answer? }
             }
             Work::Attach(attach) => {
@@ -188,6 +188,7 @@ impl EngineSession for DuckDbSession {
 /// Runs a statement: its rows as they are made, or its whole answer where it has none.
 fn run<'a>(
     connection: &Connection,
+    shared: &Shared,
     statement: &Statement,
     values: &[(String, Value)],
     closing: Option<ReadOnlyTransaction>,
@@ -205,7 +206,9 @@ fn run<'a>(
             // One that expands into several tells its columns only when it has run as far as its first rows.
             let first = if answers.is_none() { result.first().map_err(failed)? } else { None };
             let schema = result.schema().map_err(failed)?.unwrap_or_else(|| Arc::new(Schema::empty()));
-            Ok(Box::new(StreamedRows::new(result, schema, first, closing)))
+            // It has been bound: its transaction knows by now what it reads.
+            let as_of = shared.snapshots.read_by(connection, &shared.catalog);
+            Ok(Box::new(StreamedRows::new(result, schema, first, closing, as_of)))
         }
     }
 }

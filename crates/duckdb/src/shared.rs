@@ -17,6 +17,7 @@ use crate::{
     facts::{Fact, Known, Scope},
     ffi::{Instance, Protection},
     options,
+    snapshot::Snapshots,
 };
 
 /// What sessions need of their engine.
@@ -35,6 +36,10 @@ pub(crate) struct Shared {
     pub(crate) settings: Mutex<BTreeMap<String, String>>,
     /// Also held while attaching and releasing, which thereby exclude each other.
     pub(crate) attachment: Mutex<Option<Attachment>>,
+    /// Copies that answer in the file's stead.
+    pub(crate) snapshots: Snapshots,
+    /// The file that a copy stands in for: statements that began before may have it open still.
+    pub(crate) leaving: Mutex<Option<Attachment>>,
     /// Dropped after the instance, which empties its folder.
     pub(crate) _folder: ScratchFolder,
 }

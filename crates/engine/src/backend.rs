@@ -1,8 +1,10 @@
 //! What a backend implements. Everything here blocks: the broker calls it on threads of its own.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use arrow::{
@@ -64,7 +66,31 @@ pub trait Engine: Send + Sync + 'static {
     /// When the engine cannot let go; the file is then still attached.
     fn release(&self) -> Result<(), EngineError>;
 
-    /// The present attachment.
+    /// Brings everything that is committed into the file itself: a copy of the file alone is the whole database then.
+    ///
+    /// Reads may run beside it. The caller sees to it that nobody writes, from before it until the copy is made.
+    ///
+    /// # Errors
+    /// When the engine cannot; nothing has changed then.
+    fn settle(&self) -> Result<(), EngineError>;
+
+    /// Lets a copy of the attached file answer in its stead, under its name, to read, until [`Engine::attach`] or
+    /// [`Engine::release`]. No statement waits for that, or fails: those that have begun go on with the file, which is
+    /// closed when the last of their transactions has ended (see [`Engine::has_file_open`]).
+    ///
+    /// `copy` need not have a name, and may be closed afterwards. `as_of` is told with every answer from it.
+    ///
+    /// # Errors
+    /// When the copy cannot be read, or no file is attached; the file answers as before.
+    fn stand_in(&self, copy: File, as_of: SystemTime) -> Result<(), EngineError>;
+
+    /// As of when the copy is true that answers in the file's stead now; `None`: none does.
+    fn snapshot(&self) -> Option<SystemTime>;
+
+    /// Whether this process has the file open: after [`Engine::stand_in`], until all that had begun before has ended.
+    fn has_file_open(&self) -> bool;
+
+    /// The present attachment of the file itself.
     fn attachment(&self) -> Option<Attachment>;
 
     /// Whether the path still names the attached file (one `stat`), and, with `thorough`, whether the kernel still shows
@@ -204,6 +230,11 @@ pub trait EngineSession: Send {
 pub trait Rows: Send {
     /// Their columns.
     fn schema(&self) -> SchemaRef;
+
+    /// As of when the copy is true that these rows are from; `None`: they are from the file, or from neither.
+    fn as_of(&self) -> Option<SystemTime> {
+        None
+    }
 
     /// The next batch; `None` at the end, by when the statement has ended and its autocommit transaction is closed.
     ///

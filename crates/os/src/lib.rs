@@ -7,6 +7,7 @@ pub mod access_time;
 pub mod child;
 pub mod daemon;
 mod error;
+pub mod file_copy;
 pub mod file_id;
 pub mod fork;
 pub mod fs_kind;

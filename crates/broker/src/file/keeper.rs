@@ -2,7 +2,7 @@
 //!
 //! It acts on what it finds in [`State`], one step at a time: attach when somebody waits, make room for a writer when a
 //! foreign reader has left, release when nobody has used the file for a while. It takes the database's *file* lock before
-//! it attaches, and drops it after it has released.
+//! it attaches, and drops it after it has released, or handed the file over while a copy answers.
 
 use std::{
     sync::Arc,
@@ -14,7 +14,7 @@ use dbmux_lock::{Guard, Lock};
 use dbmux_os::process::ProcessId;
 use tokio_util::sync::CancellationToken;
 
-use super::{File, Need, foreign, outside};
+use super::{File, Need, State, foreign, outside, snapshot::CLOSING};
 use crate::errors;
 
 /// How often the lock of an attached file is looked at.
@@ -42,6 +42,10 @@ enum Step {
     /// Attached read-only, and a writer waits.
     Upgrade,
     Release,
+    /// A copy answers, and nobody is in the file any more: somebody outside may have it.
+    HandOver,
+    /// A copy answers: the file itself shall, as soon as it can be had.
+    TakeBack(Need),
     WaitFor(Duration),
     Wait,
 }
@@ -67,6 +71,8 @@ pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
             Step::Attach(need) => keeper.attach(need).await,
             Step::Upgrade => keeper.upgrade().await,
             Step::Release => keeper.release().await,
+            Step::HandOver => keeper.hand_over().await,
+            Step::TakeBack(need) => keeper.take_back(need).await,
             Step::WaitFor(time) => {
                 tokio::select! {
                     () = keeper.file.kick.notified() => {}
@@ -89,15 +95,18 @@ impl Keeper {
     fn next(&self) -> Step {
         let state = self.file.state.lock();
         let wanted = state.wanted_to_read + state.wanted_to_write;
+        if state.snapshot.is_some() {
+            return self.beside_snapshot(&state);
+        }
         match state.attached {
             None if state.wanted_to_write > 0 => Step::Attach(Need::Write),
             None if state.wanted_to_read > 0 => Step::Attach(Need::Read),
             None => Step::Wait,
-            Some(_) if state.users == 0 && state.must_go() => Step::Release,
+            Some(_) if state.is_empty() && state.must_go() => Step::Release,
             Some(Access::ReadOnly) if state.wanted_to_write > 0 && !state.closed => Step::Upgrade,
             // Nobody says so when the last one leaves, for that would cost every statement: looked at this often, an
             // idle file is released in time.
-            Some(_) if state.users > 0 || wanted > 0 => {
+            Some(_) if !state.is_empty() || wanted > 0 => {
                 Step::WaitFor(self.options.release_after.clamp(SHORTEST_LOOK, WATCH_INTERVAL))
             }
             Some(_) => match self.options.release_after.checked_sub(state.last_used.elapsed()) {
@@ -105,6 +114,47 @@ impl Keeper {
                 _ => Step::Release,
             },
         }
+    }
+
+    /// The file is let go when somebody has asked for it and the last one is out of it; it is taken back when nobody asks.
+    fn beside_snapshot(&self, state: &State) -> Step {
+        let need = if state.wanted_to_write > 0 { Need::Write } else { Need::Read };
+        match (self.guard.is_some(), state.users) {
+            (false, _) => Step::TakeBack(need),
+            (true, 0) if state.giving_way.is_some() => Step::HandOver,
+            (true, 0) if state.asked == 0 => Step::TakeBack(need),
+            (true, _) => Step::Wait,
+        }
+    }
+
+    /// Lets the file lock go: nobody here has the file any more.
+    async fn hand_over(&mut self) {
+        match self.engine(|engine| Ok(engine.has_file_open())).await {
+            Ok(false) => {
+                self.file.handed_over();
+                self.let_file_lock_go();
+                tracing::debug!("handed over");
+                self.file.tell(|_| {});
+            }
+            // The last transaction that reads it is about to end.
+            _ => tokio::time::sleep(CLOSING).await,
+        }
+    }
+
+    /// Waits for the file lock, and has the file answer again; where nobody reads or writes, only drops the copy.
+    async fn take_back(&mut self, need: Need) {
+        if self.guard.is_none() {
+            match self.take_file_lock().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the file lock cannot be taken; trying again later");
+                    self.file.tell(|view| view.failure = Some((view.turn, error)));
+                    return tokio::time::sleep(BACK_OFF.1).await;
+                }
+            }
+        }
+        if self.file.close_unread_snapshot() { self.release().await } else { self.attach(need).await }
     }
 
     async fn attach(&mut self, need: Need) {
@@ -123,6 +173,11 @@ impl Keeper {
                 self.wait_for(foreign).await;
             }
             Err(error) => {
+                // A copy of what is not there any more, or is nothing that can be read, answers nobody.
+                if self.file.snapshot().is_some() {
+                    self.file.released();
+                    let _ = self.engine(|engine| engine.release()).await;
+                }
                 self.let_file_lock_go();
                 let error = errors::engine(error, &self.file.path);
                 self.file.tell(|view| {
@@ -173,7 +228,7 @@ impl Keeper {
     }
 
     async fn release(&mut self) {
-        if self.file.close() > 0 {
+        if self.file.close() > 0 && self.file.snapshot().is_none() {
             return;
         }
         match self.engine(|engine| engine.release()).await {
@@ -202,7 +257,7 @@ impl Keeper {
                 () = &mut over => return tracing::warn!("the file is still in use; the process's end releases it"),
             }
         }
-        if self.file.attached().is_some() {
+        if self.file.attached().is_some() || self.file.snapshot().is_some() {
             self.release().await;
         }
     }
@@ -236,7 +291,7 @@ impl Keeper {
 
     /// Takes the file lock. `false`: nobody wants the file any more, or what the lock's last owner left behind has it.
     async fn take_file_lock(&mut self) -> Result<bool, ServiceError> {
-        let taken = outside::take_file_lock(&self.file, &self.options.file_lock).await?;
+        let taken = outside::take_file_lock(&self.file, &self.options).await?;
         let Some(guard) = taken else { return Ok(false) };
         self.guard = outside::last_owner_gone(&self.file, guard, &self.options.shutdown).await;
         self.file.lock_is_ours(self.guard.is_some());

@@ -4,12 +4,17 @@
 //! keeps its own. The keeper (in `keeper.rs`) is the only one that attaches and releases: it acts when somebody waits to
 //! enter, and when nobody has used the file for a while. Between the two stands [`State`], under one short lock.
 //!
-//! What always holds: `users > 0` only while attached; a transition begins only with `users == 0`; an error of an attach
+//! While a lease is out, a copy may answer those who read (`snapshot.rs`): they enter that instead, and are counted apart.
+//!
+//! What always holds: `users > 0` only while this process has the file open; a transition begins only with `users == 0`; an error of an attach
 //! reaches exactly those who were waiting when it happened.
 
+mod copier;
+mod entry;
 mod foreign;
 mod keeper;
 mod outside;
+mod snapshot;
 
 use std::{
     path::PathBuf,
@@ -17,7 +22,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
@@ -26,8 +31,14 @@ use dbmux_os::process::{self, ProcessId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use self::entry::{Demand, Source};
 use self::foreign::Sightings;
-pub(crate) use self::keeper::{KeeperOptions, keep};
+pub use self::snapshot::SnapshotOptions;
+pub(crate) use self::{
+    entry::FileUse,
+    keeper::{KeeperOptions, keep},
+    snapshot::Asked,
+};
 use crate::{
     core::Core,
     deadline::Deadline,
@@ -55,6 +66,8 @@ pub(crate) struct File {
     /// Wakes the keeper: somebody waits to enter, or the last one has left.
     kick: Notify,
     sightings: Sightings,
+    /// One copy is made at a time.
+    making: tokio::sync::Mutex<()>,
     attaches: AtomicU64,
     releases: AtomicU64,
 }
@@ -65,6 +78,18 @@ struct State {
     /// An attach or a release is under way, or wanted: nobody enters.
     closed: bool,
     users: usize,
+    /// Those of the users who may write.
+    writers: usize,
+    /// Nobody begins to write: the file is about to be copied.
+    held: bool,
+    /// A copy answers those who read, in the file's stead; it is true as of then.
+    snapshot: Option<SystemTime>,
+    /// Those who read the copy, or came while it answered.
+    readers: usize,
+    /// Lease askers who want a copy to answer meanwhile.
+    asked: usize,
+    /// Why there can be none, until the file is attached anew.
+    refused: Option<String>,
     last_used: Instant,
     wanted_to_read: usize,
     wanted_to_write: usize,
@@ -87,22 +112,12 @@ struct View {
     /// Those outside who wait for the file before us.
     outside: usize,
     failure: Option<(u64, ServiceError)>,
-}
-
-/// The right to use the attached file; it stays attached until this is dropped.
-pub(crate) struct FileUse {
-    file: Arc<File>,
-    /// As attached: read-only when a foreign reader has the file.
-    pub(crate) access: Access,
+    /// Why reads wait too, and no copy answers them.
+    no_snapshot: Option<String>,
 }
 
 /// Tells of every change of what others wait for.
 pub(crate) struct Changes(watch::Receiver<View>);
-
-struct Demand<'a> {
-    file: &'a File,
-    need: Need,
-}
 
 impl File {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
@@ -113,6 +128,12 @@ impl File {
                 attached: None,
                 closed: false,
                 users: 0,
+                writers: 0,
+                held: false,
+                snapshot: None,
+                readers: 0,
+                asked: 0,
+                refused: None,
                 last_used: Instant::now(),
                 wanted_to_read: 0,
                 wanted_to_write: 0,
@@ -123,6 +144,7 @@ impl File {
             view: watch::Sender::new(View::default()),
             kick: Notify::new(),
             sightings: Sightings::default(),
+            making: tokio::sync::Mutex::default(),
             attaches: AtomicU64::new(0),
             releases: AtomicU64::new(0),
         })
@@ -218,21 +240,34 @@ impl File {
     }
 
     fn gave_up(core: &Core, deadline: Deadline, ahead: usize) -> ServiceError {
-        Waited { database: &core.file.path, deadline }.locked(ahead, Self::waited_for(core))
+        let error = Waited { database: &core.file.path, deadline }.locked(ahead, Self::waited_for(core));
+        match &core.file.view.borrow().no_snapshot {
+            Some(why) => error.suggest(format!("wait longer; reads wait too: {why}")),
+            None => error,
+        }
     }
 
-    fn try_enter(self: &Arc<Self>, need: Need) -> Result<Option<FileUse>, ServiceError> {
+    /// Enters, where nobody has to be waited for.
+    pub(crate) fn try_enter(self: &Arc<Self>, need: Need) -> Result<Option<FileUse>, ServiceError> {
         let mut state = self.state.lock();
         if let Some(lost) = &state.lost {
             return Err(errors::engine(lost.clone(), &self.path));
         }
+        if need == Need::Read && state.snapshot.is_some() {
+            state.readers += 1;
+            return Ok(Some(FileUse::new(self, Source::Snapshot, Access::ReadOnly, false)));
+        }
         let Some(access) = state.attached else { return Ok(None) };
-        if state.closed || state.giving_way.is_some() || (need == Need::Write && access == Access::ReadOnly) {
+        let writes = need == Need::Write;
+        // While a copy is made, whoever reads goes on: it is for them.
+        let shut = state.closed || (state.giving_way.is_some() && !state.held);
+        if shut || (writes && (access == Access::ReadOnly || state.held)) {
             return Ok(None);
         }
         state.users += 1;
+        state.writers += usize::from(writes);
         drop(state);
-        Ok(Some(FileUse { file: Arc::clone(self), access }))
+        Ok(Some(FileUse::new(self, Source::File, access, writes)))
     }
 
     /// Nothing that is known here stands between it and being attached.
@@ -255,7 +290,7 @@ impl File {
     /// Since when somebody outside waits for the file to be released.
     pub(crate) fn gives_way_since(&self) -> Option<Instant> {
         let state = self.state.lock();
-        state.giving_way.filter(|_| state.attached.is_some())
+        state.giving_way.filter(|_| state.attached.is_some() || state.users > 0)
     }
 
     /// The file lock is this broker's: it has the file, or is about to.
@@ -268,16 +303,17 @@ impl File {
         Changes(self.view.subscribe())
     }
 
-    /// Somebody here waits for the file to be attached, or attached anew.
+    /// Somebody here waits for the file to be attached, or attached anew; or reads a copy that grows old.
     pub(crate) fn is_wanted(&self) -> bool {
         let state = self.state.lock();
-        state.wanted_to_read + state.wanted_to_write > 0
+        state.wanted_to_read + state.wanted_to_write > 0 || state.snapshot.is_some()
     }
 
     /// Somebody waits, here or outside, for the file to be released or attached anew.
     pub(crate) fn is_waited_for(&self) -> bool {
         let state = self.state.lock();
-        state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
+        let held = state.held && state.writers > 0;
+        held || state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
     }
 
     /// The foreign processes that have the file now.
@@ -301,13 +337,14 @@ impl File {
     fn close(&self) -> usize {
         let mut state = self.state.lock();
         state.closed = true;
-        state.users
+        state.users + state.readers
     }
 
     fn attached_as(&self, access: Access) {
         self.attaches.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.lock();
         state.attached = Some(access);
+        (state.snapshot, state.refused) = (None, None);
         // It was our turn. Whoever waits outside now came later, and is seen at the next look.
         state.giving_way = None;
         drop(state);
@@ -318,8 +355,25 @@ impl File {
         self.releases.fetch_add(1, Ordering::Relaxed);
         let mut state = self.state.lock();
         state.attached = None;
+        (state.snapshot, state.refused) = (None, None);
         state.lost = None;
         state.closed = false;
+    }
+
+    /// Somebody outside may have the file; a copy answers.
+    fn handed_over(&self) {
+        self.releases.fetch_add(1, Ordering::Relaxed);
+        self.state.lock().lost = None;
+    }
+
+    /// Lets nobody read the copy any more, unless somebody does, or waits for the file.
+    fn close_unread_snapshot(&self) -> bool {
+        let mut state = self.state.lock();
+        let unread = state.readers == 0 && state.wanted_to_read + state.wanted_to_write == 0;
+        if unread {
+            state.snapshot = None;
+        }
+        unread
     }
 
     /// Lets those enter who wait, and counts the idle time anew.
@@ -362,41 +416,11 @@ impl View {
 
 impl State {
     fn must_go(&self) -> bool {
-        self.closed || self.giving_way.is_some() || self.lost.is_some()
-    }
-}
-
-impl<'a> Demand<'a> {
-    fn new(file: &'a File, need: Need) -> Self {
-        let demand = Self { file, need };
-        *demand.count(&mut file.state.lock()) += 1;
-        demand
+        self.closed || (self.giving_way.is_some() && !self.held) || self.lost.is_some()
     }
 
-    fn count<'s>(&self, state: &'s mut State) -> &'s mut usize {
-        match self.need {
-            Need::Read => &mut state.wanted_to_read,
-            Need::Write => &mut state.wanted_to_write,
-        }
-    }
-}
-
-impl Drop for Demand<'_> {
-    fn drop(&mut self) {
-        *self.count(&mut self.file.state.lock()) -= 1;
-        self.file.kick.notify_one();
-    }
-}
-
-impl Drop for FileUse {
-    fn drop(&mut self) {
-        let mut state = self.file.state.lock();
-        state.users -= 1;
-        if state.users == 0 {
-            state.last_used = Instant::now();
-            if state.must_go() || state.wanted_to_write > 0 {
-                self.file.kick.notify_one();
-            }
-        }
+    /// Nobody is inside, or may still be.
+    fn is_empty(&self) -> bool {
+        self.users == 0 && (self.readers == 0 || self.snapshot.is_some())
     }
 }

@@ -7,13 +7,13 @@
 use std::{sync::Arc, time::Duration};
 
 use dbmux_engine::ServiceError;
-use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Request, Wait, WaitState};
+use dbmux_lock::{CancelFlag, Guard, LockError, Mode, Request, Wait, WaitState};
 use dbmux_os::process::{self, ProcessId};
 use dbmux_proto::HolderKind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{File, foreign};
+use super::{File, KeeperOptions, foreign};
 use crate::{errors, locks};
 
 /// How often it is looked whether anybody still wants the file whose lock is waited for.
@@ -21,11 +21,11 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Waits for the database's file lock for as long as anybody wants the file; `None`: nobody does any more. It keeps its
 /// place in line however long that takes.
-pub(super) async fn take_file_lock(file: &Arc<File>, lock: &Arc<Lock>) -> Result<Option<Guard>, ServiceError> {
+pub(super) async fn take_file_lock(file: &Arc<File>, options: &KeeperOptions) -> Result<Option<Guard>, ServiceError> {
     let cancel = CancelFlag::default();
     let request = Request::new(Mode::Exclusive).wait(Wait::Forever).cancel(cancel.clone());
     let (told, mut waits) = watch::channel(None);
-    let lock = Arc::clone(lock);
+    let lock = Arc::clone(&options.file_lock);
     let mut taken = tokio::task::spawn_blocking(move || {
         lock.acquire_observed(&request, &mut |state: &WaitState| {
             told.send_replace(Some(state.clone()));
@@ -54,6 +54,7 @@ pub(super) async fn take_file_lock(file: &Arc<File>, lock: &Arc<Lock>) -> Result
                     cancel.cancel();
                 }
             }
+            () = options.shutdown.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
         }
     }
 }

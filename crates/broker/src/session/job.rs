@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use dbmux_engine::{
-    Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind, StatementRequest,
+    Access, Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind, StatementRequest,
 };
 use tokio::sync::oneshot;
 
@@ -136,7 +136,14 @@ impl Thread {
             let mut kept = job.registered.session.kept.lock();
             kept.is_now(turn.state());
             match (kept.state.in_transaction, &kept.file) {
-                (true, None) => kept.file = rights.file.take(),
+                (true, None) => {
+                    // It may write from now on, unless the file is about to be copied: then it only reads.
+                    let read_only = job.registered.session.identity.read_only || job.request.read_only;
+                    kept.file = rights.file.take();
+                    if let Some(file) = kept.file.as_mut().filter(|_| !read_only) {
+                        file.may_write();
+                    }
+                }
                 (true, Some(_)) => {}
                 (false, _) => kept.file = None,
             }
@@ -226,15 +233,15 @@ impl Thread {
     fn execute(&mut self, prepared: Prepared, last: bool) -> Result<Option<End>, EngineError> {
         self.job.registered.track.is(prepared.kind);
         let read_only = self.job.request.read_only;
-        if self.turn.state().in_transaction && self.rights.floor.is_some() {
-            // BEGIN stood in the same text.
-        } else if let Some(what) = lacks(&prepared, &self.rights, read_only)? {
+        if self.turn.state().in_transaction {
+            self.check_transaction(&prepared, read_only)?;
+        } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
         }
         let Self { core, job, turn, reply, .. } = self;
         let mut rows = turn.execute(prepared.id, job.request.parameters.as_ref(), read_only)?;
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.
-        let head = Head { kind: prepared.kind, shape: prepared.shape, schema: rows.schema() };
+        let head = Head::new(&prepared, rows.as_ref());
         let mut first = Vec::new();
         let streams = last && head.shape == ResultShape::Rows;
         while let Some(batch) = rows.next()? {
@@ -256,13 +263,41 @@ impl Thread {
         Ok(last.then_some(End::Whole(head, first)))
     }
 
+    /// Refuses to write in a transaction that began while the file was about to be copied: what it wrote would be in the
+    /// file, and the copy is of before. One that began on the copy is refused by the engine.
+    fn check_transaction(&mut self, prepared: &Prepared, read_only: bool) -> Result<(), EngineError> {
+        if prepared.kind == StatementKind::Read || prepared.transaction_control || read_only {
+            return Ok(());
+        }
+        let mut kept = self.job.registered.session.kept.lock();
+        // BEGIN may stand in the same text.
+        let file = kept.file.as_mut().or(self.rights.file.as_mut());
+        let Some(file) = file.filter(|file| file.keeps_file() && file.access == Access::ReadWrite) else {
+            return Ok(());
+        };
+        if file.may_write() {
+            return Ok(());
+        }
+        Err(EngineError::ReadOnly { message: "the transaction began while the file was copied".to_owned() })
+    }
+
     fn error(&self, error: EngineError) -> ServiceError {
         let began_reading = matches!(error, EngineError::ReadOnly { .. })
             && !self.job.request.read_only
             && !self.job.registered.session.identity.read_only
             && self.turn.state().in_transaction
-            && self.core.file.attached() == Some(dbmux_engine::Access::ReadOnly);
+            && self.reads_only();
         if began_reading { errors::read_only_transaction() } else { translate(&self.core, &self.job, error) }
+    }
+}
+
+impl Thread {
+    /// What it uses can only be read, now: a copy, or a file that a foreign process reads.
+    fn reads_only(&self) -> bool {
+        let kept = self.job.registered.session.kept.lock();
+        let file = kept.file.as_ref().or(self.rights.file.as_ref());
+        file.is_some_and(|file| !file.keeps_file() || file.access == Access::ReadOnly)
+            || self.core.file.is_held_or_copied()
     }
 }
 

@@ -207,8 +207,10 @@ impl BrokerSession {
 
     /// Since when it keeps the file: by an open transaction, or by a statement that runs.
     pub(crate) fn keeps_file_since(&self) -> Option<Instant> {
-        let transaction = self.kept.lock().transaction_since;
-        [transaction, self.runs_since()].into_iter().flatten().min()
+        let transaction = self.kept.lock().transaction_since.filter(|_| !self.transaction_reads_copy());
+        let tracks = self.tracks.lock();
+        let statements = tracks.values().filter(|track| track.runs_in_file()).map(|track| track.began);
+        statements.chain(transaction).min()
     }
 
     /// Since when a statement of it is on its way that runs now.

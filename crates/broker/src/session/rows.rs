@@ -7,10 +7,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use dbmux_engine::{Answer, EngineError, ResultShape, Rows, ServiceError, StatementKind};
+use dbmux_engine::{Answer, EngineError, Prepared, ResultShape, Rows, ServiceError, StatementKind};
 use futures::Stream;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -30,6 +31,14 @@ pub(super) struct Head {
     pub(super) kind: StatementKind,
     pub(super) shape: ResultShape,
     pub(super) schema: SchemaRef,
+    /// As of when the copy is true that it is from.
+    as_of: Option<SystemTime>,
+}
+
+impl Head {
+    pub(super) fn new(prepared: &Prepared, rows: &dyn Rows) -> Self {
+        Self { kind: prepared.kind, shape: prepared.shape, schema: rows.schema(), as_of: rows.as_of() }
+    }
 }
 
 type Failure = Arc<Mutex<Option<ServiceError>>>;
@@ -98,8 +107,8 @@ pub(super) fn whole(head: Head, batches: Vec<RecordBatch>) -> Answer {
 }
 
 fn answer(head: Head, batches: dbmux_engine::BatchStream) -> Answer {
-    let Head { kind, shape, schema } = head;
-    Answer { kind, shape, schema, batches, as_of: None, notices: Vec::new() }
+    let Head { kind, shape, schema, as_of } = head;
+    Answer { kind, shape, schema, batches, as_of: as_of.map(errors::rfc3339), notices: Vec::new() }
 }
 
 /// The rows, as the wire takes them. Dropped before the end, it interrupts the statement.

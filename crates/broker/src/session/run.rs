@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use arrow::datatypes::Schema;
 use dbmux_engine::{
-    Access, Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, ServiceError, StatementKind,
+    Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, ServiceError, StatementKind,
     StatementRequest,
 };
 use futures::FutureExt;
@@ -149,6 +149,7 @@ async fn acquire(
         core.must_exist()?;
     }
     let file = File::enter(core, Need::Read, deadline, track).await?;
+    track.reads_copy(!file.keeps_file());
     Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) })
 }
 
@@ -189,10 +190,18 @@ async fn acquire_more(
 ) -> Result<Rights, ServiceError> {
     match what {
         Lacks::TheFileForWriting => {
-            // Ours must go first: the file is attached anew.
-            drop(had.file);
-            let file = File::enter(core, Need::Write, deadline, track).await?;
-            Ok(Rights { file: Some(file), ..had })
+            // Ours must go first: the file is attached anew. So must the places, which others need who only read.
+            drop(had);
+            loop {
+                drop(File::enter(core, Need::Write, deadline, track).await?);
+                let permit = admit(core, track, deadline).await?;
+                let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
+                // Not waited for with a place in hand: whoever is inside may need one to come out.
+                if let Some(file) = core.file.try_enter(Need::Write)? {
+                    track.reads_copy(false);
+                    return Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) });
+                }
+            }
         }
         Lacks::TheDatabaseForItself => {
             drop(had.floor);
@@ -203,12 +212,12 @@ async fn acquire_more(
 }
 
 /// What the prepared statement still needs, given what it has.
-pub(crate) fn lacks(prepared: &Prepared, rights: &Rights, read_only: bool) -> Result<Option<Lacks>, EngineError> {
+pub(crate) fn lacks(prepared: &Prepared, rights: &mut Rights, read_only: bool) -> Result<Option<Lacks>, EngineError> {
     use dbmux_engine::StatementKind::{Exclusive, Read};
     if prepared.kind == Read || prepared.transaction_control || read_only {
         return Ok(None);
     }
-    if rights.file.as_ref().is_some_and(|file| file.access == Access::ReadOnly) {
+    if rights.file.as_mut().is_some_and(|file| !file.may_write()) {
         return Ok(Some(Lacks::TheFileForWriting));
     }
     if prepared.kind == Exclusive && rights.floor.as_ref().is_some_and(|floor| !floor.alone()) {

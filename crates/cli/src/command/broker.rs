@@ -190,6 +190,9 @@ fn broker_options(args: &BrokerOptionArgs, database: PathBuf, socket: PathBuf) -
     options.serial = args.serial;
     options.queue = args.queue;
     options.max_inflight = args.max_inflight;
+    // This program, wherever it has gone since it was started.
+    options.snapshots.program = vec![PathBuf::from("/proc/self/exe"), PathBuf::from("snapshot-copy")];
+    options.snapshots.limit = args.snapshot_limit;
     options
 }
 

@@ -8,6 +8,7 @@ mod guarded;
 mod lock;
 mod run;
 mod shim;
+mod snapshot_copy;
 mod sql;
 mod stats;
 mod status;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
+        Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]
         Command::Serve(args) => serve::run(args),

@@ -165,6 +165,10 @@ pub(crate) enum Operation {
 
 /// Decides for DuckDB's file system. `client`: for a client's statement, not for DuckDB itself.
 pub(crate) fn decide(path: &Path, client: bool, operation: Operation) -> Verdict {
+    // DuckDB itself opens what is attached, whoever asked for that: the database, or a copy by its descriptor.
+    if is_attaching() && FILES.read().iter().any(|file| file.path == path) {
+        return Verdict::Ours;
+    }
     if client && is_stream(path) {
         return Verdict::Stream;
     }
@@ -177,9 +181,8 @@ pub(crate) fn decide(path: &Path, client: bool, operation: Operation) -> Verdict
     };
     match found {
         None => theirs(path, client, operation).map_or(Verdict::Free, Verdict::from),
-        // DuckDB itself opens the database while it is attached, and keeps its logs under their own names.
-        Some((file, Verdict::Database)) if is_attaching() && path == file.path => Verdict::Ours,
         Some((_, verdict)) if client => verdict,
+        // It keeps its logs under their own names.
         Some((file, Verdict::Log)) if LOGS.iter().any(|log| path == with_suffix(&file.path, log)) => Verdict::Ours,
         Some((_, verdict)) => verdict,
     }

@@ -11,6 +11,7 @@ mod guard;
 mod instance;
 mod result;
 mod shim;
+mod stand_in;
 mod statement;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod syscalls;
@@ -22,6 +23,7 @@ pub(crate) use instance::Instance;
 use libduckdb_sys::v2;
 pub(crate) use result::{ArrowResult, FirstBatch, ResultKind};
 pub(crate) use shim::{Cell, Signature};
+pub(crate) use stand_in::Replacement;
 pub(crate) use statement::{Statement, StatementType};
 pub(crate) use v2::DUCKDB_V2_ERROR as Code;
 pub(crate) use value::Value;

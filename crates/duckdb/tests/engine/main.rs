@@ -15,6 +15,7 @@ mod hazards;
 mod merging;
 mod repeated;
 mod sessions;
+mod snapshot;
 mod streams;
 mod support;
 mod types;

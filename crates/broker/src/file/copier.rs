@@ -1,0 +1,75 @@
+//! The copy of the attached file, made by a child process: this one must not open it.
+//!
+//! The child is our own program. What it writes to is a file without a name, opened here and inherited; the pipe that it
+//! reads from is its leash: when that closes, because nobody wants the copy any more or because this process is gone, it
+//! ends, and the copy with it.
+
+use std::{
+    fs::File,
+    io::{self, PipeWriter, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use dbmux_os::file_copy;
+
+/// How copies are made.
+#[derive(Debug, Clone)]
+pub(super) struct Copier {
+    /// What to run, and the words before those that are told it here.
+    pub(super) program: Vec<PathBuf>,
+    /// Bytes of a copy that shares nothing with the file.
+    pub(super) limit: u64,
+}
+
+/// Keeps the child going.
+pub(super) struct Leash(#[expect(dead_code, reason = "held, not read")] PipeWriter);
+
+/// A copy that is being made.
+pub(super) struct Copying {
+    child: std::process::Child,
+    target: File,
+}
+
+impl Copier {
+    /// Starts the child. It ends when the leash is dropped.
+    pub(super) fn start(&self, database: &Path) -> io::Result<(Copying, Leash)> {
+        let folder = database.parent().unwrap_or(Path::new("/"));
+        let target = file_copy::unnamed(folder, &scratch(database))?;
+        let (leash, held) = io::pipe()?;
+        let Some((program, words)) = self.program.split_first() else {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this broker cannot make copies"));
+        };
+        let mut command = Command::new(program);
+        command.args(words).arg("--source").arg(database).arg("--limit").arg(self.limit.to_string());
+        command.current_dir("/").stdin(leash).stdout(target.try_clone()?).stderr(Stdio::piped());
+        Ok((Copying { child: command.spawn()?, target }, Leash(held)))
+    }
+}
+
+impl Copying {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// In the child's words.
+    pub(super) fn finish(mut self) -> Result<File, String> {
+        let mut said = String::new();
+        if let Some(mut words) = self.child.stderr.take() {
+            // What it says is for the error only.
+            let _ = words.read_to_string(&mut said);
+        }
+        match self.child.wait() {
+            Ok(status) if status.success() => Ok(self.target),
+            Ok(status) if said.trim().is_empty() => Err(format!("the process that copies ended with {status}")),
+            Ok(_) => Err(said.trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// A folder that the engine sweeps when it attaches the file.
+fn scratch(database: &Path) -> PathBuf {
+    let mut folder = database.as_os_str().to_owned();
+    folder.push(".tmp");
+    PathBuf::from(folder).join("dbmux")
+}

@@ -1,0 +1,101 @@
+//! Those who are inside of the file, and those who want to be.
+
+use std::{sync::Arc, time::Instant};
+
+use dbmux_engine::Access;
+
+use super::{File, Need, State};
+
+/// What a statement reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    File,
+    /// The copy that answers in the file's stead.
+    Snapshot,
+}
+
+/// The right to use the attached file, or the copy that answers in its stead; it stays until this is dropped.
+pub(crate) struct FileUse {
+    file: Arc<File>,
+    source: Source,
+    /// As attached: read-only when a foreign reader has the file.
+    pub(crate) access: Access,
+    writes: bool,
+}
+
+impl FileUse {
+    /// The caller has counted it.
+    pub(super) fn new(file: &Arc<File>, source: Source, access: Access, writes: bool) -> Self {
+        Self { file: Arc::clone(file), source, access, writes }
+    }
+
+    /// It keeps the file, not a copy of it.
+    pub(crate) fn keeps_file(&self) -> bool {
+        self.source == Source::File
+    }
+
+    /// Takes the right to write, unless the file is only read, or is about to be copied.
+    pub(crate) fn may_write(&mut self) -> bool {
+        if self.writes {
+            return true;
+        }
+        let mut state = self.file.state.lock();
+        if self.source == Source::Snapshot || self.access == Access::ReadOnly || state.held || state.snapshot.is_some()
+        {
+            return false;
+        }
+        state.writers += 1;
+        self.writes = true;
+        true
+    }
+}
+
+impl Drop for FileUse {
+    fn drop(&mut self) {
+        let mut state = self.file.state.lock();
+        match self.source {
+            Source::File => state.users -= 1,
+            Source::Snapshot => state.readers -= 1,
+        }
+        state.writers -= usize::from(self.writes);
+        let last_writer = self.writes && state.writers == 0 && state.held;
+        if state.users == 0 {
+            state.last_used = Instant::now();
+            if state.must_go() || state.wanted_to_write > 0 || state.snapshot.is_some() {
+                self.file.kick.notify_one();
+            }
+        }
+        drop(state);
+        if last_writer {
+            self.file.tell(|_| {});
+        }
+    }
+}
+
+/// Somebody waits to enter.
+pub(super) struct Demand<'a> {
+    file: &'a File,
+    need: Need,
+}
+
+impl<'a> Demand<'a> {
+    pub(super) fn new(file: &'a File, need: Need) -> Self {
+        let demand = Self { file, need };
+        *demand.count(&mut file.state.lock()) += 1;
+        demand
+    }
+
+    fn count<'s>(&self, state: &'s mut State) -> &'s mut usize {
+        match self.need {
+            Need::Read => &mut state.wanted_to_read,
+            Need::Write => &mut state.wanted_to_write,
+        }
+    }
+}
+
+impl Drop for Demand<'_> {
+    fn drop(&mut self) {
+        *self.count(&mut self.file.state.lock()) -= 1;
+        self.file.kick.notify_one();
+    }
+}

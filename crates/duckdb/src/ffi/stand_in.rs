@@ -1,0 +1,69 @@
+//! The calls of `shim/stand_in.cpp`: one database in another one's place.
+
+use libduckdb_sys::v2;
+
+use super::{Attaching, Code, Connection, Failure, Instance, call};
+
+unsafe extern "C" {
+    fn dbmux_instance_replace(
+        instance: v2::duckdb_v2_instance_handle,
+        name: *const v2::duckdb_v2_str,
+        path: *const v2::duckdb_v2_str,
+        storage_version: *const v2::duckdb_v2_str,
+        read_only: bool,
+        tracked: bool,
+        number: *mut u64,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_session_source(
+        connection: v2::duckdb_v2_connection_handle,
+        name: *const v2::duckdb_v2_str,
+        number: *mut u64,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+}
+
+/// What takes the place of an attached database.
+pub(crate) struct Replacement<'a> {
+    pub(crate) path: &'a str,
+    /// Of a file that is made.
+    pub(crate) storage_version: Option<&'a str>,
+    pub(crate) read_only: bool,
+    /// Nobody else attaches the path meanwhile.
+    pub(crate) tracked: bool,
+}
+
+impl Instance {
+    /// Opens a database in the place of the one that has the name. Statements that have begun go on with that one, which
+    /// is closed when the last of them has ended. Answers with the number by which [`Connection::source`] tells it.
+    pub(crate) fn replace(&self, name: &str, new: &Replacement<'_>) -> Result<u64, Failure> {
+        let _attaching = Attaching::begin();
+        let mut number = 0;
+        let (name, path) = (v2::duckdb_v2_str::from(name), v2::duckdb_v2_str::from(new.path));
+        let version = v2::duckdb_v2_str::from(new.storage_version.unwrap_or_default());
+        // SAFETY: the handle, the views and the slot are alive.
+        call(|error| unsafe {
+            dbmux_instance_replace(
+                self.handle,
+                &raw const name,
+                &raw const path,
+                &raw const version,
+                new.read_only,
+                new.tracked,
+                &raw mut number,
+                error,
+            )
+        })?;
+        Ok(number)
+    }
+}
+
+impl Connection {
+    /// The number of the database that the present transaction means by this name; `None`: it means none yet.
+    pub(crate) fn source(&self, name: &str) -> Option<u64> {
+        let (name, mut number) = (v2::duckdb_v2_str::from(name), 0);
+        // SAFETY: the handle, the view and the slot are alive.
+        call(|error| unsafe { dbmux_session_source(self.handle, &raw const name, &raw mut number, error) }).ok()?;
+        (number != 0).then_some(number)
+    }
+}
