@@ -1,7 +1,6 @@
 //! A warm dbt: a Python that has dbt imported, and does what `dbt` would do without starting it.
 //!
-//! [`Warm`] keeps one such process ([`bridge.py`](https://docs.getdbt.com/reference/programmatic-invocations) is what runs
-//! in it), starts it when it is first needed, and replaces it when it would no longer be the dbt that a fresh `dbt` is:
+//! [`Warm`] keeps one such process (what runs in it is the Python in `bridge/`), starts it when it is first needed, and replaces it when it would no longer be the dbt that a fresh `dbt` is:
 //! another environment, Python, profile or package; when it has grown; when it did not let go of the database.
 //!
 //! What always holds:
@@ -302,7 +301,6 @@ impl Warm {
             directory: invocation.directory,
             variables: setting.environment.noise(),
             descriptors: invocation.descriptors.len(),
-            keep_manifest: false,
         };
         let sent = running.process.send(&request, invocation.descriptors);
         sent.map_err(|_| Failure::NotBegun)?;

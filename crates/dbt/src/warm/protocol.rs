@@ -1,4 +1,4 @@
-//! What the host and the bridge (`bridge.py`) say to each other: a line of JSON each.
+//! What the host and the bridge (`bridge/`) say to each other: a line of JSON each.
 //!
 //! Both sides are of one build, for the binary carries the bridge: there are no versions to tell apart.
 
@@ -46,8 +46,6 @@ pub(super) struct Request<'a> {
     pub(super) variables: BTreeMap<String, Option<String>>,
     /// How many descriptors come with it.
     pub(super) descriptors: usize,
-    /// Whether it may use the manifest of the parse before, if nothing that went into it has changed.
-    pub(super) keep_manifest: bool,
 }
 
 /// A line from the bridge.
