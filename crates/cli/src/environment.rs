@@ -30,7 +30,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("DBMUX_RELEASE_AFTER", "how long an idle broker keeps the file (`--release-after`)", "1s"),
     variable("DBMUX_IDLE_EXIT", "how long a broker stays without sessions (`--idle-exit`)", "10m"),
     variable("DBMUX_IDLE_TRANSACTION", "how long a transaction may be idle while others wait for it", "30s"),
-    variable("DBMUX_DRAIN", "how long running statements may take when a broker leaves", "30s"),
+    variable(
+        "DBMUX_DRAIN",
+        "how long running statements may take when a broker leaves, or another process waits for the file",
+        "30s",
+    ),
     variable("DBMUX_WORKERS", "statements that a broker runs side by side: MIN..MAX", "4..16"),
     variable("DBMUX_SERIAL", "a broker runs one statement at a time, to debug: `true`", "false"),
     variable("DBMUX_QUEUE", "statements that may wait at a broker", "1000"),
@@ -40,6 +44,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
     variable("DBMUX_THREADS", "the engine's threads", "all cores but one"),
     variable("DBMUX_INSTALL_EXTENSIONS", "DuckDB downloads the extensions that statements need: `true`", "false"),
     variable("DBMUX_FENCE", "not read but set: the fencing token, for the command that `dbmux lock` runs", "-"),
+    variable(
+        "DBMUX_LEASE",
+        "not for you to set: what `dbmux run` tells its command of the lease; believed only with the lock's own word",
+        "-",
+    ),
     variable("NO_COLOR", "no colours, whatever it says (`--color`)", "colours on a terminal"),
 ];
 

@@ -6,8 +6,8 @@ use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
-use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 use crate::find::Find;
+use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]

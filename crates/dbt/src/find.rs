@@ -27,7 +27,7 @@ pub use self::{
     look::Search,
     wait::{Waiting, wait_for_dbt_completion},
 };
-use crate::DbtError;
+use crate::{DbtError, Whom};
 
 /// What kind of find it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,6 +126,21 @@ pub struct Find {
     pub evidence: Vec<Evidence>,
     /// All processes of the same run that are known, dbt first: those that started it, and those that it started.
     pub processes: Vec<ProcessId>,
+    /// Those of them that have dbt in them, and may go on when they are in nobody's way any more.
+    pub(crate) hosts: Vec<ProcessId>,
+}
+
+impl From<&Find> for Whom {
+    fn from(find: &Find) -> Self {
+        let process = &find.process;
+        Self {
+            pid: process.id.pid,
+            command: process.command.clone(),
+            user: process.user.clone(),
+            since: humantime::format_rfc3339_seconds(process.started).to_string(),
+            held_ms: u64::try_from(process.age().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl Find {
@@ -152,8 +167,19 @@ pub struct Candidate {
     pub verdict: Result<Kind, String>,
     /// What was seen of it.
     pub evidence: Vec<Evidence>,
-    /// It only makes an environment ready for dbt, or is around it.
-    pub(crate) around: bool,
+    /// What it is to a run.
+    pub(crate) part: PartOfRun,
+}
+
+/// What a process is to a run of dbt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PartOfRun {
+    /// dbt itself: it ends with the run.
+    Dbt,
+    /// Around dbt: it makes an environment ready for it.
+    Around,
+    /// dbt is in it: it may go on when the run has ended.
+    Host,
 }
 
 /// What was found.

@@ -142,6 +142,15 @@ impl Guarded {
         Ok(())
     }
 
+    /// Whether others still see the locks.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn verify(&self) -> Result<(), DbtError> {
+        self.locks.iter().try_for_each(Guard::verify)?;
+        Ok(self.lease.as_ref().map_or(Ok(()), Lease::verify)?)
+    }
+
     /// The locks' descriptors, for a process that runs already: it has them for as long as it keeps these open.
     ///
     /// # Errors

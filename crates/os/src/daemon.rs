@@ -10,6 +10,16 @@ pub fn leave_session() -> Result<(), OsError> {
     rustix::process::setsid().map(drop).map_err(|error| OsError::call("setsid", error))
 }
 
+/// Closes the files that whoever started this process has left open to it, but for the standard streams: a daemon must not
+/// keep another's lock. To be called before this process opens any itself.
+pub fn close_inherited_files() {
+    // SAFETY: nobody in this process knows of these descriptors yet. Where the kernel does not know the call, they stay.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
+    }
+}
+
 /// Makes standard output lead nowhere, so that whoever reads it sees its end.
 ///
 /// # Errors

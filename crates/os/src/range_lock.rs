@@ -271,6 +271,16 @@ mod tests {
             cancel.cancel();
             assert_eq!(waits.join().expect("no panic").expect("a wait"), Outcome::Cancelled);
         });
+        let above = CancelFlag::new();
+        let (below, beside) = (above.below(), above.below());
+        beside.cancel();
+        assert!(beside.is_cancelled() && !above.is_cancelled() && !below.is_cancelled());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| lock_until(&files[1], 0, Kind::Exclusive, None, Some(&below)));
+            std::thread::sleep(Duration::from_millis(20));
+            above.cancel();
+            assert_eq!(waits.join().expect("no panic").expect("a wait"), Outcome::Cancelled);
+        });
     }
 
     /// A program may block every signal on its worker threads: the deadline holds there too, and the mask is put back.

@@ -61,8 +61,8 @@ pub(super) async fn take_file_lock(file: &Arc<File>, lock: &Arc<Lock>) -> Result
 /// Waits until the process that had the lock before us, and lost it without giving it back, has ended. `None`: the broker
 /// ends before that.
 pub(super) async fn last_owner_gone(file: &File, mut guard: Guard, shutdown: &CancellationToken) -> Option<Guard> {
-    let alive = |process: &ProcessId| process::is_alive(*process);
-    let Some(owner) = guard.previous_holder_died().filter(alive) else { return Some(guard) };
+    let runs_on = |owner: &ProcessId| *owner != process::own().id && process::is_alive(*owner);
+    let Some(owner) = guard.previous_holder_died().filter(runs_on) else { return Some(guard) };
     tracing::warn!(pid = owner.pid, "the process that had the file lost the lock, and runs on; waiting for its end");
     // Whoever takes the lock after us must know of it as well, whatever becomes of us.
     if let Err(error) = guard.show_as(owner) {

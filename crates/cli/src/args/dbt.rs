@@ -24,7 +24,7 @@ const WITH_VALUE: [&str; 5] = ["--wait", "--priority", "--scope", "--dbt", "--co
 const FLAGS: [&str; 4] = ["--cold", "--sequential", "--force-sequential", "--json"];
 
 #[derive(Debug, Args)]
-#[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct DbtArgs {
     #[command(flatten)]
     pub(crate) options: DbtOptions,
@@ -34,7 +34,7 @@ pub(crate) struct DbtArgs {
     #[command(subcommand)]
     pub(crate) plan: Option<DbtCommandArg>,
     /// What follows `dbt`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGS")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }
 
@@ -155,7 +155,10 @@ mod tests {
             ("dbmux dbt run --wait 2m -s a --cold", "dbmux dbt --wait 2m --cold run -s a"),
             ("dbmux dbt run --wait=2m --vars {}", "dbmux dbt --wait=2m run --vars {}"),
             ("dbmux dbt run -- --wait 1s", "dbmux dbt run -- --wait 1s"),
-            ("dbmux dbt --json plan f.toml --sequential --dry-run", "dbmux dbt plan --json --sequential f.toml --dry-run"),
+            (
+                "dbmux dbt --json plan f.toml --sequential --dry-run",
+                "dbmux dbt plan --json --sequential f.toml --dry-run",
+            ),
             ("dbmux sql a.duckdb --wait 1s", "dbmux sql a.duckdb --wait 1s"),
         ] {
             assert_eq!(moved(given), read, "{given}");

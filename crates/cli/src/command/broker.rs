@@ -36,6 +36,8 @@ const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Run by clients: detached, with its one word on standard output.
 pub(crate) fn run(args: &BrokerArgs) -> Result<Exit, Failure> {
+    // The first to need a broker may run under a lock, which must not live as long as the broker.
+    dbmux_os::daemon::close_inherited_files();
     // Refused only where it leads a session already: then it is detached enough.
     let _ = dbmux_os::daemon::leave_session();
     let outcome = start_and_serve(args, |ready| {

@@ -3,8 +3,11 @@
 use std::{io::Write, path::Path};
 
 use dbmux_client::{ClientError, Holder, HolderKind, StatusReply, lock_holder};
-use dbmux_lock::{Lock, LockName, Snapshot};
-use dbmux_os::holders::{self, Access, FileHolder, Layout, Who};
+use dbmux_lock::{Lock, LockName, Snapshot, State};
+use dbmux_os::{
+    holders::{self, Access, FileHolder, Layout, Who},
+    process,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -70,8 +73,9 @@ fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapsh
             holder.pid = process.id.pid;
             holder.command.clone_from(&process.command);
             holder.user.clone_from(&process.user);
-            let mut tickets = file.into_iter().flat_map(|lock| &lock.holders);
-            if let Some(ticket) = tickets.find(|ticket| ticket.same_namespace && ticket.process == process.id) {
+            let mut tickets = file.into_iter().flat_map(|lock| &lock.holders).filter(|ticket| ticket.same_namespace);
+            let ticket = tickets.find(|ticket| process::is_inside(process.id.pid, ticket.process));
+            if let Some(ticket) = ticket {
                 holder.since = humantime::format_rfc3339_seconds(ticket.since).to_string();
                 holder.held_ms = u64::try_from(ticket.age().as_millis()).unwrap_or(u64::MAX);
             } else if let Some(seen) = broker.and_then(|broker| seen(broker, holder.pid)) {
@@ -81,7 +85,11 @@ fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapsh
             holder.working_directory = directory.map(|path| path.display().to_string()).unwrap_or_default();
             holder.stopped = process.stopped;
             let ours = broker.is_some_and(|broker| broker.pid == holder.pid);
-            if ours { HolderKind::Broker } else { HolderKind::Process }
+            match (ours, ticket) {
+                (true, _) => HolderKind::Broker,
+                (false, Some(_)) => HolderKind::Lease,
+                (false, None) => HolderKind::Process,
+            }
         }
         Who::OtherNamespace => HolderKind::OtherNamespace,
         Who::OtherHost => HolderKind::OtherHost,
@@ -103,6 +111,7 @@ fn kind(holder: &Holder, layout: Layout) -> String {
             return "the dbmux broker; it is stopped, and answers nobody".to_owned();
         }
         (HolderKind::Broker, _) => return "the dbmux broker: it lets everybody in".to_owned(),
+        (HolderKind::Lease, _) => return "dbmux has handed the file over to it (dbmux run)".to_owned(),
         (HolderKind::OtherNamespace, _) => "a process in another container, or outside this one",
         (HolderKind::OtherHost, _) => "a process on another host",
         (_, Layout::DuckDb) => "a program with DuckDB, without dbmux",
@@ -121,6 +130,10 @@ fn advice(holder: &Holder) -> Option<String> {
             format!("kill -CONT {pid} lets it go on, kill -KILL {pid} ends it: the next statement starts another")
         }
         HolderKind::Broker => return None,
+        HolderKind::Lease if holder.stopped => {
+            format!("it is stopped, and keeps the file: kill -CONT {pid} lets it go on")
+        }
+        HolderKind::Lease => "dbmux goes on when it ends".to_owned(),
         HolderKind::OtherNamespace => {
             "look for it from the host, or in the other containers that see this file".to_owned()
         }
@@ -198,10 +211,18 @@ fn dbmux_side(report: &Report) -> String {
     }
     for (name, lock) in [("owner", &report.owner), ("file", &report.file)] {
         for (does, ticket) in tickets(lock.as_ref()) {
-            text.push_str(&format!("{name} lock: {does} {}\n", person::holder(&lock_holder(ticket))));
+            let handed = if name == "file" && is_lease(report, ticket) { ", by a lease" } else { "" };
+            text.push_str(&format!("{name} lock: {does} {}{handed}\n", person::holder(&lock_holder(ticket))));
         }
     }
     text
+}
+
+/// Whoever has the file lock and is not the database's owner.
+fn is_lease(report: &Report, ticket: &dbmux_lock::TicketInfo) -> bool {
+    let owners = report.owner.iter().flat_map(|owner| &owner.holders);
+    let has_it = ticket.state == State::Granted;
+    has_it && ticket.same_namespace && !owners.into_iter().any(|owner| owner.process == ticket.process)
 }
 
 fn tickets(lock: Option<&Snapshot>) -> impl Iterator<Item = (&'static str, &dbmux_lock::TicketInfo)> {
@@ -227,12 +248,17 @@ fn for_program(report: &Report, database: &Path) -> Value {
         lock.as_ref()
             .map(|lock| json!({ "holders": report::tickets(&lock.holders), "waiting": report::tickets(&lock.waiters) }))
     };
+    let mut file_lock = json!(lock(&report.file));
+    let holders_of_file = report.file.iter().flat_map(|file| &file.holders).enumerate();
+    for (index, _) in holders_of_file.filter(|(_, ticket)| is_lease(report, ticket)) {
+        file_lock["holders"][index]["kind"] = json!(report::holder_kind(HolderKind::Lease));
+    }
     json!({
         "database": database,
         "exists": report.exists,
         "holders": holders.collect::<Vec<_>>(),
         "owner_lock": lock(&report.owner),
-        "file_lock": lock(&report.file),
+        "file_lock": file_lock,
         "broker": report.broker.as_ref().map(super::status::for_program),
     })
 }

@@ -13,6 +13,7 @@ use std::{
 use dbmux_lock::{
     CancelFlag, Guard, Lock, LockError, LockName, Mode, Request, Snapshot, TicketInfo, Wait, WaitState, sidecar_path,
 };
+use dbmux_os::process;
 use dbmux_proto::{Holder, HolderKind, LeaseEvent, LeaseState};
 
 use super::{
@@ -58,10 +59,14 @@ impl Ask {
         self.wait.is_some_and(|wait| wait.is_zero())
     }
 
+    /// The same, for a broker that nobody uses: it is given a moment by one who waits for nobody.
+    fn patience_with_a_broker(&self) -> Option<Duration> {
+        if self.never_waits() { Some(LETTING_GO.saturating_sub(self.began.elapsed())) } else { self.left() }
+    }
+
     fn waits(&self) -> Wait {
-        match self.left() {
+        match self.patience_with_a_broker() {
             None => Wait::Forever,
-            Some(_) if self.never_waits() => Wait::For(LETTING_GO),
             Some(left) if left.is_zero() => Wait::Never,
             Some(left) => Wait::For(left),
         }
@@ -82,7 +87,7 @@ impl Ask {
 pub(super) fn take(ask: &Ask, database: &Path, observe: &mut dyn FnMut(&LeaseProgress)) -> Result<Guard, ClientError> {
     let lock = Lock::open_for_database(database, LockName::File).map_err(|error| lock_error(&error, database))?;
     let (tell, news) = mpsc::channel();
-    let mut turn = Turn { ask, database, cancel: CancelFlag::new(), asked: None, line: None, keeper: None, observe };
+    let mut turn = Turn { ask, database, cancel: ask.cancel.below(), asked: None, line: None, keeper: None, observe };
     if ask.reads == Reads::Snapshot {
         turn.prepare(&tell, &news)?;
     }
@@ -97,7 +102,7 @@ pub(super) fn take(ask: &Ask, database: &Path, observe: &mut dyn FnMut(&LeasePro
 struct Turn<'a> {
     ask: &'a Ask,
     database: &'a Path,
-    /// Of the wait for the lock alone: also where there is nothing to be waited for.
+    /// Of this wait alone: where waiting cannot help, or is not wanted.
     cancel: CancelFlag,
     /// The broker was told.
     asked: Option<Asked>,
@@ -108,7 +113,8 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Has the broker make what readers get meanwhile, while the file is still its own.
+    /// Has the broker make what readers get meanwhile, while the file is still its own. One that cannot, or that does not
+    /// answer, is not waited for: whether the file is to be had, the lock says.
     fn prepare(&mut self, tell: &Sender<News>, news: &Receiver<News>) -> Result<(), ClientError> {
         self.asked = broker::ask(self.ask, self.database, false, tell);
         while self.asked.is_some() {
@@ -122,18 +128,16 @@ impl Turn<'_> {
             if self.ask.cancel.is_cancelled() {
                 return Err(ClientError::Cancelled { database: self.database.to_owned() });
             }
-            if !self.ask.never_waits() && self.ask.left().is_some_and(|left| left.is_zero()) {
-                return Err(self.ask.locked(self.database, self.keeper.take(), 0));
+            if self.ask.patience_with_a_broker().is_some_and(|left| left.is_zero()) {
+                break;
             }
         }
         Ok(())
     }
 
     fn stand_in_line(&self, lock: Lock, tell: Sender<News>) -> thread::JoinHandle<()> {
-        // One flag ends the wait: the caller's, or ours where the caller cannot have what he wants.
-        let cancel = if self.ask.never_waits() { self.cancel.clone() } else { self.ask.cancel.clone() };
         let mut request = Request::new(Mode::Exclusive).wait(self.ask.waits()).priority(priority(self.ask.priority));
-        request = request.cancel(cancel);
+        request = request.cancel(self.cancel.clone());
         if let Some(command) = &self.ask.command {
             request = request.command(command.clone());
         }
@@ -166,7 +170,7 @@ impl Turn<'_> {
                 // Its thread tells of everything that ends it, but for its own fault.
                 Err(_) => return Err(ClientError::Cancelled { database: self.database.to_owned() }),
             }
-            if refused.is_some() || self.ask.cancel.is_cancelled() {
+            if refused.is_some() {
                 self.cancel.cancel();
             }
         }
@@ -206,10 +210,15 @@ impl Turn<'_> {
 
     /// Waiting cannot help, or is not wanted.
     fn hopeless(&self) -> Option<ClientError> {
+        let ticket = self.line.as_ref().and_then(|line| line.holder.as_ref());
+        let holder = self.holder()?;
+        if ticket.is_some_and(|ticket| ticket.same_namespace && process::runs_inside(ticket.process)) {
+            let (database, holder) = (self.database.to_owned(), Box::new(holder));
+            return Some(ClientError::InsideHolder { database, holder });
+        }
         if !self.ask.never_waits() {
             return None;
         }
-        let holder = self.holder()?;
         // A broker that nobody uses lets go at once.
         (holder.kind() != HolderKind::Broker || holder.stopped).then(|| {
             let ahead = self.line.as_ref().map_or(0, |line| line.ahead);

@@ -6,6 +6,7 @@
 
 use std::{path::Path, time::Duration};
 
+use dbmux_lock::Guard;
 use dbmux_os::{
     OsError,
     holders::{self, FileHolder, Who},
@@ -30,8 +31,8 @@ pub(super) fn gone(
         Err(error) => {
             for Held { mut guard, .. } in held.drain(..) {
                 // The next one must know of him too.
-                if let Some(left) = guard.previous_holder_died().filter(|left| process::is_alive(*left))
-                    && guard.show_as(left).is_ok()
+                if let Some(left) = left_behind(&guard)
+                    && guard.show_as(left.id).is_ok()
                 {
                     guard.abandon();
                 }
@@ -78,9 +79,7 @@ struct Found {
 /// The first of the files that somebody else has.
 fn first(held: &[Held]) -> Result<Option<(&Path, Found)>, ClientError> {
     for Held { database, guard } in held {
-        let left =
-            guard.previous_holder_died().and_then(|left| process::info(left.pid).ok().filter(|seen| seen.id == left));
-        if let Some(seen) = left.filter(|seen| process::is_alive(seen.id)) {
+        if let Some(seen) = left_behind(guard) {
             return Ok(Some((database, Found::left_behind(seen))));
         }
         let found = match holders::holders_of(database) {
@@ -94,6 +93,12 @@ fn first(held: &[Held]) -> Result<Option<(&Path, Found)>, ClientError> {
         }
     }
     Ok(None)
+}
+
+/// The process that had the lock before us, lost it without giving it back, and runs on.
+fn left_behind(guard: &Guard) -> Option<ProcessInfo> {
+    let owner = guard.previous_holder_died().filter(|owner| *owner != process::own().id)?;
+    process::info(owner.pid).ok().filter(|seen| seen.id == owner && process::is_alive(owner))
 }
 
 impl Found {

@@ -84,6 +84,11 @@ impl DbtCommand {
         &self.args
     }
 
+    /// Its command: `run`, or `docs` and `generate`, and what else stands free.
+    pub(crate) fn words(&self) -> &[String] {
+        &self.words
+    }
+
     /// `dbt run --select a`: what people recognise it by.
     pub fn text(&self) -> String {
         let mut text = "dbt".to_owned();

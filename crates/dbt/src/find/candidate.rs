@@ -14,7 +14,7 @@ use dbmux_os::{
 };
 
 use super::{
-    Candidate, Evidence, Kind, ProjectBy, Search,
+    Candidate, Evidence, Kind, PartOfRun, ProjectBy, Search,
     arguments::{self, Invocation, Place, Reading, Work},
     look::file,
 };
@@ -24,6 +24,8 @@ use crate::DbtError;
 const LIBRARY: &str = "dbt_extractor";
 /// Where dbt's project is written down.
 const PROJECT_FILE: &str = "dbt_project.yml";
+/// The variable that names the project, in its new and its old spelling.
+const VARIABLES: [&str; 2] = ["DBT_ENGINE_PROJECT_DIR", "DBT_PROJECT_DIR"];
 /// Directories above one another that are looked at: more than any real path has.
 const DEEPEST: usize = 64;
 
@@ -71,20 +73,25 @@ impl Looker {
         locks: &[(PathBuf, Part)],
     ) -> Option<Looked> {
         let names = matches!(reading, Reading::Python | Reading::Other) && locks.is_empty();
-        let around = matches!(reading, Reading::Starts { .. });
+        let part = match reading {
+            Reading::Starts { .. } => PartOfRun::Around,
+            Reading::Dbt(_) => PartOfRun::Dbt,
+            _ => PartOfRun::Host,
+        };
         let mut look = Look { pid, reading, locks, evidence: Vec::new() };
-        look.evidence.extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
+        look.evidence
+            .extend(locks.iter().map(|(database, part)| Evidence::Lock { database: database.clone(), part: *part }));
         let verdict = match self.judge(&mut look) {
             Ok(verdict) => verdict,
             Err(Unseen::Gone) => return None,
             Err(Unseen::Refused) => Ok(Kind::Unknown),
         };
         // Python that has nothing to do with dbt, and others' arguments with these letters in them.
-        if names && verdict.is_err() && look.evidence.is_empty() && !words.iter().any(|word| says_dbt(word)) {
+        if names && verdict.is_err() && look.evidence.is_empty() && !words.iter().any(says_dbt) {
             return None;
         }
         let process = process::info(pid).ok()?;
-        Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, around }))
+        Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, part }))
     }
 
     fn judge(&self, look: &mut Look<'_>) -> Sight<Result<Kind, String>> {
@@ -105,7 +112,13 @@ impl Looker {
     }
 
     /// dbt by its arguments: is its project this one?
-    fn by_arguments(&self, look: &mut Look<'_>, dbt: &Invocation, kind: Kind, says: String) -> Sight<Result<Kind, String>> {
+    fn by_arguments(
+        &self,
+        look: &mut Look<'_>,
+        dbt: &Invocation,
+        kind: Kind,
+        says: String,
+    ) -> Sight<Result<Kind, String>> {
         match self.project_of(look.pid, Some(dbt)) {
             Ok(Ok(project)) => {
                 look.evidence.push(Evidence::Arguments { says, project });
@@ -215,8 +228,8 @@ impl Looker {
         let variable = match given {
             Some(_) => None,
             None => {
-                let [variable] = view::variables(pid, ["DBT_PROJECT_DIR"])?;
-                variable
+                let [new, old] = view::variables(pid, VARIABLES)?;
+                new.or(old)
             }
         };
         match arguments::place(dbt, variable) {

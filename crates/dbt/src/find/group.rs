@@ -5,7 +5,7 @@ use dbmux_os::{
     view,
 };
 
-use super::{Candidate, Evidence, Find, Kind, arguments};
+use super::{Candidate, Evidence, Find, Kind, PartOfRun, arguments};
 
 /// Ancestors that are looked at: more than any process has.
 const DEEPEST: usize = 64;
@@ -50,7 +50,7 @@ impl<'a> Member<'a> {
 fn find(members: &[&Member<'_>]) -> Find {
     // dbt itself rather than what is around it; and of several, the one that matters most, the upper one where they are
     // alike.
-    let weight = |member: &&&Member<'_>| (!member.candidate.around, member.kind);
+    let weight = |member: &&&Member<'_>| (member.candidate.part != PartOfRun::Around, member.kind);
     let depth = |member: &&&Member<'_>| std::cmp::Reverse(member.above.len());
     let chosen = members.iter().max_by_key(|member| (weight(member), depth(member)));
     let main = chosen.map_or(members[0].candidate, |member| member.candidate);
@@ -68,7 +68,9 @@ fn find(members: &[&Member<'_>]) -> Find {
     processes.extend(members.iter().map(|member| member.candidate.process.id).filter(|id| *id != main.process.id));
     processes.extend(wrappers(members[0]));
     let kind = members.iter().map(|member| member.kind).max().unwrap_or(Kind::Unknown);
-    Find { process: main.process.clone(), kind, evidence, processes }
+    let hosts = members.iter().filter(|member| member.candidate.part == PartOfRun::Host);
+    let hosts = hosts.map(|member| member.candidate.process.id).collect();
+    Find { process: main.process.clone(), kind, evidence, processes, hosts }
 }
 
 fn strength(evidence: &Evidence) -> u8 {
@@ -94,5 +96,5 @@ fn wrappers(top: &Member<'_>) -> Vec<ProcessId> {
         arguments::wrapper(&words)?;
         process::id(*pid).ok()
     };
-    top.above.iter().map_while(|pid| around(pid)).collect()
+    top.above.iter().map_while(around).collect()
 }

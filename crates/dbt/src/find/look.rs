@@ -10,7 +10,7 @@ use dbmux_os::{
     file_id::FileId,
     holders::{self, FileHolder, Part, Who},
     process::ProcessId,
-    view::{self, Unseen},
+    view::{self, Activity, Unseen},
 };
 
 use super::{
@@ -119,9 +119,12 @@ impl Search {
         Ok((all, locks))
     }
 
-    /// Whether one of the project's DuckDB files is locked by this process.
-    pub(super) fn is_locked_by(&self, process: ProcessId) -> bool {
-        self.holders().is_ok_and(|(_, locks)| locks.contains_key(&process.pid)) && dbmux_os::process::is_alive(process)
+    /// Whether a process that has dbt in it has locked one of the project's DuckDB files, or is at work. Costs less than a
+    /// look; what it means, only a look tells.
+    pub(super) fn may_be_in_the_way(&self, host: ProcessId) -> bool {
+        dbmux_os::process::is_alive(host)
+            && (view::activity(host.pid) != Ok(Activity::Waits)
+                || self.holders().is_ok_and(|(_, locks)| locks.contains_key(&host.pid)))
     }
 
     /// Looks at one process, and more closely where its command line or a lock gives reason to.

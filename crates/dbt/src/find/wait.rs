@@ -1,7 +1,7 @@
 //! Waiting until no dbt is at a project: by the ends of all that are found, at once, not by asking again and again.
 //!
-//! After each end it is looked again, for a next one may have begun. What holds a lock and does not end, as an editor's
-//! bridge, is waited for by its lock too: nothing tells when that goes, so it is asked for, ever more rarely. Cancelled and
+//! After each end it is looked again, for a next one may have begun. What has dbt in it and need not end, as an editor's
+//! bridge, is waited for by its work and its lock too: nothing tells when these go, so they are asked for, ever more rarely. Cancelled and
 //! timed-out waits are errors, which name who is in the way.
 
 use std::{
@@ -31,7 +31,7 @@ pub struct Waiting<'a> {
 }
 
 /// Waits until no dbt is in the way at a project. `timeout`: `None` waits for ever, zero only looks. Tells what the last
-/// look has found, which may be finds that are in nobody's way.
+/// look has found, which may be finds that are in nobody's way. `observe` hears how it stands.
 ///
 /// # Errors
 /// [`DbtError::StillRunning`] at the deadline, [`DbtError::Cancelled`]; else as [`Search::look`].
@@ -44,6 +44,7 @@ pub fn wait_for_dbt_completion(
     let began = Instant::now();
     let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
     let mut told = Vec::new();
+    let mut pause = PAUSES.0;
     let mut warned = false;
     loop {
         let found = search.look()?;
@@ -57,13 +58,18 @@ pub fn wait_for_dbt_completion(
         let now: Vec<_> = found.in_the_way().map(|find| (find.process.id, find.kind)).collect();
         if now != told {
             told = now;
+            pause = PAUSES.0;
             observe(&Waiting { found: &found, waited });
         }
-        match until_something_ends(search, &found, deadline, cancel)? {
+        match until_something_ends(search, &found, &mut pause, deadline, cancel)? {
             Waited::Ended => {}
             Waited::TimedOut => {
                 let finds = found.finds.into_iter().filter(Find::is_in_the_way).collect();
-                return Err(DbtError::StillRunning { project: search.root().to_owned(), finds, waited: began.elapsed() });
+                return Err(DbtError::StillRunning {
+                    project: search.root().to_owned(),
+                    finds,
+                    waited: began.elapsed(),
+                });
             }
             Waited::Cancelled => return Err(DbtError::Cancelled),
         }
@@ -74,6 +80,7 @@ pub fn wait_for_dbt_completion(
 fn until_something_ends(
     search: &Search,
     found: &Found,
+    pause: &mut Duration,
     deadline: Option<Instant>,
     cancel: Option<&CancelFlag>,
 ) -> Result<Waited, DbtError> {
@@ -86,30 +93,20 @@ fn until_something_ends(
             Err(_) => unwatched.push(find.process.id),
         }
     }
-    let holds: Vec<_> = found.in_the_way().filter(|find| waits_for_its_lock(find)).map(holder).collect();
-    let mut pause = PAUSES.0;
+    let hosts: Vec<_> = found.in_the_way().flat_map(|find| &find.hosts).copied().collect();
     loop {
-        let asks = !holds.is_empty() || !unwatched.is_empty();
-        let until = if asks { earlier(deadline, Instant::now() + jittered(pause)) } else { deadline };
+        let asks = !hosts.is_empty() || !unwatched.is_empty();
+        let until = if asks { earlier(deadline, Instant::now() + jittered(*pause)) } else { deadline };
         match process::wait_any(&watches, until, cancel)? {
             Waited::TimedOut if asks && deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
             ended => return Ok(ended),
         }
-        let let_go = holds.iter().any(|holder| !search.is_locked_by(*holder));
+        *pause = (*pause * 2).min(PAUSES.1);
+        let let_go = hosts.iter().any(|host| !search.may_be_in_the_way(*host));
         if let_go || unwatched.iter().any(|process| !process::is_alive(*process)) {
             return Ok(Waited::Ended);
         }
-        pause = (pause * 2).min(PAUSES.1);
     }
-}
-
-/// It does not end by itself; and by its lock only it is in the way.
-fn waits_for_its_lock(find: &Find) -> bool {
-    matches!(find.kind, super::Kind::IdleHolding | super::Kind::LanguageServer)
-}
-
-fn holder(find: &Find) -> process::ProcessId {
-    find.process.id
 }
 
 fn earlier(deadline: Option<Instant>, other: Instant) -> Option<Instant> {

@@ -21,24 +21,24 @@ use crate::{
 const USUAL_THREADS: u32 = 4;
 
 /// What is to be run.
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// One, or several of one merge key.
-    pub commands: &'a [&'a DbtCommand],
+    pub(crate) commands: &'a [&'a DbtCommand],
     /// Where dbt runs.
-    pub setting: &'a Setting,
+    pub(crate) setting: &'a Setting,
     /// The working directory.
-    pub directory: &'a Path,
+    pub(crate) directory: &'a Path,
     /// Locks that the invocation has as well.
-    pub descriptors: &'a [BorrowedFd<'a>],
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
     /// Stops it.
-    pub cancel: &'a Cancel,
+    pub(crate) cancel: &'a Cancel,
     /// Whether the profile says how many threads there are.
-    pub profile_has_threads: bool,
+    pub(crate) profile_has_threads: bool,
 }
 
 /// What is heard of it.
 #[derive(Debug)]
-pub enum Heard<'a> {
+pub(crate) enum Heard<'a> {
     /// It begins. Whether dbt was imported already.
     Started {
         /// Whether dbt was imported already.
@@ -65,24 +65,33 @@ type Hear<'a> = &'a mut dyn FnMut(Heard<'_>);
 ///
 /// # Errors
 /// [`DbtError`] when dbt cannot be started, or was lost in the middle. What dbt complains of is in the answers.
-pub fn run(warm: &mut Warm, job: &Job<'_>, hear: Hear<'_>) -> Result<Vec<Ended>, DbtError> {
+pub(crate) fn run(warm: &mut Warm, job: &Job<'_>, hear: Hear<'_>) -> Result<Vec<Ended>, DbtError> {
     let began = Instant::now();
     let restarted = warm.prepare(job.setting)?;
     let starting = began.elapsed().as_secs_f64();
     hear(Heard::Started { warm: restarted.is_none(), pid: warm.pid() });
+    let mut span = Span::default();
     let mut ended = match job.commands {
-        [one] => vec![alone(warm, job, one, hear)?],
-        several => together(warm, job, several, hear)?,
+        [one] => vec![alone(warm, job, one, &mut span, hear)?],
+        several => together(warm, job, several, &mut span, hear)?,
     };
+    let running = began.elapsed().as_secs_f64() - starting;
     for ended in &mut ended {
-        ended.times = Times { starting, running: began.elapsed().as_secs_f64() - starting, waiting: 0.0 };
+        ended.times = Times { waiting: 0.0, starting, running, models: span.seconds() };
     }
     Ok(ended)
 }
 
 /// One request: it hears everything, as dbt prints it.
-fn alone(warm: &mut Warm, job: &Job<'_>, command: &DbtCommand, hear: Hear<'_>) -> Result<Ended, DbtError> {
+fn alone(
+    warm: &mut Warm,
+    job: &Job<'_>,
+    command: &DbtCommand,
+    span: &mut Span,
+    hear: Hear<'_>,
+) -> Result<Ended, DbtError> {
     let outcome = invoke(warm, job, command, &mut |progress| {
+        span.note(&progress);
         if let Some((stream, text)) = printed(&progress) {
             hear(Heard::Output { member: 0, stream, text });
         }
@@ -93,7 +102,11 @@ fn alone(warm: &mut Warm, job: &Job<'_>, command: &DbtCommand, hear: Hear<'_>) -
             hear(Heard::Output { member: 0, stream, text });
         }
     })?;
-    Ok(Ended { code: code(&outcome), nodes: outcome.results.into_iter().map(Node::from).collect(), times: Times::default() })
+    Ok(Ended {
+        code: code(&outcome),
+        nodes: outcome.results.into_iter().map(Node::from).collect(),
+        times: Times::default(),
+    })
 }
 
 /// Several requests in one invocation.
@@ -101,19 +114,46 @@ fn together(
     warm: &mut Warm,
     job: &Job<'_>,
     commands: &[&DbtCommand],
+    span: &mut Span,
     hear: Hear<'_>,
 ) -> Result<Vec<Ended>, DbtError> {
     let mut members = Members::ask(warm, job, commands, hear)?;
     let fit = members.fit(commands);
     let threads = (!job.profile_has_threads).then_some(USUAL_THREADS);
     let Some(command) = DbtCommand::merged(&fit, threads) else { return Ok(members.end(&[], None)) };
-    let outcome = invoke(warm, job, &command, &mut |progress| members.hear(&progress, hear))?;
+    let outcome = invoke(warm, job, &command, &mut |progress| {
+        span.note(&progress);
+        members.hear(&progress, hear);
+    })?;
     let outcome = redo::where_it_helps(warm, job, &command, outcome, hear, &mut |hear, progress| {
         members.hear(progress, hear);
     })?;
     complain(&outcome, members.fit_indices(), hear);
     members.summarise(&outcome.results, hear);
     Ok(members.end(&outcome.results, stopped(&outcome)))
+}
+
+/// When nodes ran.
+#[derive(Debug, Default)]
+struct Span {
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Span {
+    fn note(&mut self, progress: &Progress<'_>) {
+        if let Progress::Event(event) = progress
+            && event.node.is_some()
+        {
+            let now = Instant::now();
+            self.first.get_or_insert(now);
+            self.last = Some(now);
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.first.zip(self.last).map_or(0.0, |(first, last)| (last - first).as_secs_f64())
+    }
 }
 
 fn invoke(

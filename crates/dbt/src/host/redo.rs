@@ -56,8 +56,12 @@ pub(super) fn where_it_helps(
 /// What failed in passing; and what was skipped, where nothing failed for good that it may have been skipped for.
 fn again(results: &[NodeResult]) -> Vec<String> {
     let failed = |result: &&NodeResult| matches!(result.status.as_str(), "error" | "runtime error");
-    let passing: Vec<String> =
-        results.iter().filter(failed).filter(|result| in_passing(result)).map(|result| result.unique_id.clone()).collect();
+    let passing: Vec<String> = results
+        .iter()
+        .filter(failed)
+        .filter(|result| in_passing(result))
+        .map(|result| result.unique_id.clone())
+        .collect();
     if passing.is_empty() {
         return passing;
     }

@@ -20,7 +20,9 @@ pub(super) fn of(results: &[&NodeResult]) -> String {
     } else {
         lines.push(format!("Completed with {}, and {}:", counted(errors, "error"), counted(warnings, "warning")));
     }
-    for result in results.iter().filter(|result| matches!(result.status.as_str(), "error" | "fail" | "runtime error" | "warn")) {
+    for result in
+        results.iter().filter(|result| matches!(result.status.as_str(), "error" | "fail" | "runtime error" | "warn"))
+    {
         lines.push(String::new());
         lines.push(format!("{} {}", result.status, result.unique_id));
         lines.extend(result.message.iter().flat_map(|message| message.lines()).map(|line| format!("  {line}")));

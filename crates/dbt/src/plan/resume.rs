@@ -101,10 +101,8 @@ fn collect(directory: &Path, project: &Project, into: &mut Vec<PathBuf>) -> io::
 
 /// Each step's mark, in their order.
 pub(super) fn marks(steps: &[Step], ground: u64, databases: &[PathBuf]) -> Vec<String> {
-    let files: Vec<_> = databases
-        .iter()
-        .map(|path| (path, fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))))
-        .collect();
+    let files: Vec<_> =
+        databases.iter().map(|path| (path, fs::metadata(path).ok().map(|found| (found.dev(), found.ino())))).collect();
     let mut marks: Vec<String> = Vec::with_capacity(steps.len());
     for step in steps {
         let mut hash = Xxh3::new();

@@ -120,6 +120,8 @@ pub struct Times {
     pub starting: f64,
     /// In dbt.
     pub running: f64,
+    /// Of that, from the begin of the first node to the end of the last.
+    pub models: f64,
 }
 
 /// Why nothing has run.

@@ -55,7 +55,9 @@ impl Worker {
             (_, None) => Ok(()),
             (Err(error), _) => Err(error),
             // Another may have come to be first meanwhile, with a profile of its own.
-            (Ok((guarded, ground)), Some(now_first)) if now_first.id == first.id => self.run(now_first, guarded, &ground),
+            (Ok((guarded, ground)), Some(now_first)) if now_first.id == first.id => {
+                self.run(now_first, guarded, &ground)
+            }
             (Ok((guarded, _)), Some(now_first)) => {
                 let now_first = now_first.clone();
                 self.ground(&now_first).and_then(|ground| self.run(&now_first, guarded, &ground))
@@ -73,9 +75,8 @@ impl Worker {
         let project = Project::at(&self.project)?;
         let environment: Environment = request.environment.iter().map(|(name, value)| (name, value)).collect();
         let options = ProfileOptions::of(&asked.command, &request.directory, &environment);
-        let setting = Setting::new(request.interpreter.clone(), environment, &project.root);
+        let setting = Setting::for_profile(request.interpreter.clone(), environment, &project.root, &options);
         let profile = profile::read_or_ask(&project, &options, &setting, &mut self.warm)?;
-        let setting = setting.watching(profile.file.clone());
         Ok(Ground { project, profile, setting })
     }
 

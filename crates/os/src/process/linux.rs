@@ -217,9 +217,9 @@ mod tests {
     fn waits_for_the_first_of_several_or_for_a_cancel() {
         let start = || std::process::Command::new("sleep").arg("60").spawn().expect("a child");
         let mut children = [start(), start()];
-        let watches = children.each_ref().map(|child| {
-            ExitWatch::open(id(child.id()).expect("it runs")).expect("it can be watched")
-        });
+        let watches = children
+            .each_ref()
+            .map(|child| ExitWatch::open(id(child.id()).expect("it runs")).expect("it can be watched"));
         let soon = || Some(Instant::now() + Duration::from_millis(10));
         let late = Some(Instant::now() + Duration::from_secs(30));
         assert_eq!(wait_any(&watches, soon(), None).expect("a wait"), Waited::TimedOut);

@@ -22,12 +22,20 @@ pub struct CancelFlag {
     cancelled: Arc<AtomicBool>,
     /// Descriptors of those that sleep in `poll`; who no longer sleeps has dropped its own.
     bells: Arc<Mutex<Vec<Weak<OwnedFd>>>>,
+    /// Set, it sets this one.
+    above: Option<Arc<CancelFlag>>,
 }
 
 impl CancelFlag {
     /// A flag that is not set.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A flag that is set with this one, and can be set alone.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self { above: Some(Arc::new(self.clone())), ..Self::default() }
     }
 
     /// Ends the waits that know this flag, those of now and those to come.
@@ -52,10 +60,20 @@ impl CancelFlag {
         use rustix::event::{EventfdFlags, eventfd};
         let made = eventfd(u32::from(self.is_cancelled()), EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let bell = Arc::new(made.map_err(|error| OsError::call("make an event descriptor", error))?);
+        self.hang(&bell);
+        Ok(bell)
+    }
+
+    /// It rings when this flag is set, or one above it.
+    #[cfg(target_os = "linux")]
+    fn hang(&self, bell: &Arc<OwnedFd>) {
         let mut bells = self.bells();
         bells.retain(|bell| bell.strong_count() > 0);
-        bells.push(Arc::downgrade(&bell));
-        Ok(bell)
+        bells.push(Arc::downgrade(bell));
+        drop(bells);
+        if let Some(above) = &self.above {
+            above.hang(bell);
+        }
     }
 
     fn bells(&self) -> MutexGuard<'_, Vec<Weak<OwnedFd>>> {
@@ -64,7 +82,7 @@ impl CancelFlag {
 
     /// Whether it is set.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.cancelled.load(Ordering::Acquire) || self.above.as_ref().is_some_and(|above| above.is_cancelled())
     }
 }
 

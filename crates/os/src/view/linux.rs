@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn a_hidden_proc_says_so() {
-        let line = |options: &str| format!("22 1 0:20 / /sys rw - sysfs sysfs rw\n23 28 0:21 / /proc rw - proc proc {options}\n");
+        let line = |options: &str| {
+            format!("22 1 0:20 / /sys rw - sysfs sysfs rw\n23 28 0:21 / /proc rw - proc proc {options}\n")
+        };
         for (options, hidden) in [
             ("rw", false),
             ("rw,hidepid=0", false),

@@ -1,6 +1,7 @@
 //! `dbmux dbt`: dbt under its project's lock and its databases' leases, in the project's runner or at this terminal.
 
 mod cold;
+mod failed;
 mod plan;
 pub(crate) mod runner;
 mod told;
@@ -8,11 +9,11 @@ mod warm;
 
 use std::path::PathBuf;
 
-use dbmux_dbt::{DbtCommand, DbtError, Interpreter, Project, Scope};
+use dbmux_dbt::{DbtCommand, DbtError, Environment, Interpreter, Project, Scope};
 use dbmux_lock::Priority;
 
 use crate::{
-    args::{DbtArgs, DbtCommandArg, DbtOptions, DbtScopeArg, PriorityArg},
+    args::{DbtArgs, DbtCommandArg, DbtOptions, DbtScopeArg},
     exit::Exit,
     failure::Failure,
 };
@@ -32,7 +33,7 @@ pub(crate) fn run(args: DbtArgs) -> Result<Exit, Failure> {
     }
     let command = DbtCommand::parse(args.args);
     let directory = std::env::current_dir()?;
-    let interpreter = Interpreter::find(args.options.dbt.as_deref(), &directory, &variable)?;
+    let interpreter = Interpreter::find(args.options.dbt.as_deref(), &directory, &environment())?;
     let asked = Asked { command, directory, interpreter, options: args.options };
     if !asked.command.kind().touches_project() {
         return cold::aside(&asked);
@@ -50,17 +51,24 @@ impl Asked {
     }
 
     fn priority(&self) -> Option<Priority> {
-        self.options.priority.map(|priority| match priority {
-            PriorityArg::High => Priority::High,
-            PriorityArg::Normal => Priority::Normal,
-            PriorityArg::Low => Priority::Low,
-        })
+        self.options.priority.map(Priority::from)
     }
 
     fn scope(&self) -> Scope {
-        match self.options.scope {
-            DbtScopeArg::Project => Scope::Project,
-            DbtScopeArg::Global => Scope::Global,
+        self.options.scope.into()
+    }
+}
+
+/// This process's variables.
+fn environment() -> Environment {
+    std::env::vars_os().collect()
+}
+
+impl From<DbtScopeArg> for Scope {
+    fn from(scope: DbtScopeArg) -> Self {
+        match scope {
+            DbtScopeArg::Project => Self::Project,
+            DbtScopeArg::Global => Self::Global,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is told of a wait.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dbmux_client::Holder;
 use dbmux_dbt::{Waiting, WaitsFor};
@@ -57,11 +57,6 @@ impl Told {
     /// Something else is printed.
     pub(super) fn quiet(&mut self) {
         self.live = None;
-    }
-
-    /// Since it began.
-    pub(super) fn waited(&self) -> Duration {
-        self.began.elapsed()
     }
 }
 

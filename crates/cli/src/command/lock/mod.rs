@@ -6,13 +6,13 @@ mod which;
 use std::cell::Cell;
 
 use dbmux_client::lock_holder;
-use dbmux_lock::{Guard, Lock, Mode, Priority, Request, TicketInfo, Wait, WaitState};
+use dbmux_lock::{Guard, Lock, Mode, Request, TicketInfo, Wait, WaitState};
 use dbmux_os::process;
 use which::Which;
 
 use super::guarded::{self, Watched};
 use crate::{
-    args::{LockArgs, PriorityArg},
+    args::LockArgs,
     exit::Exit,
     failure::Failure,
     render::{self, person},
@@ -30,7 +30,7 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
     let wait = if args.waiting.wait.is_zero() { Wait::Never } else { Wait::For(args.waiting.wait) };
     let request = Request::new(mode)
         .wait(wait)
-        .priority(priority(args.waiting.priority))
+        .priority(args.waiting.priority.into())
         .command(guarded::text(&args.command))
         .cancel(watched.cancel.clone());
     let guard = acquire(&lock, &request, &watched).map_err(|failure| {
@@ -49,14 +49,6 @@ pub(crate) fn run(args: LockArgs) -> Result<Exit, Failure> {
     let mut command = guarded::command(&args.command)?;
     command.env("DBMUX_FENCE", guard.fence().to_string());
     guarded::run(command, guard, &watched)
-}
-
-fn priority(priority: PriorityArg) -> Priority {
-    match priority {
-        PriorityArg::High => Priority::High,
-        PriorityArg::Normal => Priority::Normal,
-        PriorityArg::Low => Priority::Low,
-    }
 }
 
 /// Waits for the lock. What this command runs inside of is not waited for: it waits for us.

@@ -148,7 +148,8 @@ fn a_program_that_titles_itself_is_known_by_its_file() {
 
 #[test]
 fn a_project_is_told_by_option_then_variable_then_directory() {
-    let with = |project_dir: Option<&str>| Invocation { project_dir: project_dir.map(Into::into), ..Invocation::default() };
+    let with =
+        |project_dir: Option<&str>| Invocation { project_dir: project_dir.map(Into::into), ..Invocation::default() };
     let variable = Some(OsString::from("/v"));
     assert_eq!(place(Some(&with(Some("Rel"))), variable.clone()), Place::Option("Rel".into()));
     assert_eq!(place(Some(&with(None)), variable.clone()), Place::Variable("/v".into()));

@@ -1,0 +1,102 @@
+//! In a new process at this terminal, as `dbt` itself would run, under the project's lock and the databases' leases.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::Command,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use dbmux_client::{Reads, leased_around};
+use dbmux_dbt::{
+    Project,
+    guarded::{Asking, Guarded},
+    profile::{self, Profile, ProfileOptions},
+    warm::{Setting, Warm},
+};
+use dbmux_lock::ProcessId;
+use dbmux_os::{process, runtime};
+
+use super::{Asked, told::Told};
+use crate::{
+    command::guarded::{self, Protection, Watched},
+    exit::Exit,
+    failure::Failure,
+};
+
+/// What touches neither the project nor a database needs no protection: this process becomes dbt.
+pub(super) fn aside(asked: &Asked) -> Result<Exit, Failure> {
+    let error = dbt(asked).exec();
+    Err(Failure::system(format!("{}: {error}", asked.interpreter.script.display())))
+}
+
+/// Runs dbt, and passes its exit code on.
+pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
+    let watched = Watched::default();
+    guarded::listen(&watched)?;
+    let profile = profile(asked, project)?;
+    let text = format!("dbmux {}", asked.command.text());
+    let asking = Asking {
+        project,
+        scope: asked.scope(),
+        priority: asked.priority().unwrap_or_else(|| asked.command.usual_priority()),
+        began: Instant::now(),
+        wait: Some(asked.options.wait),
+        command: &text,
+        cancel: watched.cancel.clone(),
+        ours: vec![process::id(std::process::id())?],
+    };
+    let taken = take(asked, &asking, &profile);
+    let taken = taken.map_err(|failure| guarded::unless_signalled(failure, &watched))?;
+    guarded::run(dbt(asked), taken, &watched)
+}
+
+fn take(asked: &Asked, asking: &Asking<'_>, profile: &Profile) -> Result<Guarded, Failure> {
+    let told = Mutex::new(Told::new());
+    let mut tell = |waiting| told.lock().unwrap_or_else(PoisonError::into_inner).waiting(&waiting);
+    let mut taken = Guarded::enter(asking, &profile.databases, &mut tell)?;
+    if asked.command.kind().opens_database() {
+        taken.lease(asking, &profile.databases, Reads::Snapshot, &mut tell)?;
+    }
+    Ok(taken)
+}
+
+/// Whether somebody around this process has a lease on the project's database: then dbt must run inside of it too.
+pub(super) fn runs_inside_lease(asked: &Asked, project: &Project) -> Result<bool, Failure> {
+    if runtime::inherited_leases().is_none() {
+        return Ok(false);
+    }
+    for database in &profile(asked, project)?.databases {
+        if leased_around(database)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn profile(asked: &Asked, project: &Project) -> Result<Profile, Failure> {
+    let environment = super::environment();
+    let options = ProfileOptions::of(&asked.command, &asked.directory, &environment);
+    let setting = Setting::for_profile(asked.interpreter.clone(), environment, &project.root, &options);
+    Ok(profile::read_or_ask(project, &options, &setting, &mut Warm::usual())?)
+}
+
+fn dbt(asked: &Asked) -> Command {
+    let mut command = Command::new(&asked.interpreter.script);
+    command.args(asked.command.args());
+    command
+}
+
+impl Protection for Guarded {
+    fn share_with(&self, command: &mut Command) -> Result<(), Failure> {
+        Ok(Self::share_with(self, command)?)
+    }
+
+    fn show_as(&mut self, process: ProcessId) -> Result<(), Failure> {
+        Ok(Self::show_as(self, process)?)
+    }
+
+    fn broken(&self) -> Option<String> {
+        self.verify().err().map(|error| error.to_string())
+    }
+}

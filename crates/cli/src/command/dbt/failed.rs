@@ -1,0 +1,44 @@
+//! What went wrong around dbt, as a failed command.
+
+use dbmux_client::Holder;
+use dbmux_dbt::{DbtError, WaitsFor};
+
+use crate::{exit::Exit, failure::Failure};
+
+impl From<DbtError> for Failure {
+    fn from(error: DbtError) -> Self {
+        let (message, suggestion) = (error.to_string(), error.suggestion());
+        let plain = Self::system(message).with_hint(suggestion);
+        match error {
+            DbtError::Client(error) => error.into(),
+            DbtError::Lock(error) => error.into(),
+            DbtError::Os(error) => error.into(),
+            DbtError::Busy { waiting, waited } => Self {
+                code: if matches!(waiting.what, WaitsFor::Database(_)) { "DATABASE_LOCKED" } else { "DBT_RUNNING" },
+                holder: waiting.whom.as_ref().map(|whom| Box::new(Holder::from(whom))),
+                waited_s: Some(waited.as_secs_f64()),
+                ahead: waiting.ahead,
+                ..plain.with_exit(Exit::TryAgain)
+            },
+            DbtError::StillRunning { .. } => Self { code: "DBT_RUNNING", ..plain.with_exit(Exit::TryAgain) },
+            DbtError::Cancelled => Self::quiet(Exit::Interrupted),
+            DbtError::NoProject { .. } | DbtError::File { .. } | DbtError::Yaml { .. } | DbtError::Profile { .. } => {
+                Self { code: "INVALID_ARGUMENT", ..plain.with_exit(Exit::Usage) }
+            }
+            DbtError::NoDbt { .. } => Self { code: "NO_DBT", ..plain.with_exit(Exit::NoBroker) },
+            DbtError::Runner { .. } => Self { code: "RUNNER_UNAVAILABLE", ..plain.with_exit(Exit::NoBroker) },
+            DbtError::OutcomeUnknown { .. } | DbtError::Lost { .. } => {
+                Self { code: "OUTCOME_UNKNOWN", ..plain.with_exit(Exit::OutcomeUnknown) }
+            }
+            DbtError::Refused { code, .. } => {
+                let exit = match code.as_str() {
+                    "DATABASE_LOCKED" | "DEADLINE_EXCEEDED" | "QUEUE_FULL" | "DBT_RUNNING" => Exit::TryAgain,
+                    "OUTCOME_UNKNOWN" => Exit::OutcomeUnknown,
+                    _ => Exit::Failed,
+                };
+                Self { code: "DBT", ..plain.with_exit(exit) }
+            }
+            DbtError::Bridge { .. } | DbtError::Dbt { .. } => Self { code: "DBT", ..plain },
+        }
+    }
+}
