@@ -48,7 +48,7 @@ const LOADER: &str = "# dbmux: keeps dbt imported\n\
 /// How long a bridge that has nothing to do may take to end.
 const TO_END: Duration = Duration::from_secs(2);
 
-/// The most of what Python wrote before it could speak, in bytes, that an error repeats.
+/// The most of what Python wrote before it could speak, in characters, that an error repeats.
 const MOST_TOLD: usize = 2000;
 
 /// A bridge.
@@ -142,8 +142,7 @@ impl Process {
         if self.said.rewind().and_then(|()| self.said.read_to_string(&mut text)).is_err() || text.trim().is_empty() {
             return status;
         }
-        let start = text.len().saturating_sub(MOST_TOLD);
-        let last = text.get(text.ceil_char_boundary(start)..).unwrap_or_default();
+        let last = text.char_indices().rev().nth(MOST_TOLD).map_or(text.as_str(), |(start, _)| &text[start..]);
         format!("{status}: {}", last.trim())
     }
 
