@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 
-from dbmux_manifest import KeptManifest
+from dbmux_manifest import KeptManifest, WholeJson
 from dbmux_outputs import Channel, Logged, Outputs
 from dbmux_release import interrupt_statements, release, still_open
 
@@ -50,6 +50,7 @@ class Bridge:
 
     def import_dbt(self, adapter):
         from dbt.cli import main, requires
+        from dbt_common.clients import system
         from dbt_common.events import functions
         import dbt.version
 
@@ -58,6 +59,7 @@ class Bridge:
         self.manifest = KeptManifest(getattr(requires, "setup_manifest", None))
         if self.manifest.setup is not None:
             requires.setup_manifest = self.manifest
+        system.json = WholeJson()
         if adapter:
             importlib.import_module("dbt.adapters." + adapter)
         self.paths = list(sys.path)

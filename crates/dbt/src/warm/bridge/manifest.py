@@ -1,4 +1,4 @@
-"""The manifest of the last parse, kept for as long as nothing has changed that it was made of."""
+"""The manifest: that of the last parse is kept for as long as nothing has changed that it was made of; and its writing."""
 
 import json
 import os
@@ -27,6 +27,20 @@ class KeptManifest:
         self.manifest = None
         self.setup(context, *arguments, **named)
         self.asked, self.made_of, self.manifest = asked, made_of, context.obj["manifest"]
+
+
+class WholeJson:
+    """`json`, with a `dump` that encodes all at once, in C, as `dumps` does, and not piece by piece in Python.
+
+    dbt writes `manifest.json` twice in a run; by pieces that takes as long as all the rest of a small one. The text is the
+    same.
+    """
+
+    def __getattr__(self, name):
+        return getattr(json, name)
+
+    def dump(self, value, file, **named):
+        file.write(json.dumps(value, **named))
 
 
 def same_variables(manifest):
