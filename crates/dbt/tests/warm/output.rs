@@ -58,9 +58,15 @@ fn artifact(place: &Place, name: &str) -> serde_json::Value {
     fn timeless(value: &mut serde_json::Value) {
         match value {
             serde_json::Value::Object(entries) => {
-                for of_the_time in
-                    ["created_at", "metadata", "started_at", "completed_at", "execution_time", "elapsed_time"]
-                {
+                for of_the_time in [
+                    "created_at",
+                    "metadata",
+                    "thread_id",
+                    "started_at",
+                    "completed_at",
+                    "execution_time",
+                    "elapsed_time",
+                ] {
                     entries.remove(of_the_time);
                 }
                 entries.values_mut().for_each(timeless);
