@@ -11,8 +11,8 @@ use std::{
 };
 
 use dbmux_client::{ClientError, Lease, LeaseProgress, LeaseRequest, Reads, lock_holder};
-use dbmux_lock::{CancelFlag, Guard, LockError, Mode, Priority, Request, Wait, WaitState};
-use dbmux_os::process::ProcessId;
+use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Priority, Request, Wait, WaitState};
+use dbmux_os::process::{self, ProcessId};
 
 use crate::{
     DbtError, Project, Scope, Waiting, WaitsFor, Whom,
@@ -69,6 +69,9 @@ impl Guarded {
     ) -> Result<Self, DbtError> {
         let mut guarded = Self { locks: Vec::new(), lease: None };
         for lock in asking.scope.locks(&asking.project.root)? {
+            if is_around(&lock)? {
+                continue;
+            }
             let wait = match asking.left() {
                 None => Wait::Forever,
                 Some(left) if left.is_zero() => Wait::Never,
@@ -189,6 +192,12 @@ pub fn lease(
     })?;
     alone(asking, databases, observe)?;
     Ok(Some(lease))
+}
+
+/// Whether whoever has this lock waits for this process: then it has the lock too, and waiting could not help.
+fn is_around(lock: &Lock) -> Result<bool, DbtError> {
+    let holders = lock.snapshot()?.holders;
+    Ok(holders.iter().any(|ticket| ticket.same_namespace && process::runs_inside(ticket.process)))
 }
 
 /// Waits until no foreign dbt is at the project.

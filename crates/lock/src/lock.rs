@@ -58,7 +58,7 @@ impl Lock {
     /// [`LockError::Name`] for a name that cannot be a file's; else as [`Lock::open`].
     pub fn named(name: &str, scope: &Scope) -> Result<Self, LockError> {
         let path = names::named_path(name, scope)?;
-        names::make_directory(&path)?;
+        names::make_directory(&path, scope)?;
         Self::open(&path, LockName::Plain)
     }
 

@@ -47,8 +47,13 @@ pub fn named_path(name: &str, scope: &Scope) -> Result<PathBuf, LockError> {
     Ok(directory.join(format!("{name}.lock")))
 }
 
-/// Makes the directory that a lock's file is in.
-pub(crate) fn make_directory(path: &Path) -> Result<(), LockError> {
-    let Some(directory) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(directory).map_err(|source| LockError::Open { path: directory.to_owned(), source })
+/// Makes the directory that a lock's file is in. In a project, version control is told to leave it alone.
+pub(crate) fn make_directory(path: &Path, scope: &Scope) -> Result<(), LockError> {
+    let Some(directory) = path.parent().filter(|directory| !directory.is_dir()) else { return Ok(()) };
+    let failed = |source| LockError::Open { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    if matches!(scope, Scope::Project(_)) {
+        std::fs::write(directory.join(".gitignore"), "*\n").map_err(failed)?;
+    }
+    Ok(())
 }

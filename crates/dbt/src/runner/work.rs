@@ -73,7 +73,7 @@ impl Worker {
     fn ground(&mut self, asked: &Asked) -> Result<Ground, DbtError> {
         let request = &asked.request;
         let project = Project::at(&self.project)?;
-        let environment: Environment = request.environment.iter().map(|(name, value)| (name, value)).collect();
+        let environment: Environment = request.environment.iter().collect();
         let options = ProfileOptions::of(&asked.command, &request.directory, &environment);
         let setting = Setting::for_profile(request.interpreter.clone(), environment, &project.root, &options);
         let profile = profile::read_or_ask(&project, &options, &setting, &mut self.warm)?;

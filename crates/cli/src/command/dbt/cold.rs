@@ -1,11 +1,6 @@
 //! In a new process at this terminal, as `dbt` itself would run, under the project's lock and the databases' leases.
 
-use std::{
-    os::unix::process::CommandExt,
-    process::Command,
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::{os::unix::process::CommandExt, process::Command, time::Instant};
 
 use dbmux_client::{Reads, leased_around};
 use dbmux_dbt::{
@@ -52,8 +47,8 @@ pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
 }
 
 fn take(asked: &Asked, asking: &Asking<'_>, profile: &Profile) -> Result<Guarded, Failure> {
-    let told = Mutex::new(Told::new());
-    let mut tell = |waiting| told.lock().unwrap_or_else(PoisonError::into_inner).waiting(&waiting);
+    let told = Told::new();
+    let mut tell = |waiting| told.waiting(&waiting);
     let mut taken = Guarded::enter(asking, &profile.databases, &mut tell)?;
     if asked.command.kind().opens_database() {
         taken.lease(asking, &profile.databases, Reads::Snapshot, &mut tell)?;
