@@ -20,7 +20,7 @@ pub fn dbt_program() -> PathBuf {
 pub struct DbtProject {
     directory: PathBuf,
     /// Removes it.
-    owned: Option<tempfile::TempDir>,
+    _owned: Option<tempfile::TempDir>,
 }
 
 impl DbtProject {
@@ -29,12 +29,12 @@ impl DbtProject {
         let directory = tempfile::Builder::new().prefix("dbmux-dbt-").tempdir_in("/tmp").expect("a directory");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("dbt/project");
         copy(&source, &directory.path().join("project"));
-        Self { directory: directory.path().to_owned(), owned: Some(directory) }
+        Self { directory: directory.path().to_owned(), _owned: Some(directory) }
     }
 
     /// A project that another process has made, and removes: by its directory.
     pub fn at(root: PathBuf) -> Self {
-        Self { directory: root.parent().expect("a directory around it").to_owned(), owned: None }
+        Self { directory: root.parent().expect("a directory around it").to_owned(), _owned: None }
     }
 
     /// The project's directory.

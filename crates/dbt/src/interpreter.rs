@@ -120,3 +120,72 @@ fn shebang(script: &Path) -> std::io::Result<Option<PathBuf>> {
     // One word: the kernel takes the rest as one argument; an interpreter's path with a blank has no `#!` line.
     Ok(Some(program))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn script(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories");
+        fs::write(path, text).expect("a script");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program");
+    }
+
+    fn environment(pairs: &[(&str, &Path)]) -> Environment {
+        pairs.iter().map(|(name, value)| (*name, value.as_os_str())).collect()
+    }
+
+    #[test]
+    fn the_first_line_names_the_python_whatever_its_form() {
+        let place = tempfile::tempdir().expect("a directory");
+        let bin = place.path().join("bin");
+        script(&bin.join("python3"), "");
+        let dbt = bin.join("dbt");
+        for (text, python) in [
+            ("#!/opt/venv/bin/python3.11\nimport dbt\n", Some("/opt/venv/bin/python3.11")),
+            ("#! /usr/bin/python -sE\n", Some("/usr/bin/python")),
+            ("#!/bin/sh\n'''exec' \"/a path/bin/python\" \"$0\" \"$@\"\n' '''\n", Some("/a path/bin/python")),
+            ("#!/bin/sh\n'''exec' /short/bin/python \"$0\" \"$@\"\n' '''\n", Some("/short/bin/python")),
+            ("#!/bin/sh\nexec dbmux dbt \"$@\"\n", None),
+            ("#!/usr/bin/pythonic\n", None),
+            ("\u{7f}ELF", None),
+        ] {
+            script(&dbt, text);
+            let found = Interpreter::of_script(&dbt).ok().map(|found| found.python);
+            assert_eq!(found.as_deref(), python.map(Path::new), "{text}");
+        }
+        script(&dbt, "#!/usr/bin/env python3\n");
+        assert_eq!(Interpreter::of_script(&dbt).expect("beside it").python, bin.join("python3"));
+        let named = Interpreter::of_script(&bin.join("python3")).expect("a python");
+        assert_eq!((named.python, named.script), (bin.join("python3"), dbt.clone()));
+        assert_eq!(Interpreter::of_script(place.path()).expect("an environment").script, dbt);
+        assert!(Interpreter::of_script(&place.path().join("nix")).is_err());
+    }
+
+    #[test]
+    fn an_active_environment_goes_before_the_projects_and_both_before_the_path() {
+        let place = tempfile::tempdir().expect("a directory");
+        let project = place.path().join("project/warehouse");
+        fs::create_dir_all(&project).expect("directories");
+        for name in ["active", "project/.venv", "path"] {
+            script(&place.path().join(name).join("bin/dbt"), &format!("#!/{name}/bin/python\n"));
+        }
+        // What stands on the path and is no dbt of a Python is passed by: our own shim, for example.
+        script(&place.path().join("shim/dbt"), "#!/bin/sh\nexec dbmux dbt \"$@\"\n");
+        let path = std::env::join_paths([place.path().join("shim"), place.path().join("path/bin")]).expect("a path");
+        let active = place.path().join("active");
+        let find = |variables: &Environment| Interpreter::find(None, &project, variables).expect("a dbt").python;
+        let on_path = environment(&[("PATH", Path::new(&path))]);
+        assert_eq!(find(&on_path), Path::new("/path/bin/python"));
+        fs::write(place.path().join("project/uv.lock"), "").expect("a lock");
+        assert_eq!(find(&on_path), Path::new("/project/.venv/bin/python"));
+        let both = environment(&[("PATH", Path::new(&path)), ("VIRTUAL_ENV", &active)]);
+        assert_eq!(find(&both), Path::new("/active/bin/python"));
+        let named = Interpreter::find(Some(&place.path().join("path/bin/dbt")), &project, &both).expect("a dbt");
+        assert_eq!(named.python, Path::new("/path/bin/python"));
+        let none = Interpreter::find(None, place.path(), &environment(&[("PATH", &place.path().join("shim"))]));
+        assert!(matches!(none, Err(DbtError::NoDbt { path, .. }) if path.ends_with("shim/dbt")));
+    }
+}

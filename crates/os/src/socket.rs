@@ -52,7 +52,15 @@ pub fn has_hung_up(socket: BorrowedFd<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, os::fd::AsFd, os::unix::net::UnixStream};
+    use std::{
+        io::{Read, Write},
+        os::{
+            fd::{AsFd, AsRawFd},
+            unix::net::UnixStream,
+        },
+    };
+
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
     use super::*;
 
@@ -63,5 +71,32 @@ mod tests {
         assert!(!has_hung_up(ours.as_fd()));
         drop(theirs);
         assert!(has_hung_up(ours.as_fd()));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_sent_keeps_open_what_ours_no_longer_does() {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let (mut read, write) = std::io::pipe().expect("a pipe");
+        send_with(ours.as_fd(), b"a word", &[write.as_fd()]).expect("it is sent");
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut with = RecvAncillaryBuffer::new(&mut space);
+        let mut word = [0; 16];
+        let parts = &mut [io::IoSliceMut::new(&mut word)];
+        let received = recvmsg(&theirs, parts, &mut with, RecvFlags::CMSG_CLOEXEC).expect("it arrives");
+        let mut sent = Vec::new();
+        for message in with.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                sent.extend(descriptors);
+            }
+        }
+        assert_eq!((received.bytes, &word[..6], sent.len()), (6, &b"a word"[..], 1));
+        assert_ne!(sent[0].as_raw_fd(), write.as_raw_fd());
+        drop(write);
+        std::fs::File::from(sent.remove(0)).write_all(b"still open").expect("it is");
+        let mut text = String::new();
+        read.read_to_string(&mut text).expect("the end comes, for nobody has it any more");
+        assert_eq!(text, "still open");
+        let many = vec![ours.as_fd(); MOST_DESCRIPTORS + 1];
+        assert!(send_with(ours.as_fd(), b"x", &many).is_err());
     }
 }

@@ -1,7 +1,6 @@
 //! A warm dbt: a Python that has dbt imported, and does what `dbt` would do without starting it.
 //!
-//! [`Warm`] keeps one such process ([`bridge.py`](https://docs.getdbt.com/reference/programmatic-invocations) is what runs
-//! in it), starts it when it is first needed, and replaces it when it would no longer be the dbt that a fresh `dbt` is:
+//! [`Warm`] keeps one such process (what runs in it is the Python in `bridge/`), starts it when it is first needed, and replaces it when it would no longer be the dbt that a fresh `dbt` is:
 //! another environment, Python, profile or package; when it has grown; when it did not let go of the database.
 //!
 //! What always holds:
@@ -19,7 +18,7 @@ mod setting;
 
 use std::{
     os::fd::BorrowedFd,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -30,7 +29,7 @@ pub use self::{
 };
 use self::{
     process::Process,
-    protocol::{Answer, AskedProfile, Reply, Request, Settings, What},
+    protocol::{Answer, AskedProfile, Done, Reply, Request, Settings, What},
     setting::Stamps,
 };
 use crate::DbtError;
@@ -169,8 +168,7 @@ impl Warm {
         invocation: &Invocation<'_>,
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Outcome, DbtError> {
-        let (answer, outcome) = self.ask(What::Invoke, setting, invocation, observe)?;
-        Ok(Outcome { results: answer.results, ..outcome })
+        Ok(self.ask(What::Invoke, setting, invocation, observe)?.1)
     }
 
     /// Which nodes a command would run (`run --select …`, `build`, `test`, …), by their `unique_id`, in their order. It
@@ -269,8 +267,7 @@ impl Warm {
                 Ok(answer) => return Ok(answer),
                 // It had just ended, being idle: it has begun nothing, so another may.
                 Err(Failure::NotBegun) if restart.is_none() => self.end(Restart::Idle),
-                Err(Failure::NotBegun) => return Err(self.lost()),
-                Err(Failure::Begun) => return Err(self.lost()),
+                Err(Failure::NotBegun | Failure::Begun) => return Err(self.lost()),
                 Err(Failure::Nonsense(error)) => {
                     // Nobody knows what it does by now.
                     self.kill();
@@ -307,28 +304,34 @@ impl Warm {
             directory: invocation.directory,
             variables: setting.environment.noise(),
             descriptors: invocation.descriptors.len(),
-            keep_manifest: false,
         };
         let sent = running.process.send(&request, invocation.descriptors);
         sent.map_err(|_| Failure::NotBegun)?;
         let heard = running.hear(id, invocation.cancel, observe);
         invocation.cancel.ended();
-        let (answer, outcome) = heard?;
-        let outcome = self.after(outcome);
-        Ok((answer, outcome))
+        let done = heard?;
+        let outcome = self.after(&done);
+        Ok((done.answer, outcome))
     }
 
-    /// Ends a process that cannot be kept.
-    fn after(&mut self, (mut outcome, held, served): (Outcome, Vec<PathBuf>, u64)) -> Outcome {
-        let worn = served >= self.options.most_requests || outcome.memory > self.options.most_memory;
-        let reason = held.into_iter().next().map(Restart::Held).or(worn.then_some(Restart::Worn));
-        if let Some(reason) = &reason {
+    /// What a request came to. Ends a process that cannot be kept.
+    fn after(&mut self, done: &Done) -> Outcome {
+        let worn = done.served >= self.options.most_requests || done.memory > self.options.most_memory;
+        let held = done.held.first().cloned().map(Restart::Held);
+        let ended = held.or(worn.then_some(Restart::Worn));
+        if let Some(reason) = &ended {
             tracing::debug!(%reason, "ending a warm dbt");
             self.kill();
             self.ended = reason.clone();
         }
-        outcome.ended = reason;
-        outcome
+        Outcome {
+            exit_code: done.answer.exit_code,
+            error: done.answer.error.clone(),
+            results: done.answer.results.clone(),
+            took: Duration::try_from_secs_f64(done.seconds).unwrap_or_default(),
+            memory: done.memory,
+            ended,
+        }
     }
 }
 
@@ -348,7 +351,7 @@ impl Running {
         id: u64,
         cancel: &Cancel,
         observe: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<(Answer, (Outcome, Vec<PathBuf>, u64)), Failure> {
+    ) -> Result<Done, Failure> {
         let mut begun = false;
         loop {
             match self.process.receive().map_err(Failure::Nonsense)? {
@@ -363,17 +366,7 @@ impl Running {
                 Some(Reply::Output { id: of, output, stream }) if of == id => {
                     observe(Progress::Output(stream, &output));
                 }
-                Some(Reply::Done { id: of, done, held, served, memory, seconds }) if of == id => {
-                    let outcome = Outcome {
-                        exit_code: done.exit_code,
-                        error: done.error.clone(),
-                        results: Vec::new(),
-                        took: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
-                        memory,
-                        ended: None,
-                    };
-                    return Ok((done, (outcome, held, served)));
-                }
+                Some(Reply::Done { id: of, done }) if of == id => return Ok(done),
                 Some(Reply::Bye { .. }) => {}
                 None if begun => return Err(Failure::Begun),
                 None => return Err(Failure::NotBegun),

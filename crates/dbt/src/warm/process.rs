@@ -23,23 +23,32 @@ use super::{
 };
 use crate::DbtError;
 
-/// The program that runs in there.
-const BRIDGE: &str = include_str!("bridge.py");
+/// The program that runs in there: modules, in the order in which they need each other. The last one has `main`.
+const BRIDGE: [(&str, &str); 4] = [
+    ("dbmux_outputs", include_str!("bridge/outputs.py")),
+    ("dbmux_release", include_str!("bridge/release.py")),
+    ("dbmux_manifest", include_str!("bridge/manifest.py")),
+    ("dbmux_bridge", include_str!("bridge/bridge.py")),
+];
 
-/// Reads the program and its settings, which are the first thing on the socket, and runs it.
+/// Reads the program and its settings, which are the first thing on the socket, and runs it. It is no file: there is none
+/// to be left behind, and none to be changed under it.
 const LOADER: &str = "# dbmux: keeps dbt imported\n\
-    import json, os, sys\n\
+    import json, os, sys, types\n\
     def read(count):\n\
     \x20   data = b''\n\
     \x20   while len(data) < count: data += os.read(0, count - len(data)) or sys.exit(1)\n\
     \x20   return data\n\
     told = json.loads(read(int(read(12))))\n\
-    exec(compile(told['program'], 'dbmux-bridge.py', 'exec'), {'__name__': '__main__', 'SETTINGS': told['settings']})";
+    for name, source in told['modules']:\n\
+    \x20   module = sys.modules[name] = types.ModuleType(name)\n\
+    \x20   exec(compile(source, name + '.py', 'exec'), module.__dict__)\n\
+    module.main(told['settings'])";
 
 /// How long a bridge that has nothing to do may take to end.
 const TO_END: Duration = Duration::from_secs(2);
 
-/// The most of what Python wrote before it could speak, in bytes, that an error repeats.
+/// The most of what Python wrote before it could speak, in characters, that an error repeats.
 const MOST_TOLD: usize = 2000;
 
 /// A bridge.
@@ -71,7 +80,7 @@ impl Process {
         let child = command.spawn().map_err(failed)?;
         let replies = BufReader::new(ours.try_clone().map_err(failed)?);
         let process = Self { child, socket: ours, replies, said };
-        let told = json!({ "program": BRIDGE, "settings": settings }).to_string();
+        let told = json!({ "modules": BRIDGE, "settings": settings }).to_string();
         // Twelve digits: as many as the loader reads before it knows how much there is.
         process.write(format!("{:012}{told}", told.len()).as_bytes(), &[])?;
         Ok(process)
@@ -133,8 +142,7 @@ impl Process {
         if self.said.rewind().and_then(|()| self.said.read_to_string(&mut text)).is_err() || text.trim().is_empty() {
             return status;
         }
-        let start = text.len().saturating_sub(MOST_TOLD);
-        let last = text.get(text.ceil_char_boundary(start)..).unwrap_or_default();
+        let last = text.char_indices().rev().nth(MOST_TOLD).map_or(text.as_str(), |(start, _)| &text[start..]);
         format!("{status}: {}", last.trim())
     }
 

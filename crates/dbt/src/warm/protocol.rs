@@ -1,4 +1,4 @@
-//! What the host and the bridge (`bridge.py`) say to each other: a line of JSON each.
+//! What the host and the bridge (`bridge/`) say to each other: a line of JSON each.
 //!
 //! Both sides are of one build, for the binary carries the bridge: there are no versions to tell apart.
 
@@ -46,8 +46,6 @@ pub(super) struct Request<'a> {
     pub(super) variables: BTreeMap<String, Option<String>>,
     /// How many descriptors come with it.
     pub(super) descriptors: usize,
-    /// Whether it may use the manifest of the parse before, if nothing that went into it has changed.
-    pub(super) keep_manifest: bool,
 }
 
 /// A line from the bridge.
@@ -85,7 +83,26 @@ pub(super) enum Reply {
         event: Event,
     },
     /// A request has ended.
-    Done { id: u64, done: Answer, held: Vec<PathBuf>, served: u64, memory: u64, seconds: f64 },
+    Done {
+        id: u64,
+        #[serde(flatten)]
+        done: Done,
+    },
+}
+
+/// The end of a request.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {
+    #[serde(rename = "done")]
+    pub(super) answer: Answer,
+    /// Files that are still open or locked over there, and should not be.
+    pub(super) held: Vec<PathBuf>,
+    /// How many requests it has served.
+    pub(super) served: u64,
+    /// Resident memory, in bytes.
+    pub(super) memory: u64,
+    /// How long it took, to the release of everything.
+    pub(super) seconds: f64,
 }
 
 /// What a request came to.

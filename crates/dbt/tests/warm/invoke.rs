@@ -2,9 +2,9 @@
 
 use std::{io::Read, os::fd::AsFd, path::Path};
 
-use dbmux_dbt::warm::{Cancel, Progress};
+use dbmux_dbt::warm::{Cancel, Progress, Restart};
 
-use crate::support::{Place, sql};
+use crate::support::{Place, is_locked, sql};
 
 #[test]
 fn builds_all_and_lets_go_of_the_database_each_time() {
@@ -129,4 +129,26 @@ fn descriptors_stay_open_over_there_until_the_database_is_released_and_no_longer
         files.filter_map(|file| file.path().read_link().ok()).any(|file| file.ends_with(Path::new(name)))
     };
     assert!(!open("dbt.log") && !open("company.duckdb"));
+}
+
+#[test]
+fn a_process_that_keeps_a_file_open_is_not_kept() {
+    let mut place = Place::new();
+    let other = place.project.place().join("other.duckdb");
+    place.project.write(
+        "models/holds.py",
+        &format!(
+            "import sys, duckdb\n\ndef model(dbt, session):\n    print('a word of its own')\n    \
+             sys.held = duckdb.connect({:?})\n    return session.sql('select 1 as one')\n",
+            other.display().to_string()
+        ),
+    );
+    let (outcome, seen) = place.dbt(&["run", "--select", "holds"]);
+    assert_eq!(outcome.exit_code, 0, "{}", seen.stdout);
+    assert!(seen.stdout.contains("a word of its own\n"), "{}", seen.stdout);
+    assert_eq!(outcome.ended, Some(Restart::Held(other.clone())));
+    assert!(other.exists() && !is_locked(&other), "its end was waited for");
+    assert_eq!(place.warm.pid(), None);
+    let (outcome, seen) = place.dbt(&["run", "--select", "m_1"]);
+    assert_eq!((outcome.exit_code, outcome.ended, seen.restart), (0, None, Some(Restart::Held(other))));
 }

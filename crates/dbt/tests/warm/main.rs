@@ -1,5 +1,7 @@
 //! A warm dbt, with real dbt.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+
 mod cancel;
 mod invoke;
 mod lost;

@@ -52,3 +52,55 @@ fn the_same_lines_as_plain_dbt() {
         assert_eq!(outcome.ended, None, "{arguments:?}");
     }
 }
+
+/// What dbt has written of the project, without when it did.
+fn artifact(place: &Place, name: &str) -> serde_json::Value {
+    fn timeless(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(entries) => {
+                for of_the_time in [
+                    "created_at",
+                    "metadata",
+                    "thread_id",
+                    "started_at",
+                    "completed_at",
+                    "execution_time",
+                    "elapsed_time",
+                ] {
+                    entries.remove(of_the_time);
+                }
+                entries.values_mut().for_each(timeless);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(timeless),
+            _ => {}
+        }
+    }
+    let text = std::fs::read(place.project.root().join("target").join(name)).expect("an artifact");
+    let mut value = serde_json::from_slice(&text).expect("JSON");
+    timeless(&mut value);
+    value
+}
+
+#[test]
+fn the_same_artifacts_as_plain_dbt_whatever_ran_before() {
+    let mut place = Place::new();
+    let plain = place.project.dbt(["run", "--select", "m_1", "employees"]).output().expect("dbt runs");
+    assert_eq!(plain.status.code(), Some(1), "there are no seeds yet: {}", String::from_utf8_lossy(&plain.stdout));
+    assert_eq!(place.dbt(&["build", "--exclude", "m_1"]).0.exit_code, 0);
+    let plain = place.project.dbt(["run", "--select", "m_1"]).output().expect("dbt runs");
+    assert_eq!(plain.status.code(), Some(0));
+    let names = ["manifest.json", "run_results.json", "semantic_manifest.json"];
+    let by_plain = names.map(|name| artifact(&place, name));
+    let arguments = ["run", "--select", "sim_staff"].map(str::to_owned);
+    place.warm.list(&place.setting, &arguments, &place.project.root()).expect("nodes");
+    assert_eq!(place.dbt(&["run", "--select", "m_1"]).0.exit_code, 0);
+    for (name, by_plain) in names.iter().zip(by_plain) {
+        let mut by_warm = artifact(&place, name);
+        let mut by_plain = by_plain;
+        // The arguments are told with the paths and the process's number in them; threads are named by number.
+        for results in [&mut by_warm, &mut by_plain] {
+            results.as_object_mut().expect("an object").remove("args");
+        }
+        assert!(by_warm == by_plain, "{name} is another");
+    }
+}

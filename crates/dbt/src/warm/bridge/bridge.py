@@ -13,7 +13,6 @@ What always holds:
 import faulthandler
 import gc
 import importlib
-import json
 import os
 import queue
 import signal
@@ -22,148 +21,16 @@ import sys
 import threading
 import time
 
+from dbmux_manifest import KeptManifest, WholeJson
+from dbmux_outputs import Channel, Logged, Outputs
+from dbmux_release import interrupt_statements, release, still_open
+
 # How long dbt may take to stop after its host is gone, before the process ends without it, in seconds.
 LAST_PATIENCE = 30
 # How often the statements of a cancelled request are interrupted, in seconds.
 INSISTS = 0.5
 # What dbt imports only when it is needed: done while nobody waits.
 LATER = ["dbt.task." + name for name in ("build", "run", "test", "list", "compile", "show", "seed", "snapshot")]
-
-
-class Channel:
-    """The socket to the host."""
-
-    def __init__(self, connection):
-        self.connection = connection
-        self.lock = threading.Lock()
-        self.buffer = b""
-        self.descriptors = []
-
-    def send(self, **message):
-        line = json.dumps(message, separators=(",", ":"), default=str).encode() + b"\n"
-        try:
-            with self.lock:
-                self.connection.sendall(line)
-        except OSError:
-            pass  # The host is gone: the reading side sees it too, and acts.
-
-    def receive(self):
-        """The next request, with the descriptors that came with it; None: the host is gone."""
-        while b"\n" not in self.buffer:
-            try:
-                data, descriptors, _, _ = socket.recv_fds(self.connection, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
-            except OSError:
-                return None
-            self.descriptors += descriptors
-            if not data:
-                return None
-            self.buffer += data
-        line, self.buffer = self.buffer.split(b"\n", 1)
-        request = json.loads(line)
-        count = request.get("descriptors", 0)
-        request["descriptors"], self.descriptors = self.descriptors[:count], self.descriptors[count:]
-        return request
-
-
-class Printed:
-    """A stream in the place of `sys.stdout` or `sys.stderr`: what is written to it goes to the host at once."""
-
-    encoding, errors, newlines, line_buffering = "utf-8", "replace", None, True
-    closed = False
-
-    def __init__(self, outputs, name, descriptor):
-        self.outputs, self.name, self.descriptor = outputs, name, descriptor
-        self.buffer = self
-
-    def write(self, text):
-        if isinstance(text, (bytes, bytearray, memoryview)):
-            self.outputs.send(self.name, bytes(text).decode("utf-8", "replace"))
-        else:
-            self.outputs.send(self.name, text)
-        return len(text)
-
-    def writelines(self, lines):
-        for line in lines:
-            self.write(line)
-
-    def flush(self):
-        pass
-
-    def isatty(self):
-        return False
-
-    def readable(self):
-        return False
-
-    seekable = readable
-
-    def writable(self):
-        return True
-
-    def fileno(self):
-        return self.descriptor
-
-
-class Logged:
-    """The stream that dbt's console log writes to: its lines wait for the event that they tell of, in the same thread."""
-
-    def __init__(self):
-        self.lines = threading.local()
-
-    def write(self, text):
-        self.lines.text = getattr(self.lines, "text", "") + text
-        return len(text)
-
-    def flush(self):
-        pass
-
-    def take(self):
-        text = getattr(self.lines, "text", "")
-        self.lines.text = ""
-        return text or None
-
-
-class Outputs:
-    """Everything that is printed while a request runs, by Python or underneath it."""
-
-    MARK = b"\0dbmux: all of it\0"
-
-    def __init__(self, channel):
-        self.channel = channel
-        self.request = None
-        self.pipes = []
-        for descriptor, name in ((1, "stdout"), (2, "stderr")):
-            read, write = os.pipe()
-            os.dup2(write, descriptor)
-            os.close(write)
-            seen = threading.Event()
-            self.pipes.append((descriptor, seen))
-            threading.Thread(target=self.relay, args=(read, name, seen), daemon=True).start()
-            setattr(sys, name, Printed(self, name, descriptor))
-
-    def send(self, stream, text):
-        if text and self.request is not None:
-            self.channel.send(id=self.request, output=text, stream=stream)
-
-    def relay(self, read, name, seen):
-        """Sends on what is written below Python: by DuckDB, or a program that dbt runs."""
-        held = b""
-        while data := os.read(read, 1 << 16):
-            held += data
-            while self.MARK in held:
-                before, held = held.split(self.MARK, 1)
-                self.send(name, before.decode("utf-8", "replace"))
-                seen.set()
-            line = held.rfind(b"\n") + 1
-            self.send(name, held[:line].decode("utf-8", "replace"))
-            held = held[line:]
-
-    def drain(self):
-        """Returns when everything that was written has been sent."""
-        for descriptor, seen in self.pipes:
-            seen.clear()
-            os.write(descriptor, self.MARK)
-            seen.wait()
 
 
 class Bridge:
@@ -176,7 +43,6 @@ class Bridge:
         self.current = None
         self.orphaned = False
         self.served = 0
-        self.kept = None
         signal.signal(signal.SIGINT, self.interrupted)
         faulthandler.enable(original_error)
 
@@ -184,12 +50,16 @@ class Bridge:
 
     def import_dbt(self, adapter):
         from dbt.cli import main, requires
+        from dbt_common.clients import system
         from dbt_common.events import functions
         import dbt.version
 
         self.cli = main.cli
         functions.capture_stdout_logs(self.logged)
-        self.setup_manifest, requires.setup_manifest = requires.setup_manifest, self.with_kept_manifest
+        self.manifest = KeptManifest(getattr(requires, "setup_manifest", None))
+        if self.manifest.setup is not None:
+            requires.setup_manifest = self.manifest
+        system.json = WholeJson()
         if adapter:
             importlib.import_module("dbt.adapters." + adapter)
         self.paths = list(sys.path)
@@ -363,7 +233,7 @@ class Bridge:
             return 2, None, "cancelled before it began"
         arguments = list(request["arguments"])
         shared = {"callbacks": [lambda event: self.tell(event, results)], "dbt_runner_command_args": list(arguments)}
-        self.may_keep = keep or request.get("keep_manifest", False)
+        self.manifest.may_be_used = keep
         code, value, error = 2, None, None
         try:
             try:
@@ -400,22 +270,6 @@ class Bridge:
             node=node_of(data), thread=info.thread, result=results.get(node_of(data)) if info.name == "NodeFinished" else None,
         )
 
-    def with_kept_manifest(self, context, *arguments, **named):
-        """Gives dbt the manifest of the last parse, where nothing that it was made of has changed."""
-        config, flags = context.obj["runtime_config"], context.obj["flags"]
-        asked = manifest_key(config, flags)
-        usable = self.may_keep and context.obj.get("manifest") is None and getattr(flags, "PARTIAL_PARSE", True)
-        if usable and self.kept is not None and self.kept[:2] == (asked, stamp(config)):
-            context.obj["manifest"] = self.kept[2]
-        else:
-            # Taken before it is read: what changes meanwhile is read again.
-            before = stamp(config)
-            self.kept = None
-            self.setup_manifest(context, *arguments, **named)
-            self.kept = (asked, before, context.obj["manifest"])
-            return
-        self.setup_manifest(context, *arguments, **named)
-
     # Afterwards.
 
     def leave(self):
@@ -430,126 +284,6 @@ class Bridge:
                 del sys.modules[name]
         os.chdir("/")
         return still_open(databases)
-
-
-def interrupt_statements():
-    """Interrupts what DuckDB does for dbt."""
-    from dbt.adapters.factory import FACTORY
-
-    module = sys.modules.get("dbt.adapters.duckdb.connections")
-    environment = module.DuckDBConnectionManager._ENV if module is not None else None
-    for adapter in list(FACTORY.adapters.values()) if environment is not None else ():
-        for connection in list(adapter.connections.thread_connections.values()):
-            try:
-                if connection.state == "open":
-                    environment.cancel(connection)
-            except Exception:
-                pass  # Closed meanwhile.
-
-
-def release():
-    """Closes every connection of every adapter, and dbt's log; answers with the databases' paths."""
-    from dbt.adapters.factory import FACTORY
-    from dbt.deprecations import active_deprecations, buffered_deprecations
-    from dbt_common.events.event_manager_client import get_event_manager
-
-    databases = []
-    try:
-        FACTORY.reset_adapters()
-        module = sys.modules.get("dbt.adapters.duckdb.connections")
-        if module is not None:
-            manager = module.DuckDBConnectionManager
-            environment, manager._ENV = manager._ENV, None
-            manager._LOGGED_MESSAGES.clear()
-            if environment is not None:
-                credentials = environment.creds
-                databases = [credentials.path, *(one.path for one in credentials.attach or [])]
-                environment.close()
-    except Exception as error:  # What is open then is seen in `still_open`.
-        print(f"dbmux: dbt's connections could not be closed: {error}", file=sys.stderr)
-    events = get_event_manager()
-    for logger in events.loggers:
-        for handler in list(getattr(logger._python_logger, "handlers", [])):
-            logger._python_logger.removeHandler(handler)
-            handler.close()
-    events.loggers.clear()
-    events.callbacks.clear()
-    active_deprecations.clear()
-    buffered_deprecations.clear()
-    return databases
-
-
-def still_open(databases):
-    """Files that are locked by this process, and databases that it has open."""
-    locked = set()
-    try:
-        with open("/proc/locks") as table:
-            for fields in map(str.split, table):
-                if "POSIX" in fields and str(os.getpid()) in fields:
-                    locked.add(int(fields[-3].split(":")[-1]))
-    except OSError:
-        pass  # No such table here: the open files tell.
-    known = set()
-    for path in databases:
-        try:
-            known.add(os.stat(path).st_ino)
-        except (OSError, ValueError):
-            pass
-    found = {}
-    for descriptor in os.listdir("/proc/self/fd"):
-        try:
-            inode = os.fstat(int(descriptor)).st_ino
-            if inode in locked or inode in known:
-                found[inode] = os.readlink("/proc/self/fd/" + descriptor)
-        except OSError:
-            pass  # Closed meanwhile.
-    return sorted(found.values()) + [f"inode {inode}" for inode in sorted(locked - set(found))]
-
-
-def manifest_key(config, flags):
-    """What a manifest depends on beside files."""
-    return json.dumps(
-        [
-            config.project_root, config.profile_name, config.target_name, config.cli_vars, config.args.which in ("parse",),
-            str(config.credentials.to_dict(omit_none=True)), flags.VERSION_CHECK, flags.STATIC_PARSER, flags.LOG_PATH,
-        ],
-        sort_keys=True, default=str,
-    )
-
-
-def stamp(config):
-    """When which files of the project, and of its packages, were written."""
-    found = []
-    for project in config.load_dependencies().values():
-        root = project.project_root
-        if "site-packages" in root:
-            continue
-        for name in os.listdir(root):
-            if name.endswith((".yml", ".yaml")):
-                note(os.path.join(root, name), found)
-        for folder in project.all_source_paths + project.docs_paths:
-            walk(os.path.join(root, folder), found)
-    return sorted(set(found))
-
-
-def walk(folder, found):
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    walk(entry.path, found)
-                else:
-                    note(entry.path, found)
-    except OSError:
-        pass  # A folder that the project names and does not have.
-
-
-def note(path, found):
-    try:
-        status = os.stat(path)
-        found.append((path, status.st_mtime_ns, status.st_size, status.st_ino))
-    except OSError:
-        found.append((path, 0, 0, 0))
 
 
 def told(result, node):
@@ -596,6 +330,3 @@ def main(settings):
     threading.Thread(target=bridge.listen, daemon=True).start()
     bridge.settle()
     bridge.serve(settings["idle"])
-
-
-main(SETTINGS)
