@@ -229,9 +229,11 @@ impl Engine for DuckDbEngine {
         self.shared.instance.detach(&self.shared.catalog).map_err(|failure| errors::attach(&failure, path))?;
         self.shared.protection.attached(None);
         *attachment = None;
-        drop(attachment);
-        ffi::trim_memory();
         Ok(())
+    }
+
+    fn tidy(&self) {
+        ffi::trim_memory();
     }
 
     fn attachment(&self) -> Option<Attachment> {
