@@ -59,8 +59,8 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError::Locked`] when another process has it; it may be tried again.
     fn attach(&self, access: Access) -> Result<Attachment, EngineError>;
 
-    /// Checkpoints where that is cheap, closes the file, and gives freed memory back to the system. Sessions live on.
-    /// The caller sees to it that no session has a transaction open or a result unread.
+    /// Checkpoints where that is cheap, and closes the file. Sessions live on. Somebody may wait for the file: whatever
+    /// nobody waits for is done in [`Engine::tidy`]. The caller sees to it that no session has a transaction open or a result unread.
     ///
     /// # Errors
     /// When the engine cannot let go; the file is then still attached.
@@ -89,6 +89,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Whether this process has the file open: after [`Engine::stand_in`], until all that had begun before has ended.
     fn has_file_open(&self) -> bool;
+
+    /// Gives freed memory back to the system, after a release. Another attach may begin meanwhile.
+    fn tidy(&self);
 
     /// The present attachment of the file itself.
     fn attachment(&self) -> Option<Attachment>;

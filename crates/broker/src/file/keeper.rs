@@ -236,6 +236,9 @@ impl Keeper {
                 self.file.released();
                 self.let_file_lock_go();
                 tracing::debug!("released");
+                // Nobody waits for this: who wants the file can have it.
+                let engine = Arc::clone(&self.file.engine);
+                tokio::task::spawn_blocking(move || engine.tidy());
             }
             Err(error) => {
                 tracing::warn!(%error, "the file could not be released; trying again later");

@@ -16,11 +16,7 @@ mod process;
 mod protocol;
 mod setting;
 
-use std::{
-    os::fd::BorrowedFd,
-    path::Path,
-    time::Duration,
-};
+use std::{os::fd::BorrowedFd, path::Path, time::Duration};
 
 pub use self::{
     cancel::Cancel,
@@ -346,12 +342,7 @@ enum Failure {
 }
 
 impl Running {
-    fn hear(
-        &mut self,
-        id: u64,
-        cancel: &Cancel,
-        observe: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<Done, Failure> {
+    fn hear(&mut self, id: u64, cancel: &Cancel, observe: &mut dyn FnMut(Progress<'_>)) -> Result<Done, Failure> {
         let mut begun = false;
         loop {
             match self.process.receive().map_err(Failure::Nonsense)? {
