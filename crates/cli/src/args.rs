@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 mod dbt;
 mod values;
+mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
 
@@ -15,6 +16,7 @@ pub(crate) use values::Workers;
 pub(crate) use values::duration;
 #[cfg(feature = "duckdb")]
 use values::{count, memory_limit, storage_version, workers};
+pub(crate) use who::{WaitArgs, WhoArgs};
 
 const EXAMPLES: &str = "Examples:
   dbmux sql sales.duckdb \"select * from orders limit 5\"
@@ -119,6 +121,7 @@ impl Arguments {
         match &self.command {
             Command::Sql(args) => args.json,
             Command::Who(args) => args.json,
+            Command::Wait(args) => args.json,
             Command::Status(args) | Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
@@ -167,8 +170,12 @@ pub(crate) enum Command {
     /// Run SQL; without SQL, an interactive prompt, or the statements of standard input as they arrive.
     #[command(after_help = SQL_EXAMPLES)]
     Sql(SqlArgs),
-    /// Show who has the file, who waits for it, and what to do. Starts nothing, opens nothing.
-    Who(ReportArgs),
+    /// Show who has the file, or runs dbt in a project, who waits, and what to do. Starts nothing, opens nothing.
+    #[command(after_help = who::WHO_EXAMPLES)]
+    Who(WhoArgs),
+    /// Wait until no dbt runs in a project. Runs nothing.
+    #[command(after_help = who::WAIT_EXAMPLES)]
+    Wait(WaitArgs),
     /// Show what the broker is doing: owner, sessions, statements, queue. Starts nothing.
     Status(StatusArgs),
     /// Show what the broker and the file's locks have done. Starts nothing.
@@ -275,15 +282,6 @@ pub(crate) struct Waiting {
     /// Who goes first among those who wait; overtaking is bounded.
     #[arg(long, env = "DBMUX_PRIORITY", default_value = "normal")]
     pub(crate) priority: PriorityArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    /// The database file.
-    pub(crate) database: PathBuf,
-    /// One JSON object.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
