@@ -18,7 +18,9 @@ pub fn dbt_program() -> PathBuf {
 
 /// A copy of the test project (`testkit/dbt/project`), with a database of its own. It is removed when this is dropped.
 pub struct DbtProject {
-    directory: tempfile::TempDir,
+    directory: PathBuf,
+    /// Removes it.
+    owned: Option<tempfile::TempDir>,
 }
 
 impl DbtProject {
@@ -27,22 +29,27 @@ impl DbtProject {
         let directory = tempfile::Builder::new().prefix("dbmux-dbt-").tempdir_in("/tmp").expect("a directory");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("dbt/project");
         copy(&source, &directory.path().join("project"));
-        Self { directory }
+        Self { directory: directory.path().to_owned(), owned: Some(directory) }
+    }
+
+    /// A project that another process has made, and removes: by its directory.
+    pub fn at(root: PathBuf) -> Self {
+        Self { directory: root.parent().expect("a directory around it").to_owned(), owned: None }
     }
 
     /// The project's directory.
     pub fn root(&self) -> PathBuf {
-        self.directory.path().join("project")
+        self.directory.join("project")
     }
 
     /// The database that the project is built in: what `DBMUX_TEST_DB` must say.
     pub fn database(&self) -> PathBuf {
-        self.directory.path().join("company.duckdb")
+        self.directory.join("company.duckdb")
     }
 
     /// A directory beside the project: for what a test makes.
     pub fn place(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// The variables that dbt must see here.

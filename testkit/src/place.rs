@@ -122,12 +122,17 @@ impl Place {
 
     /// The process ids of the brokers that run here.
     pub fn brokers(&self) -> Vec<Pid> {
-        self.sockets().iter().filter_map(|socket| broker_behind(socket)).collect()
+        self.sockets("sock").iter().filter_map(|socket| listener(socket)).collect()
     }
 
-    fn sockets(&self) -> Vec<PathBuf> {
+    /// The process ids of the dbt runners that run here.
+    pub fn runners(&self) -> Vec<Pid> {
+        self.sockets("dbt").iter().filter_map(|socket| listener(socket)).collect()
+    }
+
+    fn sockets(&self, extension: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path("run")).into_iter().flatten().filter_map(Result::ok);
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "sock")).collect()
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == extension)).collect()
     }
 
     /// Stops the one broker that runs here, until this is dropped.
@@ -155,7 +160,7 @@ impl Place {
 }
 
 /// Who listens on a socket.
-fn broker_behind(socket: &Path) -> Option<Pid> {
+fn listener(socket: &Path) -> Option<Pid> {
     let stream = UnixStream::connect(socket).ok()?;
     Some(rustix::net::sockopt::socket_peercred(&stream).ok()?.pid)
 }
@@ -195,13 +200,13 @@ impl Drop for Stopped {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let sockets = self.sockets();
+        let sockets = [self.sockets("sock"), self.sockets("dbt")].concat();
         if std::thread::panicking() {
             for log in sockets.iter().map(|socket| socket.with_extension("log")) {
                 eprintln!("{}:\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
             }
         }
-        for pid in self.brokers() {
+        for pid in [self.brokers(), self.runners()].concat() {
             let _ = kill_process(pid, Signal::KILL);
         }
     }

@@ -6,16 +6,19 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, 
 use clap_complete::Shell;
 
 mod dbt;
+mod shim;
 mod values;
 mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
+pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
 
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
+use values::storage_version;
 #[cfg(feature = "duckdb")]
-use values::{count, memory_limit, storage_version, workers};
+use values::{count, memory_limit, workers};
 pub(crate) use who::{WaitArgs, WhoArgs};
 
 const EXAMPLES: &str = "Examples:
@@ -130,6 +133,7 @@ impl Arguments {
                 None => args.options.json,
             },
             Command::Run(args) => args.json,
+            Command::Shim(ShimCommand::List(args)) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -194,6 +198,9 @@ pub(crate) enum Command {
     /// Run a command that opens database files itself, dbt or a script: they are handed over to it. Starts no broker.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Programs of others' names that call dbmux: a `dbt` that is `dbmux dbt`.
+    #[command(subcommand, after_help = shim::EXAMPLES)]
+    Shim(ShimCommand),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.
@@ -362,9 +369,20 @@ pub(crate) struct RunArgs {
     pub(crate) command: Vec<OsString>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoOf {
+    /// Eight processes that read and write one database.
+    Database,
+    /// Eight dbt runs at once.
+    Dbt,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// How long each half runs.
+    /// What to see: processes on one database, or runs of dbt, which must be installed.
+    #[arg(default_value = "database")]
+    pub(crate) what: DemoOf,
+    /// How long each half of the database demo runs.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// Keeps the demo's database, and says where it is.

@@ -24,7 +24,7 @@ const WITH_VALUE: [&str; 5] = ["--wait", "--priority", "--scope", "--dbt", "--co
 const FLAGS: [&str; 4] = ["--cold", "--sequential", "--force-sequential", "--json"];
 
 #[derive(Debug, Args)]
-#[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct DbtArgs {
     #[command(flatten)]
     pub(crate) options: DbtOptions,
@@ -34,7 +34,7 @@ pub(crate) struct DbtArgs {
     #[command(subcommand)]
     pub(crate) plan: Option<DbtCommandArg>,
     /// What follows `dbt`.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "ARGS")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }
 

@@ -47,7 +47,6 @@ pub(super) fn memory_limit(text: &str) -> Result<String, String> {
 }
 
 /// What looks like a version; which ones there are, DuckDB knows.
-#[cfg(feature = "duckdb")]
 pub(super) fn storage_version(text: &str) -> Result<String, String> {
     let number = text.strip_prefix('v').unwrap_or_default();
     let is_version = number.split('.').count() == 3

@@ -8,6 +8,7 @@ mod find;
 mod guarded;
 mod lock;
 mod run;
+mod shim;
 mod sql;
 mod stats;
 mod status;
@@ -27,14 +28,13 @@ use crate::{
     args::{Arguments, Command, PriorityArg},
     exit::Exit,
     failure::Failure,
-    usage,
 };
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "duckdb")]
     if matches!(arguments.command, Command::Sql(_) | Command::Demo(_) | Command::DemoWorker(_)) {
-        usage::check_broker_environment()?;
+        crate::usage::check_broker_environment()?;
     }
     match arguments.command {
         Command::Sql(args) => sql::run(args),
@@ -50,6 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Dbt(args) => dbt::run(*args),
         Command::DbtRunner(args) => dbt::runner::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Shim(command) => shim::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),

@@ -21,24 +21,24 @@ use crate::{
 const USUAL_THREADS: u32 = 4;
 
 /// What is to be run.
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// One, or several of one merge key.
-    pub commands: &'a [&'a DbtCommand],
+    pub(crate) commands: &'a [&'a DbtCommand],
     /// Where dbt runs.
-    pub setting: &'a Setting,
+    pub(crate) setting: &'a Setting,
     /// The working directory.
-    pub directory: &'a Path,
+    pub(crate) directory: &'a Path,
     /// Locks that the invocation has as well.
-    pub descriptors: &'a [BorrowedFd<'a>],
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
     /// Stops it.
-    pub cancel: &'a Cancel,
+    pub(crate) cancel: &'a Cancel,
     /// Whether the profile says how many threads there are.
-    pub profile_has_threads: bool,
+    pub(crate) profile_has_threads: bool,
 }
 
 /// What is heard of it.
 #[derive(Debug)]
-pub enum Heard<'a> {
+pub(crate) enum Heard<'a> {
     /// It begins. Whether dbt was imported already.
     Started {
         /// Whether dbt was imported already.
@@ -65,7 +65,7 @@ type Hear<'a> = &'a mut dyn FnMut(Heard<'_>);
 ///
 /// # Errors
 /// [`DbtError`] when dbt cannot be started, or was lost in the middle. What dbt complains of is in the answers.
-pub fn run(warm: &mut Warm, job: &Job<'_>, hear: Hear<'_>) -> Result<Vec<Ended>, DbtError> {
+pub(crate) fn run(warm: &mut Warm, job: &Job<'_>, hear: Hear<'_>) -> Result<Vec<Ended>, DbtError> {
     let began = Instant::now();
     let restarted = warm.prepare(job.setting)?;
     let starting = began.elapsed().as_secs_f64();

@@ -26,7 +26,7 @@ use crate::{
     host::{self, Heard, Job},
     profile::{self, Profile, ProfileOptions},
     runner::protocol::{Node, Stream, Times},
-    warm::{Cancel, Setting, Warm, WarmOptions},
+    warm::{Cancel, Setting, Warm},
 };
 
 /// How a plan is run.
@@ -232,6 +232,8 @@ struct Ground {
     profile: Profile,
     /// Of the project's files and the environment.
     mark: u64,
+    /// Started already where dbt had to be asked for the profile.
+    warm: Mutex<Option<Warm>>,
 }
 
 impl Ground {
@@ -241,11 +243,15 @@ impl Ground {
         let first =
             scenario.steps.first().map(|step| step.command.clone()).unwrap_or_else(|| DbtCommand::parse(vec![]));
         let asked = ProfileOptions::of(&first, &options.directory, &environment);
-        let setting = Setting::new(options.interpreter.clone(), environment, &project.root);
-        let mut warm = Warm::new(WarmOptions::default());
+        let setting = Setting::for_profile(options.interpreter.clone(), environment, &project.root, &asked);
+        let mut warm = Warm::usual();
         let profile = profile::read_or_ask(project, &asked, &setting, &mut warm)?;
-        let setting = setting.watching(profile.file.clone());
-        Ok(Self { setting, mark: resume::ground(project, &scenario.environment)?, profile })
+        Ok(Self {
+            setting,
+            mark: resume::ground(project, &scenario.environment)?,
+            profile,
+            warm: Mutex::new(Some(warm)),
+        })
     }
 }
 
@@ -353,7 +359,7 @@ impl<'a> ScenarioRun<'a> {
             scenario,
             ground,
             schedule: Schedule::new(&scenario.steps, plan.options.sequential),
-            warm: Warm::new(WarmOptions::default()),
+            warm: ground.warm.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Warm::usual),
             lease: None,
             invocations: 0,
             ended: BTreeMap::new(),

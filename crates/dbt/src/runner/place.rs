@@ -7,6 +7,9 @@ use dbmux_os::runtime;
 
 use crate::DbtError;
 
+/// What runners' sockets are called.
+const EXTENSION: &str = "dbt";
+
 /// Where a project's runner listens. Another build of dbmux has another one.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -23,7 +26,9 @@ impl Place {
     pub fn of(project: &Path) -> Result<Self, DbtError> {
         let directory = runtime::runtime_dir()?;
         let name = project.join(concat!("dbt-", env!("CARGO_PKG_VERSION")));
-        Ok(Self { project: project.to_owned(), socket: runtime::socket_path_in(&directory, &name)? })
+        // Called other than brokers' sockets are: who looks for these finds those alone.
+        let socket = runtime::socket_path_in(&directory, &name)?.with_extension(EXTENSION);
+        Ok(Self { project: project.to_owned(), socket })
     }
 
     /// The socket.

@@ -147,11 +147,6 @@ impl Shared {
         Some(Trouble::Busy { waiting, waited_ms: waited })
     }
 
-    /// It is answered, or nobody is there to be answered.
-    pub(super) fn forget(&self, id: Id) {
-        self.state().leave(id);
-    }
-
     /// Waits for something to do; `false`: there was nothing for this long.
     pub(super) fn wait(&self, idle: Duration) -> bool {
         let mut state = self.state();

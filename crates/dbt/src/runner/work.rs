@@ -75,9 +75,8 @@ impl Worker {
         let project = Project::at(&self.project)?;
         let environment: Environment = request.environment.iter().map(|(name, value)| (name, value)).collect();
         let options = ProfileOptions::of(&asked.command, &request.directory, &environment);
-        let setting = Setting::new(request.interpreter.clone(), environment, &project.root);
+        let setting = Setting::for_profile(request.interpreter.clone(), environment, &project.root, &options);
         let profile = profile::read_or_ask(&project, &options, &setting, &mut self.warm)?;
-        let setting = setting.watching(profile.file.clone());
         Ok(Ground { project, profile, setting })
     }
 

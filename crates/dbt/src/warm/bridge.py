@@ -24,6 +24,8 @@ import time
 
 # How long dbt may take to stop after its host is gone, before the process ends without it, in seconds.
 LAST_PATIENCE = 30
+# How often the statements of a cancelled request are interrupted, in seconds.
+INSISTS = 0.5
 # What dbt imports only when it is needed: done while nobody waits.
 LATER = ["dbt.task." + name for name in ("build", "run", "test", "list", "compile", "show", "seed", "snapshot")]
 
@@ -228,6 +230,14 @@ class Bridge:
         if self.current == request:
             # To that thread, so that what it waits for is interrupted.
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            threading.Thread(target=self.insist, args=(request,), daemon=True).start()
+
+    def insist(self, request):
+        """dbt interrupts what runs once, and waits for it: a statement that began just afterwards would run to its end."""
+        time.sleep(INSISTS)
+        while self.current == request:
+            interrupt_statements()
+            time.sleep(INSISTS)
 
     def interrupted(self, *_):
         if self.interruptible:
@@ -420,6 +430,21 @@ class Bridge:
                 del sys.modules[name]
         os.chdir("/")
         return still_open(databases)
+
+
+def interrupt_statements():
+    """Interrupts what DuckDB does for dbt."""
+    from dbt.adapters.factory import FACTORY
+
+    module = sys.modules.get("dbt.adapters.duckdb.connections")
+    environment = module.DuckDBConnectionManager._ENV if module is not None else None
+    for adapter in list(FACTORY.adapters.values()) if environment is not None else ():
+        for connection in list(adapter.connections.thread_connections.values()):
+            try:
+                if connection.state == "open":
+                    environment.cancel(connection)
+            except Exception:
+                pass  # Closed meanwhile.
 
 
 def release():

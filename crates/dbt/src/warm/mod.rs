@@ -120,6 +120,11 @@ impl Warm {
         Self { options, process: None, ended: Restart::Idle, last_request: 0 }
     }
 
+    /// As most want it.
+    pub fn usual() -> Self {
+        Self::new(WarmOptions::default())
+    }
+
     /// The number of the process that runs, if one does.
     pub fn pid(&mut self) -> Option<u32> {
         let running = self.process.as_mut()?;

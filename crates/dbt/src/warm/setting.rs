@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Environment, Interpreter};
+use crate::{Environment, Interpreter, profile::ProfileOptions};
 
 /// Where dbt runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,17 @@ impl Setting {
         let watched = ["package-lock.yml", "packages.yml", "dependencies.yml", "dbt_packages"];
         let watched = watched.iter().map(|name| project.join(name)).collect();
         Self { interpreter, environment, watched, adapter: None }
+    }
+
+    /// The same, and watches the profiles that a command would use.
+    pub fn for_profile(
+        interpreter: Interpreter,
+        environment: Environment,
+        project: &Path,
+        options: &ProfileOptions,
+    ) -> Self {
+        let setting = Self::new(interpreter, environment, project);
+        options.file().into_iter().fold(setting, Self::watching)
     }
 
     /// Watches another file or directory: `profiles.yml`.

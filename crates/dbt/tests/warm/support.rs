@@ -1,12 +1,21 @@
 //! A project, a setting for it, and invocations that are heard to their end.
 
-use std::{os::fd::BorrowedFd, path::Path, process::Command};
+use std::{
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use dbmux_dbt::{
     DbtError, Environment, Interpreter,
     warm::{Cancel, Event, Invocation, Outcome, Progress, Restart, Setting, Stream, Warm, WarmOptions},
 };
 use dbmux_testkit::{DbtProject, dbt_program};
+
+/// A model that works until it is interrupted.
+pub(crate) const ENDLESS: &str = "{{ config(materialized='table') }}
+select count(*) as n from range(1000000000) a, range(1000000000) b where hash(a.range, b.range) = 1
+";
 
 /// A project and a warm dbt for it.
 pub(crate) struct Place {
@@ -30,7 +39,15 @@ impl Place {
     }
 
     pub(crate) fn with(options: WarmOptions) -> Self {
-        let project = DbtProject::new();
+        Self::of(DbtProject::new(), options)
+    }
+
+    /// In a project that another process has made, and removes.
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self::of(DbtProject::at(root), WarmOptions::default())
+    }
+
+    fn of(project: DbtProject, options: WarmOptions) -> Self {
         let setting = setting(&project);
         Self { project, setting, warm: Warm::new(options) }
     }

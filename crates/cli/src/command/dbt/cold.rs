@@ -1,18 +1,13 @@
 //! In a new process at this terminal, as `dbt` itself would run, under the project's lock and the databases' leases.
 
-use std::{
-    os::unix::process::CommandExt,
-    process::Command,
-    sync::{Mutex, PoisonError},
-    time::Instant,
-};
+use std::{os::unix::process::CommandExt, process::Command, time::Instant};
 
 use dbmux_client::{Reads, leased_around};
 use dbmux_dbt::{
     Project,
     guarded::{Asking, Guarded},
     profile::{self, Profile, ProfileOptions},
-    warm::{Setting, Warm, WarmOptions},
+    warm::{Setting, Warm},
 };
 use dbmux_lock::ProcessId;
 use dbmux_os::{process, runtime};
@@ -52,8 +47,8 @@ pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
 }
 
 fn take(asked: &Asked, asking: &Asking<'_>, profile: &Profile) -> Result<Guarded, Failure> {
-    let told = Mutex::new(Told::new());
-    let mut tell = |waiting| told.lock().unwrap_or_else(PoisonError::into_inner).waiting(&waiting);
+    let told = Told::new();
+    let mut tell = |waiting| told.waiting(&waiting);
     let mut taken = Guarded::enter(asking, &profile.databases, &mut tell)?;
     if asked.command.kind().opens_database() {
         taken.lease(asking, &profile.databases, Reads::Snapshot, &mut tell)?;
@@ -77,8 +72,8 @@ pub(super) fn runs_inside_lease(asked: &Asked, project: &Project) -> Result<bool
 fn profile(asked: &Asked, project: &Project) -> Result<Profile, Failure> {
     let environment = super::environment();
     let options = ProfileOptions::of(&asked.command, &asked.directory, &environment);
-    let setting = Setting::new(asked.interpreter.clone(), environment, &project.root);
-    Ok(profile::read_or_ask(project, &options, &setting, &mut Warm::new(WarmOptions::default()))?)
+    let setting = Setting::for_profile(asked.interpreter.clone(), environment, &project.root, &options);
+    Ok(profile::read_or_ask(project, &options, &setting, &mut Warm::usual())?)
 }
 
 fn dbt(asked: &Asked) -> Command {

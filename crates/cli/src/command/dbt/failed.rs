@@ -27,7 +27,7 @@ impl From<DbtError> for Failure {
                 ..plain.with_exit(Exit::TryAgain)
             },
             DbtError::Cancelled => Self::quiet(Exit::Interrupted),
-            DbtError::NoProject { .. } | DbtError::File { .. } => {
+            DbtError::NoProject { .. } | DbtError::File { .. } | DbtError::Yaml { .. } | DbtError::Profile { .. } => {
                 Self { code: "INVALID_ARGUMENT", ..plain.with_exit(Exit::Usage) }
             }
             DbtError::NoDbt { .. } => Self { code: "NO_DBT", ..plain.with_exit(Exit::NoBroker) },

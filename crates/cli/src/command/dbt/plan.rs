@@ -116,34 +116,29 @@ fn cancel_by_signals(cancel: &Arc<PlanCancel>) -> Result<(), Failure> {
 
 /// What is shown while it runs: a line a step; of one that fails, what dbt said.
 struct Show {
-    state: Mutex<Present>,
-}
-
-struct Present {
     told: Told,
-    said: HashMap<String, String>,
+    said: Mutex<HashMap<String, String>>,
 }
 
 impl Show {
     fn new() -> Self {
-        Self { state: Mutex::new(Present { told: Told::new(), said: HashMap::new() }) }
+        Self { told: Told::new(), said: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, Present> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn said(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn event(&self, event: PlanEvent<'_>) {
-        let mut present = self.state();
         match event {
-            PlanEvent::Waiting(waiting) => present.told.waiting(waiting),
-            PlanEvent::Begins(..) => present.told.quiet(),
-            PlanEvent::Note(text) => present.told.note(&text),
+            PlanEvent::Waiting(waiting) => self.told.waiting(waiting),
+            PlanEvent::Begins(..) => self.told.quiet(),
+            PlanEvent::Note(text) => self.told.note(&text),
             PlanEvent::Output(scenario, step, _, text) => {
-                present.said.entry(format!("{scenario}/{step}")).or_default().push_str(text);
+                self.said().entry(format!("{scenario}/{step}")).or_default().push_str(text);
             }
             PlanEvent::Ended(report) => {
-                let said = present.said.remove(&format!("{}/{}", report.scenario, report.name)).unwrap_or_default();
+                let said = self.said().remove(&format!("{}/{}", report.scenario, report.name)).unwrap_or_default();
                 line(report, &said);
             }
         }

@@ -1,6 +1,9 @@
-//! What is told of a wait.
+//! What is told of a wait: after half a second for whom, and at once that a foreign dbt runs.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use dbmux_client::Holder;
 use dbmux_dbt::{Waiting, WaitsFor};
@@ -14,34 +17,47 @@ use crate::{
     terminal,
 };
 
-/// The line that tells for whom one waits.
+/// The line that tells for whom one waits, while one does.
 pub(super) struct Told {
-    began: Instant,
-    live: Option<Live>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// For whom; `None`: nobody is waited for.
+    line: Option<String>,
     detected: bool,
+    over: bool,
 }
 
 impl Told {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), live: None, detected: false }
+        let shared = Arc::<Shared>::default();
+        let shows = Arc::clone(&shared);
+        let began = Instant::now();
+        std::thread::spawn(move || shows.show(began));
+        Self { shared }
     }
 
     /// For whom.
-    pub(super) fn waiting(&mut self, waiting: &Waiting) {
-        if waiting.what == WaitsFor::ForeignDbt && !self.detected {
-            self.detected = true;
+    pub(super) fn waiting(&self, waiting: &Waiting) {
+        let mut state = self.shared.state();
+        if waiting.what == WaitsFor::ForeignDbt && !std::mem::replace(&mut state.detected, true) {
             let whom = waiting.whom.as_ref().map(|whom| person::holder(&Holder::from(whom))).unwrap_or_default();
             render::note(&format!("dbt process detected, waiting for completion… {whom}"));
         }
-        if self.began.elapsed() < live::AFTER && waiting.what != WaitsFor::ForeignDbt {
-            return;
-        }
-        let live = self.live.get_or_insert_with(|| Live::since(self.began, terminal::stderr_is_terminal()));
-        live.waiting(&line(waiting));
+        state.line = Some(line(waiting));
+        self.shared.changed.notify_all();
     }
 
     /// The wait is over.
-    pub(super) fn started(&mut self, together: usize) {
+    pub(super) fn started(&self, together: usize) {
         self.quiet();
         if together > 1 {
             self.note(&format!("{together} requests go in one dbt invocation"));
@@ -49,19 +65,45 @@ impl Told {
     }
 
     /// What has to be said.
-    pub(super) fn note(&mut self, text: &str) {
+    pub(super) fn note(&self, text: &str) {
         self.quiet();
         render::note(&format!("note: {text}"));
     }
 
-    /// Something else is printed.
-    pub(super) fn quiet(&mut self) {
-        self.live = None;
+    /// Something else is printed: the line is gone when this returns.
+    pub(super) fn quiet(&self) {
+        let mut state = self.shared.state();
+        if state.line.take().is_some() {
+            self.shared.changed.notify_all();
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.line = None;
+        state.over = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Since it began.
-    pub(super) fn waited(&self) -> Duration {
-        self.began.elapsed()
+    fn show(&self, began: Instant) {
+        let mut live = Live::since(began, terminal::stderr_is_terminal());
+        let mut state = self.state();
+        while !state.over {
+            match &state.line {
+                Some(line) if began.elapsed() >= live::AFTER => live.waiting(line),
+                Some(_) => {}
+                None => live.clear(),
+            }
+            state = self.changed.wait_timeout(state, live::AFTER).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 

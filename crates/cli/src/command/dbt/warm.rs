@@ -1,9 +1,6 @@
 //! Through the project's runner: merged with others that wait, in a process that has dbt imported.
 
-use std::{
-    io::Write,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{io::Write, sync::Arc};
 
 use dbmux_dbt::{
     Project,
@@ -26,10 +23,9 @@ pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
     let program = std::env::current_exe()?;
     let canceller = Arc::new(Canceller::default());
     cancel_by_signals(&canceller)?;
-    let told = Mutex::new(Told::new());
+    let told = Told::new();
     let broken = &mut None;
     let mut tell = |reply: Reply| {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         match reply {
             Reply::Waiting(waiting) => told.waiting(&waiting),
             Reply::Started { together, .. } => told.started(together),

@@ -4,6 +4,7 @@
 //! command-line tool does: nobody could keep it open beside the others. Both halves start with the same file, made of real
 //! data that this binary carries.
 
+mod dbt;
 mod figures;
 pub(crate) mod worker;
 
@@ -24,7 +25,12 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use self::figures::Figures;
-use crate::{args::DemoArgs, exit::Exit, failure::Failure, render, terminal};
+use crate::{
+    args::{DemoArgs, DemoOf},
+    exit::Exit,
+    failure::Failure,
+    render, terminal,
+};
 
 /// The flights that left New York in 2013: see `data/README.md`.
 static FLIGHTS: &[u8] = include_bytes!("../../../data/flights.parquet");
@@ -40,6 +46,13 @@ const LATE: Duration = Duration::from_secs(60);
 
 /// Runs both halves, and shows what came of them.
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    match args.what {
+        DemoOf::Database => database(args),
+        DemoOf::Dbt => dbt::run(args),
+    }
+}
+
+fn database(args: &DemoArgs) -> Result<Exit, Failure> {
     let directory = tempfile::Builder::new().prefix("dbmux-demo-").tempdir()?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

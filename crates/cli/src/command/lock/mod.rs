@@ -6,13 +6,13 @@ mod which;
 use std::cell::Cell;
 
 use dbmux_client::lock_holder;
-use dbmux_lock::{Guard, Lock, Mode, Priority, Request, TicketInfo, Wait, WaitState};
+use dbmux_lock::{Guard, Lock, Mode, Request, TicketInfo, Wait, WaitState};
 use dbmux_os::process;
 use which::Which;
 
 use super::guarded::{self, Watched};
 use crate::{
-    args::{LockArgs, PriorityArg},
+    args::LockArgs,
     exit::Exit,
     failure::Failure,
     render::{self, person},

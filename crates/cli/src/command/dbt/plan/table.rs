@@ -114,7 +114,7 @@ fn rows(report: &StepReport) -> Option<i64> {
 
 fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
+    table.load_style(presets::NOTHING).force_no_tty().set_header(header);
     for column in right {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
