@@ -9,6 +9,7 @@ mod dbt;
 mod shim;
 mod snapshot;
 mod values;
+mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
@@ -21,6 +22,7 @@ pub(crate) use values::duration;
 use values::storage_version;
 #[cfg(feature = "duckdb")]
 use values::{count, memory_limit, workers};
+pub(crate) use who::{WaitArgs, WhoArgs};
 
 const EXAMPLES: &str = "Examples:
   dbmux sql sales.duckdb \"select * from orders limit 5\"
@@ -125,6 +127,7 @@ impl Arguments {
         match &self.command {
             Command::Sql(args) => args.json,
             Command::Who(args) => args.json,
+            Command::Wait(args) => args.json,
             Command::Status(args) | Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
@@ -174,8 +177,12 @@ pub(crate) enum Command {
     /// Run SQL; without SQL, an interactive prompt, or the statements of standard input as they arrive.
     #[command(after_help = SQL_EXAMPLES)]
     Sql(SqlArgs),
-    /// Show who has the file, who waits for it, and what to do. Starts nothing, opens nothing.
-    Who(ReportArgs),
+    /// Show who has the file, or runs dbt in a project, who waits, and what to do. Starts nothing, opens nothing.
+    #[command(after_help = who::WHO_EXAMPLES)]
+    Who(WhoArgs),
+    /// Wait until no dbt runs in a project. Runs nothing.
+    #[command(after_help = who::WAIT_EXAMPLES)]
+    Wait(WaitArgs),
     /// Show what the broker is doing: owner, sessions, statements, queue. Starts nothing.
     Status(StatusArgs),
     /// Show what the broker and the file's locks have done. Starts nothing.
@@ -288,15 +295,6 @@ pub(crate) struct Waiting {
     /// Who goes first among those who wait; overtaking is bounded.
     #[arg(long, env = "DBMUX_PRIORITY", default_value = "normal")]
     pub(crate) priority: PriorityArg,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ReportArgs {
-    /// The database file.
-    pub(crate) database: PathBuf,
-    /// One JSON object.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use dbmux_client::ClientError;
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
-use crate::find::Find;
+use crate::find::{Find, Kind as FindKind};
 use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
@@ -162,6 +162,12 @@ impl DbtError {
             Self::NoProject { .. } => "go to the project's directory, or name it with --project-dir".to_owned(),
             Self::Busy { waiting, .. } if waiting.what == WaitsFor::ForeignDbt => {
                 "wait longer with --wait 5m; start it as `dbmux dbt …` next time, and both take turns".to_owned()
+            }
+            Self::StillRunning { finds, .. }
+                if finds.first().is_some_and(|find| find.kind == FindKind::IdleHolding) =>
+            {
+                let pid = finds.first().map_or(0, |find| find.process.id.pid);
+                format!("it is idle, and keeps the database: close it, or kill {pid}")
             }
             Self::Busy { .. } | Self::StillRunning { .. } => "wait longer with --wait 5m".to_owned(),
             Self::NoDbt { .. } => {

@@ -4,6 +4,7 @@ mod completions;
 mod dbt;
 mod demo;
 mod environment;
+mod find;
 mod guarded;
 mod lock;
 mod run;
@@ -38,7 +39,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     }
     match arguments.command {
         Command::Sql(args) => sql::run(args),
-        Command::Who(args) => who::run(&args),
+        Command::Who(args) => match (&args.dbt, &args.database) {
+            (None, Some(database)) => who::run(database, args.json),
+            (project, _) => find::who(&args, project.as_ref().and_then(Option::as_deref)),
+        },
+        Command::Wait(args) => find::wait(&args),
         Command::Status(args) => status::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Stop(args) => stop::run(&args),

@@ -11,7 +11,6 @@ use dbmux_os::{
 use serde_json::{Value, json};
 
 use crate::{
-    args::ReportArgs,
     exit::Exit,
     failure::Failure,
     render::{self, person, report},
@@ -27,8 +26,8 @@ struct Report {
 }
 
 /// Shows them.
-pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let client = super::onlooker(&args.database)?;
+pub(crate) fn run(named: &Path, json: bool) -> Result<Exit, Failure> {
+    let client = super::onlooker(named)?;
     let database = client.database();
     let broker = super::block_on(async {
         match client.status().await {
@@ -55,10 +54,10 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
         broker,
     };
     let mut out = render::report_output();
-    if args.json {
+    if json {
         writeln!(out, "{}", for_program(&report, database))?;
     } else {
-        write!(out, "{}", for_person(&report, &args.database))?;
+        write!(out, "{}", for_person(&report, named))?;
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! What went wrong around dbt, as a failed command.
 
 use dbmux_client::Holder;
-use dbmux_dbt::{DbtError, WaitsFor};
+use dbmux_dbt::{DbtError, WaitsFor, Whom};
 
 use crate::{exit::Exit, failure::Failure};
 
@@ -20,7 +20,12 @@ impl From<DbtError> for Failure {
                 ahead: waiting.ahead,
                 ..plain.with_exit(Exit::TryAgain)
             },
-            DbtError::StillRunning { .. } => Self { code: "DBT_RUNNING", ..plain.with_exit(Exit::TryAgain) },
+            DbtError::StillRunning { finds, waited, .. } => Self {
+                code: "DBT_RUNNING",
+                holder: finds.first().map(|find| Box::new(Holder::from(&Whom::from(find)))),
+                waited_s: Some(waited.as_secs_f64()),
+                ..plain.with_exit(Exit::TryAgain)
+            },
             DbtError::Cancelled => Self::quiet(Exit::Interrupted),
             DbtError::NoProject { .. } | DbtError::File { .. } | DbtError::Yaml { .. } | DbtError::Profile { .. } => {
                 Self { code: "INVALID_ARGUMENT", ..plain.with_exit(Exit::Usage) }
