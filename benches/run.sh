@@ -18,7 +18,8 @@ if ! command -v c++ >/dev/null; then
 fi
 cargo build --release --manifest-path "$here/../Cargo.toml" -p dbmux -p dbmux-bench >&2
 python=$(bash "$here/venv.sh")
+dbt=$(dirname "$(bash "$here/../testkit/dbt/venv.sh")")/dbt
 # The files that are written to must be on a disk, which the system's temporary directory is not everywhere.
 mkdir -p "$cache/bench"
 exec "$CARGO_TARGET_DIR/release/dbmux-bench" --dbmux "$CARGO_TARGET_DIR/release/dbmux" --python "$python" \
-    --rivals "$here/rivals" --directory "$cache/bench" "$@"
+    --rivals "$here/rivals" --dbt "$dbt" --directory "$cache/bench" "$@"

@@ -16,6 +16,9 @@ pub(crate) struct Context {
     /// The rivals' scripts.
     #[arg(long)]
     pub(crate) rivals: PathBuf,
+    /// The `dbt` that is measured, plain and through dbmux.
+    #[arg(long)]
+    pub(crate) dbt: Option<PathBuf>,
     /// Where databases are made: on the disk that is measured.
     #[arg(long)]
     pub(crate) directory: PathBuf,

@@ -1,6 +1,7 @@
 //! The rows of the table: each measures one thing, ours and the rivals' in turn.
 
 mod beside;
+mod dbt;
 mod insert;
 mod lease;
 mod lock_alone;
@@ -21,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) measure: fn(&Context) -> Result<Vec<Line>>,
 }
 
-const ALL: [Row; 10] = [
+const ALL: [Row; 13] = [
     Row { name: "lock", about: "uncontended acquire and release", measure: lock_alone::measure },
     Row { name: "hand-off", about: "from a release to the next one in", measure: lock_hand_off::measure },
     Row { name: "killed", about: "from a holder's SIGKILL to the next one in", measure: lock_killed::measure },
@@ -31,6 +32,9 @@ const ALL: [Row; 10] = [
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
     Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
+    Row { name: "dbt", about: "one model once more, dbt warm", measure: dbt::again },
+    Row { name: "dbt-eight", about: "eight dbt runs at once", measure: dbt::eight },
+    Row { name: "dbt-plan", about: "a simulation of ten years: this takes long", measure: dbt::plan },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
 ];
 
