@@ -54,7 +54,11 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "not for you to set: what `dbmux run` tells its command of the lease; believed only with the lock's own word",
         "-",
     ),
-    variable("DBMUX_DBT", "the dbt that `dbmux dbt` runs (`--dbt`)", "the virtual environment's, uv's, or the first in PATH"),
+    variable(
+        "DBMUX_DBT",
+        "the dbt that `dbmux dbt` runs (`--dbt`)",
+        "the virtual environment's, uv's, or the first in PATH",
+    ),
     variable("NO_COLOR", "no colours, whatever it says (`--color`)", "colours on a terminal"),
 ];
 

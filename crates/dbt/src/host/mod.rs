@@ -96,7 +96,7 @@ fn alone(
             hear(Heard::Output { member: 0, stream, text });
         }
     })?;
-    complain(&outcome, 0..1, hear);
+    complain(&outcome, span, 0..1, hear);
     let outcome = redo::where_it_helps(warm, job, command, outcome, hear, &mut |hear, progress| {
         if let Some((stream, text)) = printed(progress) {
             hear(Heard::Output { member: 0, stream, text });
@@ -128,7 +128,7 @@ fn together(
     let outcome = redo::where_it_helps(warm, job, &command, outcome, hear, &mut |hear, progress| {
         members.hear(progress, hear);
     })?;
-    complain(&outcome, members.fit_indices(), hear);
+    complain(&outcome, span, members.fit_indices(), hear);
     members.summarise(&outcome.results, hear);
     Ok(members.end(&outcome.results, stopped(&outcome)))
 }
@@ -138,10 +138,15 @@ fn together(
 struct Span {
     first: Option<Instant>,
     last: Option<Instant>,
+    /// dbt has told what stopped it.
+    told_error: bool,
 }
 
 impl Span {
     fn note(&mut self, progress: &Progress<'_>) {
+        if let Progress::Event(event) = progress {
+            self.told_error |= event.name == "MainEncounteredError";
+        }
         if let Progress::Event(event) = progress
             && event.node.is_some()
         {
@@ -181,9 +186,9 @@ fn printed<'a>(progress: &'a Progress<'_>) -> Option<(Stream, &'a str)> {
     }
 }
 
-/// What stopped dbt, which its own program prints.
-fn complain(outcome: &Outcome, members: impl Iterator<Item = usize>, hear: Hear<'_>) {
-    let Some(error) = &outcome.error else { return };
+/// What stopped dbt, unless its log has told it already.
+fn complain(outcome: &Outcome, seen: &Span, members: impl Iterator<Item = usize>, hear: Hear<'_>) {
+    let Some(error) = outcome.error.as_ref().filter(|_| !seen.told_error) else { return };
     let text = format!("{}\n", error.trim_end());
     for member in members {
         hear(Heard::Output { member, stream: Stream::Err, text: &text });

@@ -53,7 +53,7 @@ fn order_is_kept_where_merging_would_change_a_result() {
     shop.succeeds(&["seed"]);
     // While one that takes a while runs, the others line up in this order.
     shop.project
-        .write("models/slow.sql", "select sum(hash(a.range + b.range)) as n from range(60000) a, range(20000) b\n");
+        .write("models/slow.sql", "{{ config(materialized='table') }}\nselect sum(hash(a.range + b.range)) as n from range(60000) a, range(20000) b\n");
     let first = shop.start(&["run", "--select", "slow"]);
     dbmux_testkit::until("it runs", || shop.path("target/run/company/models/slow.sql").exists());
     let mut runs = Vec::new();

@@ -82,7 +82,7 @@ impl Shop {
 
     /// A model that runs for longer than any test.
     pub(super) fn with_endless_model(&self) {
-        let sql = "select sum(hash(a.range + b.range)) as endless from range(4000000) a, range(4000000) b\n";
+        let sql = "{{ config(materialized='table') }}\nselect sum(hash(a.range + b.range)) as endless from range(4000000) a, range(4000000) b\n";
         self.project.write("models/endless.sql", sql);
     }
 
