@@ -1,6 +1,7 @@
 //! The rows of the table: each measures one thing, ours and the rivals' in turn.
 
 mod beside;
+mod find;
 mod insert;
 mod lock_alone;
 mod lock_hand_off;
@@ -20,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) measure: fn(&Context) -> Result<Vec<Line>>,
 }
 
-const ALL: [Row; 9] = [
+const ALL: [Row; 10] = [
     Row { name: "lock", about: "uncontended acquire and release", measure: lock_alone::measure },
     Row { name: "hand-off", about: "from a release to the next one in", measure: lock_hand_off::measure },
     Row { name: "killed", about: "from a holder's SIGKILL to the next one in", measure: lock_killed::measure },
@@ -30,6 +31,7 @@ const ALL: [Row; 9] = [
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
+    Row { name: "find", about: "dbt, among 300 processes", measure: find::measure },
 ];
 
 /// The rows of these names; all where none is named.
