@@ -2,6 +2,7 @@
 
 mod beside;
 mod dbt;
+mod find;
 mod insert;
 mod lease;
 mod lock_alone;
@@ -16,13 +17,14 @@ mod select;
 use crate::{Result, context::Context, figures::Line};
 
 /// One of them.
+#[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) measure: fn(&Context) -> Result<Vec<Line>>,
 }
 
-const ALL: [Row; 13] = [
+const ALL: &[Row] = &[
     Row { name: "lock", about: "uncontended acquire and release", measure: lock_alone::measure },
     Row { name: "hand-off", about: "from a release to the next one in", measure: lock_hand_off::measure },
     Row { name: "killed", about: "from a holder's SIGKILL to the next one in", measure: lock_killed::measure },
@@ -36,6 +38,7 @@ const ALL: [Row; 13] = [
     Row { name: "dbt-eight", about: "eight dbt runs at once", measure: dbt::eight },
     Row { name: "dbt-plan", about: "a simulation of ten years: this takes long", measure: dbt::plan },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
+    Row { name: "find", about: "dbt, among 300 processes", measure: find::measure },
 ];
 
 /// The rows of these names; all where none is named.
@@ -44,5 +47,5 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<Row>> {
         let known: Vec<_> = ALL.iter().map(|row| row.name).collect();
         return Err(format!("no row is called {unknown}; there are {}", known.join(", ")).into());
     }
-    Ok(ALL.into_iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).collect())
+    Ok(ALL.iter().filter(|row| names.is_empty() || names.iter().any(|name| name == row.name)).copied().collect())
 }

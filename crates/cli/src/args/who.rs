@@ -21,7 +21,7 @@ It waits for dbt that was started in any way, and runs nothing. `dbmux dbt` wait
 #[derive(Debug, Args)]
 pub(crate) struct WhoArgs {
     /// The database file.
-    #[arg(required_unless_present = "dbt", conflicts_with = "dbt")]
+    #[arg(required_unless_present = "dbt", conflicts_with_all = ["dbt", "explain", "check"])]
     pub(crate) database: Option<PathBuf>,
     /// Shows who runs dbt in a project: the one of this directory, or of the nearest above it.
     #[arg(long, value_name = "PROJECT", num_args = 0..=1)]

@@ -87,11 +87,16 @@ impl Looker {
             Err(Unseen::Refused) => Ok(Kind::Unknown),
         };
         // Python that has nothing to do with dbt, and others' arguments with these letters in them.
-        if names && verdict.is_err() && look.evidence.is_empty() && !words.iter().any(says_dbt) {
+        if names && verdict.is_err() && look.evidence.is_empty() && !self.looks_like_it(pid, words) {
             return None;
         }
         let process = process::info(pid).ok()?;
         Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, part }))
+    }
+
+    /// What a person would take for dbt here: by a word of its arguments, in this project.
+    fn looks_like_it(&self, pid: u32, words: &[OsString]) -> bool {
+        words.iter().any(says_dbt) && self.above(pid).is_ok_and(|project| project.is_ok())
     }
 
     fn judge(&self, look: &mut Look<'_>) -> Sight<Result<Kind, String>> {
@@ -121,6 +126,8 @@ impl Looker {
     ) -> Sight<Result<Kind, String>> {
         match self.project_of(look.pid, Some(dbt)) {
             Ok(Ok(project)) => {
+                // Where that may not be seen, the arguments say enough.
+                look.evidence.extend(self.log(look.pid).ok().flatten().map(|path| Evidence::Log { path }));
                 look.evidence.push(Evidence::Arguments { says, project });
                 Ok(Ok(kind))
             }
@@ -160,7 +167,7 @@ impl Looker {
         Ok(Err(match (look.locks.is_empty(), &look.reading) {
             (false, _) => "it has the lock, and no dbt in it".to_owned(),
             (true, Reading::Python) => "Python, that holds nothing of this project".to_owned(),
-            (true, _) => "another program, with these letters in its arguments".to_owned(),
+            (true, _) => "another program, with dbt in its arguments".to_owned(),
         }))
     }
 

@@ -18,6 +18,7 @@ fn a_run_is_found_by_lock_log_and_arguments_and_only_in_its_project() {
     let find = until_it_has_the_lock(&root, dbt.pid());
     assert_eq!((find.kind, find.process.id.pid), (Kind::Running, dbt.pid()));
     assert!(find.process.command.contains("dbt run --select long"), "{}", find.process.command);
+    assert!(find.evidence.iter().any(|evidence| matches!(evidence, Evidence::Log { .. })), "{:?}", find.evidence);
     let found = look(&root);
     assert_eq!(found.finds.len(), 1, "{:#?}", found.finds);
     assert!(found.is_dbt_running() && found.other_holders.is_empty() && found.blind.is_none());

@@ -11,7 +11,8 @@ use dbmux_dbt::find::{Find, Found, Kind, Search};
 pub(crate) use dbmux_testkit::{dbt_program, dbt_python, until};
 
 /// A model that takes longer than any test: until its process is killed.
-const LONG: &str = "select count(*) as n from range(1000000000000) a where hash(a.range) = 1";
+const LONG: &str =
+    "{{ config(materialized='table') }} select count(*) as n from range(1000000000000) a where hash(a.range) = 1";
 
 /// A directory with projects in it.
 pub(crate) struct Scene {

@@ -2,18 +2,21 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{Mode, OFlags};
 
 pub(super) use super::activity::activity;
 use super::{OpenFile, Sight, Unseen};
 use crate::OsError;
 
 /// Command lines are read so far: those of Python scripts on the command line can be long, and their end tells nothing.
-const LONGEST_COMMAND: u64 = 64 * 1024;
+const LONGEST_COMMAND: usize = 64 * 1024;
+/// What is read of them at once.
+const AT_ONCE: usize = 2048;
 
 /// What the kernel's answer means. A process that ends while its files are read gives `ESRCH`, one that is hidden from us
 /// is not there at all.
@@ -47,10 +50,20 @@ fn hides(mounts: &str) -> bool {
 }
 
 pub(super) fn arguments_into(pid: u32, buffer: &mut Vec<u8>) -> Sight<bool> {
+    let refused = |errno: rustix::io::Errno| unseen(&errno.into());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(format!("/proc/{pid}/cmdline"), flags, Mode::empty()).map_err(refused)?;
+    // All processes are read like this: most have short arguments, which come at once.
     buffer.clear();
-    let file = File::open(format!("/proc/{pid}/cmdline")).map_err(|error| unseen(&error))?;
-    file.take(LONGEST_COMMAND).read_to_end(buffer).map_err(|error| unseen(&error))?;
-    Ok(!buffer.is_empty())
+    loop {
+        let more = if buffer.is_empty() { AT_ONCE } else { LONGEST_COMMAND };
+        buffer.reserve(more);
+        let asked = buffer.capacity() - buffer.len();
+        let read = rustix::io::read(&file, rustix::buffer::spare_capacity(buffer)).map_err(refused)?;
+        if read < asked || buffer.len() >= LONGEST_COMMAND {
+            return Ok(!buffer.is_empty());
+        }
+    }
 }
 
 fn link(pid: u32, name: &str) -> Sight<PathBuf> {
