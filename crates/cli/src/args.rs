@@ -8,9 +8,9 @@ use clap_complete::Shell;
 mod snapshot;
 mod values;
 
-pub(crate) use snapshot::CopyArgs;
 #[cfg(feature = "duckdb")]
 use snapshot::size;
+pub(crate) use snapshot::{CopyArgs, SnapshotArgs};
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
@@ -123,6 +123,7 @@ impl Arguments {
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
             Command::Run(args) => args.json,
+            Command::Snapshot(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -180,6 +181,8 @@ pub(crate) enum Command {
     /// Run a command that opens database files itself, dbt or a script: they are handed over to it. Starts no broker.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Copy a database, consistent while others write to it, into a file for keeping.
+    Snapshot(SnapshotArgs),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.
@@ -225,6 +228,9 @@ pub(crate) struct SqlArgs {
     /// Refuses whatever writes.
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// What reads get while another process has the file by `dbmux run` or `dbmux dbt`.
+    #[arg(long, default_value = "snapshot", value_name = "HOW")]
+    pub(crate) reads: ReadsArg,
     /// Rows that a table shows; 0: all. Default: 1000 on a terminal, all elsewhere.
     #[arg(long, value_name = "ROWS")]
     pub(crate) max_rows: Option<usize>,

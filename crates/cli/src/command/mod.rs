@@ -6,6 +6,7 @@ mod environment;
 mod guarded;
 mod lock;
 mod run;
+mod snapshot;
 mod snapshot_copy;
 mod sql;
 mod stats;
@@ -32,7 +33,7 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "duckdb")]
-    if matches!(arguments.command, Command::Sql(_) | Command::Demo(_) | Command::DemoWorker(_)) {
+    if matches!(arguments.command, Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)) {
         usage::check_broker_environment()?;
     }
     match arguments.command {
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]

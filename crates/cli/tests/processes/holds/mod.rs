@@ -14,4 +14,6 @@ mod merging;
 mod place;
 mod reports;
 mod sharing;
+mod snapshot;
+mod snapshot_kept;
 mod unique;
