@@ -26,6 +26,9 @@ pub struct HelloRequest {
     pub default_wait_ms: u64,
     #[prost(enumeration = "Priority", tag = "7")]
     pub default_priority: i32,
+    /// What its reads get while a lease is out; unspecified: a snapshot, where there is one.
+    #[prost(enumeration = "LeaseReads", tag = "8")]
+    pub reads: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HelloReply {
@@ -268,6 +271,9 @@ pub struct StatusReply {
     pub release_after_ms: u64,
     #[prost(uint64, tag = "24")]
     pub idle_exit_ms: u64,
+    /// Of the snapshot that answers reads now, because the file is handed over: RFC 3339.
+    #[prost(string, tag = "25")]
+    pub as_of: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionStatus {
@@ -381,6 +387,10 @@ pub struct LeaseAsk {
     /// makes the snapshot that was asked for, and then says READY.
     #[prost(bool, tag = "5")]
     pub in_line: bool,
+    /// The asker copies the file himself, and wants nothing else: nobody writes from READY until he ends the call, and what
+    /// is committed is in the file.
+    #[prost(bool, tag = "6")]
+    pub copies: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseEvent {

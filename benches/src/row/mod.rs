@@ -5,6 +5,7 @@ mod dbt;
 mod find;
 mod insert;
 mod lease;
+mod leased;
 mod lock_alone;
 mod lock_hand_off;
 mod lock_killed;
@@ -37,6 +38,7 @@ const ALL: &[Row] = &[
     Row { name: "dbt", about: "one model once more, dbt warm", measure: dbt::again },
     Row { name: "dbt-eight", about: "eight dbt runs at once", measure: dbt::eight },
     Row { name: "dbt-plan", about: "a simulation of ten years: this takes long", measure: dbt::plan },
+    Row { name: "leased", about: "reads while another process has the file", measure: leased::measure },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
     Row { name: "find", about: "dbt, among 300 processes", measure: find::measure },
 ];

@@ -4,10 +4,7 @@
 //! here, so nobody can come between our giving the lock up and his being granted, and we queue up behind him. What is said
 //! here only hurries: a broker that is never asked notices the ticket at its next look.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use dbmux_engine::{LeaseAsk, LeaseAsks, LeaseEvent, LeaseEvents, ServiceError};
 use dbmux_proto::{LeaseReads, LeaseState};
@@ -45,6 +42,9 @@ pub(crate) fn serve(core: &Arc<Core>, asks: LeaseAsks) -> LeaseEvents {
 /// Ends when the asker has what he wants, or goes.
 async fn answer(core: &Arc<Core>, mut asks: LeaseAsks, events: &Events) {
     let Some(ask) = asks.next().await else { return };
+    if ask.copies {
+        return hold_still(core, &ask, asks, events).await;
+    }
     // The copy stands in for the file as long as this is asked for, and then as long as the file is away.
     let _asked = (ask.reads() == LeaseReads::Snapshot).then(|| Asked::new(&core.file));
     if !ask.in_line {
@@ -58,13 +58,37 @@ async fn answer(core: &Arc<Core>, mut asks: LeaseAsks, events: &Events) {
     make_way(core, events).await;
 }
 
+/// Nobody writes until the asker ends the call: he copies the file.
+async fn hold_still(core: &Arc<Core>, ask: &LeaseAsk, mut asks: LeaseAsks, events: &Events) {
+    let patience = ask.wait_ms.map_or(core.options.drain, Duration::from_millis);
+    let holding = meanwhile(core, File::hold_still(core, patience), events).await;
+    let mut event = LeaseEvent::default();
+    let still = match holding {
+        Ok((as_of, still)) => {
+            event.set_state(LeaseState::Ready);
+            event.as_of = errors::rfc3339(as_of);
+            Some(still)
+        }
+        Err(why) => {
+            event.holder = core.file.holder().or_else(|| core.longest_in_file());
+            event.notices.push(why);
+            event.set_state(LeaseState::Released);
+            None
+        }
+    };
+    let _ = events.send(Ok(event)).await;
+    if let Some(_still) = still {
+        while asks.next().await.is_some() {}
+    }
+}
+
 /// What must be done while the file is still ours: the copy that answers meanwhile.
 async fn prepare(core: &Arc<Core>, ask: &LeaseAsk, events: &Events) {
     let mut event = LeaseEvent::default();
     event.set_state(LeaseState::Ready);
     event.set_reads(LeaseReads::Wait);
     if ask.reads() == LeaseReads::Snapshot {
-        match made(core, events).await {
+        match meanwhile(core, File::make_snapshot(core), events).await {
             Ok(as_of) => {
                 event.set_reads(LeaseReads::Snapshot);
                 event.as_of = errors::rfc3339(as_of);
@@ -76,18 +100,17 @@ async fn prepare(core: &Arc<Core>, ask: &LeaseAsk, events: &Events) {
     let _ = events.send(Ok(event)).await;
 }
 
-/// Makes the copy, and says meanwhile for whom the asker waits.
-async fn made(core: &Arc<Core>, events: &Events) -> Result<SystemTime, String> {
-    let making = File::make_snapshot(core);
-    tokio::pin!(making);
+/// Says for whom the asker waits until this is done.
+async fn meanwhile<T>(core: &Arc<Core>, work: impl Future<Output = T>, events: &Events) -> T {
+    tokio::pin!(work);
     let mut interval = tokio::time::interval(INTERVAL);
     loop {
         tokio::select! {
-            made = &mut making => return made,
+            done = &mut work => return done,
             _ = interval.tick() => {
                 let mut event = LeaseEvent::default();
                 event.set_state(LeaseState::Queued);
-                event.holder = core.longest_in_file();
+                event.holder = core.file.holder().or_else(|| core.longest_in_file());
                 let _ = events.try_send(Ok(event));
             }
         }

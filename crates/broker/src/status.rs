@@ -41,6 +41,7 @@ pub(crate) async fn status(core: &Core) -> StatusReply {
         release_after_ms: millis(core.options.release_after),
         idle_exit_ms: millis(core.options.idle_exit),
         holders: holders(core, &leases).await,
+        as_of: core.file.snapshot().map(errors::rfc3339).unwrap_or_default(),
         ..StatusReply::default()
     };
     for session in core.all_sessions() {

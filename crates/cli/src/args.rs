@@ -13,9 +13,9 @@ mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
-pub(crate) use snapshot::CopyArgs;
 #[cfg(feature = "duckdb")]
 use snapshot::size;
+pub(crate) use snapshot::{CopyArgs, SnapshotArgs};
 #[cfg(feature = "duckdb")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
@@ -137,6 +137,7 @@ impl Arguments {
             },
             Command::Run(args) => args.json,
             Command::Shim(ShimCommand::List(args)) => args.json,
+            Command::Snapshot(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
             #[cfg(feature = "duckdb")]
@@ -204,6 +205,8 @@ pub(crate) enum Command {
     /// Programs of others' names that call dbmux: a `dbt` that is `dbmux dbt`.
     #[command(subcommand, after_help = shim::EXAMPLES)]
     Shim(ShimCommand),
+    /// Copy a database, consistent while others write to it, into a file for keeping.
+    Snapshot(SnapshotArgs),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
     /// Print a completion script.
@@ -252,6 +255,9 @@ pub(crate) struct SqlArgs {
     /// Refuses whatever writes.
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// What reads get while another process has the file by `dbmux run` or `dbmux dbt`.
+    #[arg(long, default_value = "snapshot", value_name = "HOW")]
+    pub(crate) reads: ReadsArg,
     /// Rows that a table shows; 0: all. Default: 1000 on a terminal, all elsewhere.
     #[arg(long, value_name = "ROWS")]
     pub(crate) max_rows: Option<usize>,

@@ -207,6 +207,10 @@ fn suggestion(error: &ClientError) -> String {
     match error.code() {
         // Its process is to be looked at, not waited for.
         _ if error.holder().is_some_and(|holder| holder.stopped) => error.suggestion(),
+        // The broker knows more: what else would help, or why it does not.
+        ErrorCode::DatabaseLocked if error.suggestion().starts_with("wait longer; ") => {
+            error.suggestion().replacen("wait longer", "wait longer with --wait 2m", 1)
+        }
         ErrorCode::DatabaseLocked | ErrorCode::DeadlineExceeded => "wait longer with --wait 2m".to_owned(),
         _ => error.suggestion(),
     }

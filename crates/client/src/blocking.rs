@@ -47,7 +47,7 @@ pub(crate) fn runtime() -> Result<&'static Handle, ClientError> {
 /// Waits for a future on this thread; connections and clocks are the shared runtime's.
 ///
 /// A runtime's own `block_on` refuses to do so on a thread of another runtime.
-fn wait<T>(future: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+pub(crate) fn wait<T>(future: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -97,6 +97,10 @@ impl Client {
     /// See [`crate::Client::socket`].
     pub fn socket(&self) -> &Path {
         self.inner.socket()
+    }
+
+    pub(crate) fn target(&self) -> &crate::connect::Target {
+        self.inner.target()
     }
 
     /// See [`crate::Client::log`].

@@ -52,6 +52,10 @@ impl Client {
         &self.shared.target.socket
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.shared.target
+    }
+
     /// Where the broker writes its log.
     pub fn log(&self) -> PathBuf {
         self.shared.target.log()

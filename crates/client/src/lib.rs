@@ -57,7 +57,7 @@ pub use dbmux_proto::{
 };
 pub use error::ClientError;
 pub use holder::lock_holder;
-pub use lease::{Lease, LeaseProgress, LeaseRequest, LeaseStage, Reads, leased_around};
+pub use lease::{Lease, LeaseProgress, LeaseRequest, LeaseStage, Reads, Still, leased_around};
 pub use options::{ClientOptions, Priority};
 pub use session::Session;
 pub use statement::Statement;

@@ -2,6 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
+use crate::Reads;
+
 /// Who goes first among those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Priority {
@@ -34,6 +36,8 @@ pub struct ClientOptions {
     pub priority: Priority,
     /// Refuses whatever writes, and makes no file.
     pub read_only: bool,
+    /// What reads get while somebody else has the file by a lease.
+    pub reads: Reads,
     /// Whether a database may be made where there is none.
     pub create: bool,
     /// Whether a broker may be started where none runs.
@@ -59,6 +63,7 @@ impl Default for ClientOptions {
             wait: Duration::from_secs(30),
             priority: Priority::Normal,
             read_only: false,
+            reads: Reads::default(),
             create: true,
             start: true,
             broker_program: None,

@@ -101,9 +101,17 @@ impl Looker<'_> {
             Some(ResultKind::Rows) | None => (ResultShape::Rows, Arc::new(signature.columns)),
         };
         let parameters = statement.parameter_names();
+        let modifies = signature.modifies || kind == StatementKind::Exclusive;
         let ready = Ready { work: Work::Run(statement), facts, kind, parameters, control };
-        let prepared =
-            Prepared { id, kind, shape, schema, parameters: signature.parameters, transaction_control: control };
+        let prepared = Prepared {
+            id,
+            kind,
+            shape,
+            schema,
+            parameters: signature.parameters,
+            modifies,
+            transaction_control: control,
+        };
         Ok((ready, prepared))
     }
 }
@@ -117,6 +125,7 @@ fn by_ourselves(work: Work, facts: Vec<Fact>, id: PreparedId) -> (Ready, Prepare
         shape: ResultShape::Nothing,
         schema: Arc::new(Schema::empty()),
         parameters: Schema::empty(),
+        modifies: false,
         transaction_control: false,
     };
     (Ready { work, facts, kind, parameters: Vec::new(), control: false }, prepared)

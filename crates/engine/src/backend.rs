@@ -157,6 +157,9 @@ pub struct Prepared {
     pub schema: SchemaRef,
     /// Its parameters, by name or number (`1`, `2`, …), with `Null` as the type of one that is not known.
     pub parameters: Schema,
+    /// It changes a database, whichever; where it is false the statement changes the session, the instance, or files beside
+    /// it, or the engine knows better when it runs.
+    pub modifies: bool,
     /// `BEGIN`, `COMMIT`, `ROLLBACK`: passes every queue.
     pub transaction_control: bool,
 }

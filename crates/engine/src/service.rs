@@ -120,6 +120,8 @@ pub struct PreparedStatement {
     pub schema: SchemaRef,
     /// Its parameters.
     pub parameters: Schema,
+    /// A snapshot answers reads now.
+    pub from_snapshot: bool,
 }
 
 /// One client's conversation with the broker.

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    io::{self, Read},
     os::{
         fd::AsFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -142,19 +142,9 @@ pub fn is_hung_up(pipe: impl AsFd) -> io::Result<bool> {
     Ok(pipes[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL))
 }
 
-/// Writes a file's data to the disk, and goes back to its beginning.
-///
-/// # Errors
-/// The system's word.
-pub fn sync(mut file: &File) -> io::Result<()> {
-    file.flush()?;
-    file.sync_all()?;
-    file.rewind()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Seek, Write};
 
     use super::*;
 

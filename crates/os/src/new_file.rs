@@ -1,10 +1,10 @@
 //! Files that have their mode and group from the moment at which they can be seen.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
-    io,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Seek},
     os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Makes an empty file with this mode, whatever the umask, and this group, where we may give it.
@@ -19,6 +19,38 @@ pub fn make(path: &Path, mode: u32, group: Option<u32>) -> io::Result<()> {
     // This file system knows no files without a name, or there is no `/proc`. Its mode is narrow until it is right.
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
     dress(&file, mode, group)
+}
+
+/// Gives a file from [`crate::file_copy::unnamed`] a name, in a folder of the same file system; `replace`: whatever has the
+/// name goes.
+///
+/// # Errors
+/// `AlreadyExists`, where nothing is to be replaced; else the kernel's answer.
+pub fn publish(file: &File, path: &Path, replace: bool) -> io::Result<()> {
+    if !replace {
+        match name(file, path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
+            named => return named,
+        }
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".dbmux-new-{}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    if name(file, &aside).is_err() {
+        // It had a name once: only its bytes can have one.
+        let copy = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&aside)?;
+        let mut from = file;
+        from.rewind()?;
+        let copied = crate::file_copy::copy(file, &copy, u64::MAX, |_, _| true).map_err(io::Error::other);
+        let whole =
+            copied.and_then(|_| copy.set_permissions(file.metadata()?.permissions())).and_then(|()| copy.sync_all());
+        whole.inspect_err(|_| drop(fs::remove_file(&aside)))?;
+    }
+    let named = if replace { fs::rename(&aside, path) } else { fs::hard_link(&aside, path) };
+    if named.is_err() || !replace {
+        fs::remove_file(&aside)?;
+    }
+    named
 }
 
 fn dress(file: &File, mode: u32, group: Option<u32>) -> io::Result<()> {
@@ -76,6 +108,31 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+
+    #[test]
+    fn an_unnamed_file_gets_a_name_and_replaces_only_what_it_may() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (path, scratch) = (directory.path().join("copy"), directory.path().join("scratch"));
+        // The second kind has had a name, in a folder of a file system that makes no others.
+        for folder in [directory.path(), Path::new("/proc")] {
+            let unnamed = |text: &str| {
+                let file = crate::file_copy::unnamed(folder, &scratch).expect("a file");
+                io::Write::write_all(&mut &file, text.as_bytes()).expect("it is written");
+                file.set_permissions(Permissions::from_mode(0o640)).expect("its mode");
+                file
+            };
+            let read = || fs::read_to_string(&path).expect("it is there");
+            publish(&unnamed("one"), &path, false).expect("it gets its name");
+            let refused = publish(&unnamed("two"), &path, false).expect_err("it is there");
+            assert_eq!((refused.kind(), read()), (io::ErrorKind::AlreadyExists, "one".to_owned()));
+            publish(&unnamed("three"), &path, true).expect("it replaces");
+            assert_eq!((read(), fs::metadata(&path).expect("it is there").mode() & 0o777), ("three".to_owned(), 0o640));
+            fs::remove_file(&path).expect("it goes");
+        }
+        let left: Vec<_> =
+            fs::read_dir(directory.path()).expect("the folder").map(|entry| entry.expect("one").path()).collect();
+        assert_eq!(left, [scratch], "nothing else is left");
+    }
 
     #[test]
     fn has_its_mode_from_the_start_and_is_made_once() {

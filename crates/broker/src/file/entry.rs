@@ -87,7 +87,7 @@ impl<'a> Demand<'a> {
 
     fn count<'s>(&self, state: &'s mut State) -> &'s mut usize {
         match self.need {
-            Need::Read => &mut state.wanted_to_read,
+            Need::Read | Need::ReadNow => &mut state.wanted_to_read,
             Need::Write => &mut state.wanted_to_write,
         }
     }

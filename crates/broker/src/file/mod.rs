@@ -53,7 +53,10 @@ const FIRST_TRY: Duration = Duration::from_secs(5);
 /// What a statement needs of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
+    /// The file, or a copy that answers in its stead.
     Read,
+    /// The file itself.
+    ReadNow,
     Write,
 }
 
@@ -67,7 +70,7 @@ pub(crate) struct File {
     kick: Notify,
     sightings: Sightings,
     /// One copy is made at a time.
-    making: tokio::sync::Mutex<()>,
+    making: Arc<tokio::sync::Mutex<()>>,
     attaches: AtomicU64,
     releases: AtomicU64,
 }
@@ -144,7 +147,7 @@ impl File {
             view: watch::Sender::new(View::default()),
             kick: Notify::new(),
             sightings: Sightings::default(),
-            making: tokio::sync::Mutex::default(),
+            making: Arc::default(),
             attaches: AtomicU64::new(0),
             releases: AtomicU64::new(0),
         })
@@ -221,7 +224,7 @@ impl File {
                 _ = view.changed() => first_try = false,
                 () = track.cancel.cancelled() => return Err(track.cancelled()),
                 // To attach is no wait for others: whoever never waits still hears how that went.
-                () = deadline.reached(), if !first_try => return Err(Self::gave_up(core, deadline, before())),
+                () = deadline.reached(), if !first_try => return Err(Self::gave_up(core, need, deadline, before())),
                 () = tokio::time::sleep(FIRST_TRY), if first_try => first_try = false,
             }
             let seen = view.borrow_and_update().clone();
@@ -239,8 +242,12 @@ impl File {
         core.file.holder().or_else(|| core.longest_in_file())
     }
 
-    fn gave_up(core: &Core, deadline: Deadline, ahead: usize) -> ServiceError {
+    fn gave_up(core: &Core, need: Need, deadline: Deadline, ahead: usize) -> ServiceError {
         let error = Waited { database: &core.file.path, deadline }.locked(ahead, Self::waited_for(core));
+        if let Some(as_of) = core.file.snapshot().filter(|_| need == Need::ReadNow) {
+            let as_of = errors::rfc3339(as_of);
+            return error.suggest(format!("wait longer; --reads snapshot answers as of {as_of}"));
+        }
         match &core.file.view.borrow().no_snapshot {
             Some(why) => error.suggest(format!("wait longer; reads wait too: {why}")),
             None => error,

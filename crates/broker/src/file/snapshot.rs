@@ -14,6 +14,7 @@ use std::{
 };
 
 use dbmux_engine::Access;
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Demand, File, FileUse, Need,
@@ -48,16 +49,24 @@ impl Drop for Asked {
 }
 
 /// Nobody begins to write, until this is dropped.
-struct Held<'a>(&'a File);
+struct Held(Arc<File>);
 
-impl<'a> Held<'a> {
-    fn new(file: &'a File) -> Self {
+impl Held {
+    fn new(file: &Arc<File>) -> Self {
         file.state.lock().held = true;
-        Self(file)
+        Self(Arc::clone(file))
     }
 }
 
-impl Drop for Held<'_> {
+/// Nobody writes to the file, and all that is committed is in it; until this is dropped.
+#[expect(dead_code, reason = "held, not read")]
+pub(crate) struct Still {
+    held: Held,
+    inside: FileUse,
+    one_at_a_time: OwnedMutexGuard<()>,
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         self.0.state.lock().held = false;
         self.0.kick.notify_one();
@@ -90,7 +99,7 @@ impl File {
     /// Why there can be none, in words for a person.
     pub(crate) async fn make_snapshot(core: &Arc<Core>) -> Result<SystemTime, String> {
         let file = &core.file;
-        let _one_at_a_time = file.making.lock().await;
+        let one_at_a_time = Arc::clone(&file.making).lock_owned().await;
         let (present, refused) = {
             let state = file.state.lock();
             (state.snapshot, state.refused.clone())
@@ -99,7 +108,7 @@ impl File {
             return answer;
         }
         let began = Instant::now();
-        let made = file.make(core, began + core.options.drain).await;
+        let made = file.make(core, one_at_a_time, began + core.options.drain).await;
         match &made {
             Ok(as_of) => tracing::info!(as_of = errors::rfc3339(*as_of), took = ?began.elapsed(), "a snapshot answers"),
             Err(why) => {
@@ -113,25 +122,49 @@ impl File {
         made
     }
 
-    async fn make(self: &Arc<Self>, core: &Arc<Core>, until: Instant) -> Result<SystemTime, String> {
+    /// Keeps everybody from writing, and brings all that is committed into the file, for somebody who copies it.
+    ///
+    /// # Errors
+    /// Why that cannot be, in words for a person.
+    pub(crate) async fn hold_still(core: &Arc<Core>, patience: Duration) -> Result<(SystemTime, Still), String> {
+        let until = Instant::now() + patience;
+        let file = &core.file;
+        let one_at_a_time = Arc::clone(&file.making).lock_owned().await;
+        file.still(core, one_at_a_time, until).await
+    }
+
+    async fn still(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        one_at_a_time: OwnedMutexGuard<()>,
+        until: Instant,
+    ) -> Result<(SystemTime, Still), String> {
+        let inside = self.enter_to_copy(until).await?;
+        let held = Held::new(self);
+        self.until_nobody_writes(core, until).await?;
+        let engine = Arc::clone(&self.engine);
+        let settled = tokio::task::spawn_blocking(move || engine.settle().map(|()| SystemTime::now()));
+        let settled = settled.await.map_err(|error| error.to_string())?;
+        let as_of =
+            settled.map_err(|error| format!("what is committed could not be brought into the file: {error}"))?;
+        Ok((as_of, Still { held, inside, one_at_a_time }))
+    }
+
+    async fn make(
+        self: &Arc<Self>,
+        core: &Arc<Core>,
+        one_at_a_time: OwnedMutexGuard<()>,
+        until: Instant,
+    ) -> Result<SystemTime, String> {
         let SnapshotOptions { program, limit } = core.options.snapshots.clone();
         if program.is_empty() {
             return Err("this broker makes no snapshots".to_owned());
         }
-        let inside = self.enter_to_copy(until).await?;
-        let held = Held::new(self);
-        self.until_nobody_writes(core, until).await?;
-        let (engine, path) = (Arc::clone(&self.engine), self.path.clone());
-        let started = tokio::task::spawn_blocking(move || {
-            engine
-                .settle()
-                .map_err(|error| format!("what is committed could not be brought into the file: {error}"))?;
-            let as_of = SystemTime::now();
-            let started = Copier { program, limit }.start(&path);
-            let (copying, leash) = started.map_err(|error| format!("the file could not be copied: {error}"))?;
-            Ok::<_, String>((as_of, copying, leash))
-        });
-        let (as_of, copying, leash) = started.await.map_err(|error| error.to_string())??;
+        let (as_of, still) = self.still(core, one_at_a_time, until).await?;
+        let path = self.path.clone();
+        let started = tokio::task::spawn_blocking(move || Copier { program, limit }.start(&path));
+        let started = started.await.map_err(|error| error.to_string())?;
+        let (copying, leash) = started.map_err(|error| format!("the file could not be copied: {error}"))?;
         let engine = Arc::clone(&self.engine);
         let answers = tokio::task::spawn_blocking(move || {
             let copy = copying.finish()?;
@@ -144,7 +177,7 @@ impl File {
             let mut state = self.state.lock();
             (state.snapshot, state.attached) = (Some(as_of), None);
         }
-        drop((held, inside));
+        drop(still);
         self.kick.notify_one();
         Ok(as_of)
     }

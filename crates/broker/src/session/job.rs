@@ -238,8 +238,16 @@ impl Thread {
         } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
         }
-        let Self { core, job, turn, reply, .. } = self;
-        let mut rows = turn.execute(prepared.id, job.request.parameters.as_ref(), read_only)?;
+        let Self { core, job, turn, reply, rights } = self;
+        let on_copy =
+            !read_only && !turn.state().in_transaction && rights.file.as_ref().is_some_and(|file| !file.keeps_file());
+        let mut rows = match turn.execute(prepared.id, job.request.parameters.as_ref(), read_only) {
+            // It writes after all, and has done nothing: it gets the file.
+            Err(EngineError::ReadOnly { .. }) if on_copy => {
+                return Ok(Some(End::Lacks(Lacks::TheFileForWriting)));
+            }
+            begun => begun?,
+        };
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.
         let head = Head::new(&prepared, rows.as_ref());
         let mut first = Vec::new();

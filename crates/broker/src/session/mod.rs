@@ -23,6 +23,7 @@ use dbmux_engine::{
     EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
     ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
+use dbmux_proto::LeaseReads;
 use futures::{Stream, StreamExt};
 use parking_lot::Mutex;
 
@@ -41,6 +42,8 @@ pub(crate) struct Identity {
     pub(crate) command: String,
     pub(crate) user: String,
     pub(crate) read_only: bool,
+    /// Its reads wait for the file itself.
+    pub(crate) reads_wait: bool,
     pub(crate) wait: Duration,
     pub(crate) priority: Priority,
     pub(crate) opened: Instant,
@@ -109,6 +112,7 @@ impl BrokerSession {
             command: hello.command.clone(),
             user: peer.uid.map(dbmux_os::process::user_name).unwrap_or_default(),
             read_only: hello.read_only,
+            reads_wait: hello.reads() == LeaseReads::Wait,
             wait: Duration::from_millis(hello.default_wait_ms),
             priority: priority(hello.default_priority()).unwrap_or_default(),
             opened: Instant::now(),
@@ -207,7 +211,8 @@ impl BrokerSession {
 
     /// Since when it keeps the file: by an open transaction, or by a statement that runs.
     pub(crate) fn keeps_file_since(&self) -> Option<Instant> {
-        let transaction = self.kept.lock().transaction_since.filter(|_| !self.transaction_reads_copy());
+        let reads_copy = self.transaction_reads_copy();
+        let transaction = self.kept.lock().transaction_since.filter(|_| !reads_copy);
         let tracks = self.tracks.lock();
         let statements = tracks.values().filter(|track| track.runs_in_file()).map(|track| track.began);
         statements.chain(transaction).min()

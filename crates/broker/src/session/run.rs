@@ -148,7 +148,8 @@ async fn acquire(
     if request.read_only || session.identity.read_only {
         core.must_exist()?;
     }
-    let file = File::enter(core, Need::Read, deadline, track).await?;
+    let need = if session.identity.reads_wait { Need::ReadNow } else { Need::Read };
+    let file = File::enter(core, need, deadline, track).await?;
     track.reads_copy(!file.keeps_file());
     Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) })
 }
@@ -217,7 +218,9 @@ pub(crate) fn lacks(prepared: &Prepared, rights: &mut Rights, read_only: bool) -
     if prepared.kind == Read || prepared.transaction_control || read_only {
         return Ok(None);
     }
-    if rights.file.as_mut().is_some_and(|file| !file.may_write()) {
+    // What changes the session only is done beside a copy, too; the engine has the last word.
+    let beside_copy = !prepared.modifies && rights.file.as_ref().is_some_and(|file| !file.keeps_file());
+    if !beside_copy && rights.file.as_mut().is_some_and(|file| !file.may_write()) {
         return Ok(Some(Lacks::TheFileForWriting));
     }
     if prepared.kind == Exclusive && rights.floor.as_ref().is_some_and(|floor| !floor.alone()) {
@@ -294,6 +297,7 @@ impl BrokerSession {
         let mut turn = take_turn(&me, &track, deadline).await?;
         me.may_prepare(sql)?;
         let rights = acquire(&core, &me, &request, &track, deadline).await?;
+        let from_snapshot = rights.file.as_ref().is_some_and(|file| !file.keeps_file()) || me.transaction_reads_copy();
         let text = sql.to_owned();
         let prepared = tokio::task::spawn_blocking(move || {
             let prepared = turn.prepare(&text);
@@ -311,6 +315,7 @@ impl BrokerSession {
             shape: prepared.shape,
             schema: prepared.schema,
             parameters: prepared.parameters,
+            from_snapshot,
         })
     }
 }

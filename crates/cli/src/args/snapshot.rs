@@ -4,6 +4,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Waiting;
+
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// The database file.
+    pub(crate) database: PathBuf,
+    /// Where the copy goes.
+    pub(crate) target: PathBuf,
+    /// Replaces a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// One JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
     /// The file; the copy goes to standard output, which is a file.

@@ -9,6 +9,7 @@ mod guarded;
 mod lock;
 mod run;
 mod shim;
+mod snapshot;
 mod snapshot_copy;
 mod sql;
 mod stats;
@@ -34,7 +35,7 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "duckdb")]
-    if matches!(arguments.command, Command::Sql(_) | Command::Demo(_) | Command::DemoWorker(_)) {
+    if matches!(arguments.command, Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)) {
         crate::usage::check_broker_environment()?;
     }
     match arguments.command {
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Environment { json } => environment::run(json),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
         #[cfg(feature = "duckdb")]

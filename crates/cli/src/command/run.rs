@@ -41,7 +41,7 @@ impl From<ReadsArg> for Reads {
 }
 
 /// `for sales.duckdb: dbt build (pid 66618, alice, 12 s), 2 ahead of you`, as of now.
-fn for_whom((progress, told): &(LeaseProgress, Instant)) -> String {
+pub(super) fn for_whom((progress, told): &(LeaseProgress, Instant)) -> String {
     let database = progress.database.file_name().unwrap_or(progress.database.as_os_str()).display();
     let mut text = format!("for {database}");
     if let Some(mut holder) = progress.holder.clone() {

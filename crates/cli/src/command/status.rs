@@ -115,7 +115,8 @@ fn for_person(status: &StatusReply) -> String {
         format!("pid {}, dbmux {}, protocol {}.{}", status.pid, status.version, protocol.major, protocol.minor),
     );
     line("socket", status.socket.clone());
-    line("state", format!("{}{read_only}", state(status)));
+    let as_of = if status.as_of.is_empty() { String::new() } else { format!(", reads are of {}", status.as_of) };
+    line("state", format!("{}{read_only}{as_of}", state(status)));
     line("up", format!("{}, {}", person::millis(status.uptime_ms), person::bytes(status.memory_bytes)));
     line(
         "releases",
@@ -212,6 +213,7 @@ pub(crate) fn for_program(status: &StatusReply) -> Value {
         "socket": status.socket,
         "state": state(status),
         "read_only": status.read_only,
+        "as_of": (!status.as_of.is_empty()).then_some(&status.as_of),
         "uptime_s": report::seconds(status.uptime_ms),
         "memory_bytes": status.memory_bytes,
         "sessions": status.sessions.iter().map(session).collect::<Vec<_>>(),

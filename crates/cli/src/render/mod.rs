@@ -25,6 +25,16 @@ pub(crate) fn note(text: &str) {
     };
 }
 
+/// Says that an answer is from a snapshot; with `--json` as `{"note": …, "as_of": …}`.
+pub(crate) fn as_of(time: &str) {
+    let text = format!("answered from a snapshot as of {time}");
+    let _ = if crate::terminal::wants_json() {
+        writeln!(anstream::stderr(), "{}", serde_json::json!({ "note": text, "as_of": time }))
+    } else {
+        writeln!(anstream::stderr(), "note: {text}")
+    };
+}
+
 /// Standard output, for reports: without colours where nobody wants them.
 pub(crate) fn report_output() -> impl Write {
     Data(anstream::stdout().lock())

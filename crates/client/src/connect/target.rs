@@ -166,6 +166,7 @@ impl Target {
             read_only: options.read_only,
             default_wait_ms: millis(options.wait),
             default_priority: dbmux_proto::Priority::from(options.priority).into(),
+            reads: dbmux_proto::LeaseReads::from(options.reads).into(),
         }
     }
 

@@ -6,10 +6,7 @@ use dbmux_proto::{LeaseAsk, LeaseReads};
 use futures::channel::mpsc;
 use tokio::task::AbortHandle;
 
-use super::{
-    Reads,
-    line::{Ask, News},
-};
+use super::line::{Ask, News};
 use crate::{
     ClientOptions, blocking,
     connect::{Deadline, Target, millis},
@@ -45,15 +42,12 @@ pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>
     // A place that cannot be used has no broker for us; the lock knows better.
     let target = Target::new(database, options).ok().filter(|target| target.socket.exists())?;
     let said = LeaseAsk {
-        reads: match ask.reads {
-            Reads::Snapshot => LeaseReads::Snapshot,
-            Reads::Wait => LeaseReads::Wait,
-        }
-        .into(),
+        reads: LeaseReads::from(ask.reads).into(),
         command: ask.command.clone().unwrap_or_default(),
         wait_ms: ask.left().map(millis),
         priority: dbmux_proto::Priority::from(ask.priority).into(),
         in_line,
+        copies: false,
     };
     let (asks, stream) = mpsc::unbounded();
     // It has room, and its other end.

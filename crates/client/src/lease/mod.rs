@@ -28,11 +28,13 @@ mod line;
 mod outside;
 mod progress;
 mod request;
+mod still;
 mod token;
 
 pub use self::{
     held::Lease,
     progress::{LeaseProgress, LeaseStage},
     request::{LeaseRequest, Reads},
+    still::Still,
     token::leased_around,
 };

@@ -25,6 +25,15 @@ pub enum Reads {
     Wait,
 }
 
+impl From<Reads> for dbmux_proto::LeaseReads {
+    fn from(reads: Reads) -> Self {
+        match reads {
+            Reads::Snapshot => Self::Snapshot,
+            Reads::Wait => Self::Wait,
+        }
+    }
+}
+
 /// A wish for database files: all of them, or none.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is asked for before `acquire`"]

@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -28,13 +29,27 @@ use crate::status::{internal, status};
 /// The largest message, in bytes, apart from a single row that is larger. Clients take 4 MiB unless told otherwise.
 const LARGEST: usize = 2 << 20;
 
+/// In the schema's metadata of an answer from a snapshot: RFC 3339.
+const AS_OF: &str = "dbmux.as_of";
+
 /// Messages of one answer.
 pub(crate) type FlightStream = BoxStream<'static, Result<FlightData, Status>>;
 
 /// The messages of an answer.
 pub(crate) fn answer(answer: Answer) -> Result<FlightStream, Status> {
     let head = head(&answer).encode_to_vec();
-    Ok(Encoder::new(answer.schema, head.into(), answer.batches)?.boxed())
+    let schema = match &answer.as_of {
+        Some(as_of) => labelled(&answer.schema, as_of),
+        None => answer.schema,
+    };
+    Ok(Encoder::new(schema, head.into(), answer.batches)?.boxed())
+}
+
+/// Says for every client that a snapshot answered, and as of when it is true.
+fn labelled(schema: &Schema, as_of: &str) -> SchemaRef {
+    let mut metadata = schema.metadata().clone();
+    metadata.insert(AS_OF.to_owned(), as_of.to_owned());
+    Arc::new(schema.clone().with_metadata(metadata))
 }
 
 /// The messages of a batch that is known already.

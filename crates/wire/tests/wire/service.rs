@@ -161,7 +161,8 @@ impl Session for TestSession {
         self.prepared.lock().insert(id, sql.to_owned());
         let count = sql.matches('?').count();
         let parameters: Vec<_> = (1..=count).map(|n| Field::new(n.to_string(), DataType::Null, true)).collect();
-        Ok(PreparedStatement { id, kind, shape, schema: data::schema(&batches), parameters: Schema::new(parameters) })
+        let (schema, from_snapshot) = (data::schema(&batches), sql == "snapshot");
+        Ok(PreparedStatement { id, kind, shape, schema, parameters: Schema::new(parameters), from_snapshot })
     }
 
     async fn forget(&self, prepared: PreparedId) {

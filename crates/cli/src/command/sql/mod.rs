@@ -113,6 +113,7 @@ fn options(args: &SqlArgs) -> ClientOptions {
         wait: args.waiting.wait,
         priority: args.waiting.priority.into(),
         read_only: args.read_only,
+        reads: args.reads.into(),
         create: !args.read_only,
         broker_program: chosen_program().map(Into::into),
         broker_arguments: version.flat_map(|version| [OsString::from("--storage-version"), version.into()]).collect(),
@@ -121,7 +122,7 @@ fn options(args: &SqlArgs) -> ClientOptions {
 }
 
 /// The program that brokers are started with, where somebody has chosen one.
-fn chosen_program() -> Option<OsString> {
+pub(super) fn chosen_program() -> Option<OsString> {
     std::env::var_os("DBMUX_BIN").filter(|program| !program.is_empty())
 }
 

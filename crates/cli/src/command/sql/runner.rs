@@ -187,7 +187,7 @@ async fn show(
         render::note(&format!("note: {notice}"));
     }
     if let Some(as_of) = answer.as_of() {
-        render::note(&format!("note: answered by a snapshot, as of {as_of}"));
+        render::as_of(as_of);
     }
     if answer.rows_changed() || answer.schema().fields().is_empty() {
         let changed = changed(&mut answer).await?;

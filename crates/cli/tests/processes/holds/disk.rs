@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use dbmux_testkit::Place;
 
 /// Runs a script with `$DISK`, a disk of 24 MB, and `$DBMUX`.
-fn on_a_small_disk(place: &Place, script: &str) -> Output {
+pub(super) fn on_a_small_disk(place: &Place, script: &str) -> Output {
     let disk = place.path("disk");
     std::fs::create_dir(&disk).expect("a directory");
     let mut command = Command::new("unshare");
@@ -26,7 +26,7 @@ fn on_a_small_disk(place: &Place, script: &str) -> Output {
     command.output().expect("unshare runs")
 }
 
-fn lines(output: &Output) -> Vec<String> {
+pub(super) fn lines(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     // What each write answers is not looked at here.

@@ -18,4 +18,6 @@ mod merging;
 mod place;
 mod reports;
 mod sharing;
+mod snapshot;
+mod snapshot_kept;
 mod unique;

@@ -1,0 +1,189 @@
+//! `dbmux snapshot`: a consistent copy of a database, for keeping.
+//!
+//! The broker keeps the file still, and this process copies it: it has no lock on it that closing it could cost. The copy
+//! has no name before it is whole and on the disk; then it has the one that was asked for, and nothing is replaced that was
+//! not to be.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use dbmux_client::{ClientOptions, LeaseProgress, Still, blocking::Client};
+use dbmux_os::{
+    file_copy::{self, CopyError, How},
+    holders, new_file,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::guarded;
+use crate::{
+    args::SnapshotArgs,
+    exit::Exit,
+    failure::Failure,
+    render::{self, person},
+    terminal,
+};
+
+/// A copy that takes longer shows how far it is.
+const LONG: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(args: &SnapshotArgs) -> Result<Exit, Failure> {
+    let target = Target::new(&args.target, args.force)?;
+    let options = ClientOptions {
+        wait: args.waiting.wait,
+        priority: args.waiting.priority.into(),
+        create: false,
+        broker_program: super::sql::chosen_program().map(Into::into),
+        ..ClientOptions::default()
+    };
+    let client = Client::open(&args.database, options)?;
+    target.differs_from(client.database())?;
+    if !client.database().exists() {
+        return Err(dbmux_client::ClientError::NoSuchDatabase { database: client.database().to_owned() }.into());
+    }
+    let still = guarded::shown(super::run::for_whom, |tell| {
+        Still::begin(&client, &mut |progress: &LeaseProgress| tell((progress.clone(), Instant::now())))
+    })?;
+    let began = Instant::now();
+    let (copy, how, bytes) = copy(client.database(), &target)?;
+    let (as_of, took) = (still.as_of().to_owned(), began.elapsed());
+    drop(still);
+    // Others write again while the copy reaches the disk.
+    target.name(copy)?;
+    tell(args, &client, &as_of, how, bytes, took)?;
+    Ok(Exit::Done)
+}
+
+fn tell(args: &SnapshotArgs, client: &Client, as_of: &str, how: How, bytes: u64, took: Duration) -> io::Result<()> {
+    if args.json {
+        let report = json!({
+            "database": client.database(),
+            "target": args.target,
+            "as_of": as_of,
+            "bytes": bytes,
+            "shared": how == How::Shared,
+            "copied_s": took.as_secs_f64(),
+        });
+        return writeln!(render::report_output(), "{report}");
+    }
+    let how = if how == How::Shared { "shares its blocks with the original" } else { "copied" };
+    let (size, took) = (person::bytes(bytes), person::duration(took));
+    render::note(&format!("{} as of {as_of}: {size}, {how} in {took}", args.target.display()));
+    Ok(())
+}
+
+/// Copies the file, which is kept still.
+fn copy(database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
+    let failed = |what: &str, path: &Path, error: &io::Error| failure(what, path, error);
+    let source = File::open(database).map_err(|error| failed("open", database, &error))?;
+    let found = source.metadata().map_err(|error| failed("look at", database, &error))?;
+    let copy = file_copy::unnamed(&target.folder, &target.folder)
+        .map_err(|error| failed("write to", &target.folder, &error))?;
+    let bar = Bar::new(found.size());
+    let how = file_copy::copy(&source, &copy, u64::MAX, |done, _| bar.at(done)).map_err(|error| match error {
+        CopyError::Io(error) => failed("copy to", &target.path, &error),
+        other => Failure::system(other.to_string()),
+    })?;
+    let mode = Permissions::from_mode(found.mode() & 0o7777);
+    copy.set_permissions(mode).map_err(|error| failed("set the mode of", &target.path, &error))?;
+    Ok((copy, how, found.size()))
+}
+
+/// Where the copy goes.
+struct Target {
+    path: PathBuf,
+    folder: PathBuf,
+    force: bool,
+}
+
+impl Target {
+    fn new(path: &Path, force: bool) -> Result<Self, Failure> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = fs::canonicalize(parent).map_err(|error| failure("find", parent, &error))?;
+        let name =
+            path.file_name().ok_or_else(|| Failure::usage(format!("{} is no name of a file", path.display())))?;
+        let target = Self { path: folder.join(name), folder, force };
+        match fs::symlink_metadata(&target.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
+            Err(error) => Err(failure("look at", path, &error)),
+            Ok(_) if !force => Err(target.exists()),
+            Ok(found) if !found.is_file() => Err(Failure::usage(format!("{} is no file", path.display()))),
+            Ok(_) => target.is_free().map(|()| target),
+        }
+    }
+
+    fn exists(&self) -> Failure {
+        Failure::usage(format!("{} exists", self.path.display())).with_hint("--force replaces it")
+    }
+
+    /// Whoever has it open would go on with what nobody sees any more; and locks beside it are those of another database.
+    fn is_free(&self) -> Result<(), Failure> {
+        if dbmux_lock::sidecar_path(&self.path).exists() {
+            let text = format!("{} is a database that dbmux keeps", self.path.display());
+            return Err(Failure::usage(text).with_hint("write to another name"));
+        }
+        match holders::holders_of(&self.path) {
+            Ok(holders) if !holders.is_empty() => {
+                let text = format!("{} is in use", self.path.display());
+                Err(Failure::usage(text).with_hint("write to another name, or end what has it open"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn differs_from(&self, database: &Path) -> Result<(), Failure> {
+        let same = fs::canonicalize(&self.path).is_ok_and(|path| path == database);
+        if same { Err(Failure::usage("the snapshot would replace its database".to_owned())) } else { Ok(()) }
+    }
+
+    /// Gives the copy its name, once it is on the disk.
+    fn name(&self, copy: File) -> Result<(), Failure> {
+        let failed = |error: &io::Error| failure("write", &self.path, error);
+        copy.sync_all().map_err(|error| failed(&error))?;
+        match new_file::publish(&copy, &self.path, self.force) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(self.exists()),
+            named => named.map_err(|error| failed(&error))?,
+        }
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error))
+    }
+}
+
+fn failure(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::system(format!("{what} {}: {error}", path.display()))
+}
+
+/// How far a long copy is, on a terminal.
+struct Bar {
+    began: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn new(size: u64) -> Self {
+        let bar = (terminal::stderr_is_terminal() && !terminal::wants_json()).then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}");
+            ProgressBar::new(size).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { began: Instant::now(), bar }
+    }
+
+    fn at(&self, done: u64) -> bool {
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.began.elapsed() >= LONG) {
+            bar.set_position(done);
+        }
+        true
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
