@@ -315,7 +315,7 @@ def main(settings):
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     # As if the script `dbt` had been started: its directory comes first, the working directory does not.
-    sys.path[0:1] = [settings["script_directory"]]
+    sys.path[: sys.path[:1] == [""]] = [settings["script_directory"]]
     original_error = os.fdopen(os.dup(2), "w")
     channel = Channel(connection)
     bridge = Bridge(channel, Outputs(channel), original_error)
@@ -330,3 +330,5 @@ def main(settings):
     threading.Thread(target=bridge.listen, daemon=True).start()
     bridge.settle()
     bridge.serve(settings["idle"])
+    # Everything has been released and sent. Taking Python apart would only take time, while somebody waits for the end.
+    os._exit(0)
