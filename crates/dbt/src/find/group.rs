@@ -86,7 +86,7 @@ fn strength(evidence: &Evidence) -> u8 {
 /// person's shell.
 fn wrappers(top: &Member<'_>) -> Vec<ProcessId> {
     let mut buffer = Vec::new();
-    let mut around = |pid: &u32| {
+    let around = |pid: &u32| {
         if view::arguments_into(*pid, &mut buffer) != Ok(true) {
             return None;
         }
