@@ -10,6 +10,7 @@
 mod foreign;
 mod keeper;
 mod outside;
+mod view;
 
 use std::{
     path::PathBuf,
@@ -21,18 +22,19 @@ use std::{
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
-use dbmux_lock::TicketInfo;
-use dbmux_os::process::{self, ProcessId};
+use dbmux_os::process;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use self::foreign::Sightings;
-pub(crate) use self::keeper::{KeeperOptions, keep};
+use self::{foreign::Sightings, view::View};
+pub(crate) use self::{
+    keeper::{KeeperOptions, keep},
+    view::Changes,
+};
 use crate::{
     core::Core,
     deadline::Deadline,
     errors::{self, Waited},
-    locks,
     track::{Line, Phase, Track},
 };
 
@@ -76,28 +78,12 @@ struct State {
     lost: Option<EngineError>,
 }
 
-/// What the keeper tells those who wait.
-#[derive(Debug, Clone, Default)]
-struct View {
-    /// Raised by each change of whatever they wait for.
-    turn: u64,
-    holder: Option<Holder>,
-    /// The process that has the file by a lease.
-    lease: Option<ProcessId>,
-    /// Those outside who wait for the file before us.
-    outside: usize,
-    failure: Option<(u64, ServiceError)>,
-}
-
 /// The right to use the attached file; it stays attached until this is dropped.
 pub(crate) struct FileUse {
     file: Arc<File>,
     /// As attached: read-only when a foreign reader has the file.
     pub(crate) access: Access,
 }
-
-/// Tells of every change of what others wait for.
-pub(crate) struct Changes(watch::Receiver<View>);
 
 struct Demand<'a> {
     file: &'a File,
@@ -338,25 +324,6 @@ impl File {
             view.turn += 1;
             change(view);
         });
-    }
-}
-
-impl Changes {
-    pub(crate) async fn next(&mut self) {
-        // Its sender lives as long as the file, which whoever listens keeps.
-        let _ = self.0.changed().await;
-    }
-}
-
-impl View {
-    /// What those who wait, wait for: nobody; a foreign process; or a lease, with those who go before us.
-    fn waits_for(&mut self, holder: Option<Holder>) {
-        (self.holder, self.lease, self.outside) = (holder, None, 0);
-    }
-
-    fn waits_for_lease(&mut self, ticket: Option<&TicketInfo>, ahead: usize) {
-        let process = ticket.filter(|ticket| ticket.same_namespace).map(|ticket| ticket.process);
-        (self.holder, self.lease, self.outside) = (ticket.map(locks::lease), process, ahead);
     }
 }
 
