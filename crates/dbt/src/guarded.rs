@@ -16,7 +16,7 @@ use dbmux_os::process::{self, ProcessId};
 
 use crate::{
     DbtError, Project, Scope, Waiting, WaitsFor, Whom,
-    find::{self, Find, Search},
+    find::{self, Search},
 };
 
 /// What is asked for, by whom, and for how long.
@@ -204,13 +204,17 @@ fn is_around(lock: &Lock) -> Result<bool, DbtError> {
 fn alone(asking: &Asking<'_>, databases: &[PathBuf], observe: &mut dyn FnMut(Waiting)) -> Result<(), DbtError> {
     let search = asking.ours.iter().fold(search(asking.project, databases), |search, ours| search.without_tree(*ours));
     let mut tell = |waiting: &find::Waiting<'_>| {
-        observe(Waiting { what: WaitsFor::ForeignDbt, whom: waiting.found.in_the_way().next().map(whom), ahead: 0 });
+        observe(Waiting {
+            what: WaitsFor::ForeignDbt,
+            whom: waiting.found.in_the_way().next().map(Whom::from),
+            ahead: 0,
+        });
     };
     match find::wait_for_dbt_completion(&search, asking.left(), Some(&asking.cancel), &mut tell) {
         Ok(_) => Ok(()),
         Err(DbtError::StillRunning { finds, .. }) => Err(asking.busy(Waiting {
             what: WaitsFor::ForeignDbt,
-            whom: finds.first().map(whom),
+            whom: finds.first().map(Whom::from),
             ahead: u32::try_from(finds.len().saturating_sub(1)).unwrap_or(u32::MAX),
         })),
         Err(error) => Err(error),
@@ -220,16 +224,6 @@ fn alone(asking: &Asking<'_>, databases: &[PathBuf], observe: &mut dyn FnMut(Wai
 /// Where to look for dbt at this project.
 pub fn search(project: &Project, databases: &[PathBuf]) -> Search {
     Search::new(&project.root).databases(databases.iter().cloned()).logs(&project.log_path)
-}
-
-fn whom(find: &Find) -> Whom {
-    Whom {
-        pid: find.process.id.pid,
-        command: find.process.command.clone(),
-        user: find.process.user.clone(),
-        since: humantime::format_rfc3339_seconds(find.process.started).to_string(),
-        held_ms: u64::try_from(find.process.age().as_millis()).unwrap_or(u64::MAX),
-    }
 }
 
 fn of_lock(state: &WaitState) -> Waiting {
