@@ -45,6 +45,7 @@ pub struct Asking<'a> {
 pub struct Guarded {
     locks: Vec<Guard>,
     lease: Option<Lease>,
+    blind: Option<String>,
 }
 
 impl Asking<'_> {
@@ -67,7 +68,7 @@ impl Guarded {
         databases: &[PathBuf],
         observe: &mut dyn FnMut(Waiting),
     ) -> Result<Self, DbtError> {
-        let mut guarded = Self { locks: Vec::new(), lease: None };
+        let mut guarded = Self { locks: Vec::new(), lease: None, blind: None };
         for lock in asking.scope.locks(&asking.project.root)? {
             if is_around(&lock)? {
                 continue;
@@ -93,7 +94,7 @@ impl Guarded {
                 other => other.into(),
             })?);
         }
-        alone(asking, databases, observe)?;
+        guarded.blind = alone(asking, databases, observe)?;
         Ok(guarded)
     }
 
@@ -110,6 +111,11 @@ impl Guarded {
     ) -> Result<(), DbtError> {
         self.lease = lease(asking, databases, reads, observe)?;
         Ok(())
+    }
+
+    /// Why a foreign dbt may have been overlooked.
+    pub fn blind(&self) -> Option<&str> {
+        self.blind.as_deref()
     }
 
     /// Whether it has leases.
@@ -200,8 +206,12 @@ fn is_around(lock: &Lock) -> Result<bool, DbtError> {
     Ok(holders.iter().any(|ticket| ticket.same_namespace && process::runs_inside(ticket.process)))
 }
 
-/// Waits until no foreign dbt is at the project.
-fn alone(asking: &Asking<'_>, databases: &[PathBuf], observe: &mut dyn FnMut(Waiting)) -> Result<(), DbtError> {
+/// Waits until no foreign dbt is at the project. Answers with why one may have been overlooked.
+fn alone(
+    asking: &Asking<'_>,
+    databases: &[PathBuf],
+    observe: &mut dyn FnMut(Waiting),
+) -> Result<Option<String>, DbtError> {
     let search = asking.ours.iter().fold(search(asking.project, databases), |search, ours| search.without_tree(*ours));
     let mut tell = |waiting: &find::Waiting<'_>| {
         observe(Waiting {
@@ -211,7 +221,7 @@ fn alone(asking: &Asking<'_>, databases: &[PathBuf], observe: &mut dyn FnMut(Wai
         });
     };
     match find::wait_for_dbt_completion(&search, asking.left(), Some(&asking.cancel), &mut tell) {
-        Ok(_) => Ok(()),
+        Ok(found) => Ok(found.blind.map(|blind| blind.to_string())),
         Err(DbtError::StillRunning { finds, .. }) => Err(asking.busy(Waiting {
             what: WaitsFor::ForeignDbt,
             whom: finds.first().map(Whom::from),

@@ -26,7 +26,12 @@ pub struct Project {
     pub target_path: PathBuf,
     /// Where dbt writes its log: absolute. `DBT_LOG_PATH` and `--log-path` are not in it.
     pub log_path: PathBuf,
+    /// Whether its flags allow that requests are merged.
+    pub may_merge: bool,
 }
+
+/// Flags under which a merged invocation would do what none alone does.
+const NOT_MERGED_UNDER: [&str; 6] = ["fail_fast", "indirect_selection", "debug", "quiet", "log_format", "warn_error"];
 
 /// The profile that a project names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +64,10 @@ impl Project {
             Some(text) if !profile.has_jinja() => ProfileName::Named(text.to_owned()),
             _ => ProfileName::NeedsDbt,
         });
+        let flags = read.given("flags");
+        let may_merge = NOT_MERGED_UNDER.iter().all(|flag| flags.and_then(|flags| flags.get(flag)).is_none());
         Ok(Self {
+            may_merge,
             name: plain(&read, "name"),
             profile,
             target_path: place("target-path", "target"),

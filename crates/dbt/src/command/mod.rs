@@ -153,7 +153,9 @@ impl DbtCommand {
     pub fn merge_key(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         let plain = self.options.iter().all(|(name, _)| MERGED_UNDER.contains(&name.as_str()));
         let quiet = NOT_MERGED_UNDER.iter().all(|name| from_environment(name, environment).is_none());
-        if !(self.kind().may_be_merged() && plain && quiet && self.words.len() == 1) {
+        // dbt prints what it compiled only for the first of what is selected.
+        let alone = self.kind() == Kind::Compile && !self.selects_everything();
+        if alone || !(self.kind().may_be_merged() && plain && quiet && self.words.len() == 1) {
             return None;
         }
         let mut parts: Vec<String> = self

@@ -52,7 +52,15 @@ fn only_what_differs_in_selection_and_threads_is_merged() {
     for other in ["build -s a", "run -s a -f", "run -s a --vars {y:1}", "run -s a --exclude b", "run -s a -t other"] {
         assert_ne!(key("run -s a"), key(other), "{other}");
     }
-    for alone in ["parse", "show -s a", "run -x", "run --indirect-selection cautious", "run --debug", "run extra"] {
+    for alone in [
+        "parse",
+        "compile -s a",
+        "show -s a",
+        "run -x",
+        "run --indirect-selection cautious",
+        "run --debug",
+        "run extra",
+    ] {
         assert_eq!(key(alone), None, "{alone}");
     }
     let fails_fast = |name: &str| (name == "DBT_FAIL_FAST").then(|| "1".to_owned());

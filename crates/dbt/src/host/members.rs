@@ -87,7 +87,7 @@ impl Members {
     pub(super) fn summarise(&self, results: &[NodeResult], hear: Hear<'_>) {
         for (member, nodes) in self.nodes.iter().enumerate() {
             let Some(nodes) = nodes else { continue };
-            let own: Vec<&NodeResult> = results.iter().filter(|result| nodes.contains(&result.unique_id)).collect();
+            let own: Vec<&NodeResult> = results.iter().filter(|result| is_of(result, nodes)).collect();
             if !own.is_empty() {
                 hear(Heard::Output { member, stream: Stream::Out, text: &summary::of(&own) });
             }
@@ -99,10 +99,15 @@ impl Members {
         let ended = |nodes: Option<HashSet<String>>| {
             let Some(nodes) = nodes else { return Ended { code: REFUSED, nodes: Vec::new(), times: Times::default() } };
             let own: Vec<Node> =
-                results.iter().filter(|result| nodes.contains(&result.unique_id)).cloned().map(Node::from).collect();
+                results.iter().filter(|result| is_of(result, &nodes)).cloned().map(Node::from).collect();
             let failed = own.iter().any(|node| summary::has_failed(&node.status));
             Ended { code: stopped.unwrap_or(u8::from(failed)), nodes: own, times: Times::default() }
         };
         self.nodes.into_iter().map(ended).collect()
     }
+}
+
+/// One that was asked for; or one that nobody asks for and all get, as the project's hooks.
+fn is_of(result: &NodeResult, nodes: &HashSet<String>) -> bool {
+    nodes.contains(&result.unique_id) || result.unique_id.starts_with("operation.")
 }

@@ -77,9 +77,16 @@ fn in_passing(result: &NodeResult) -> bool {
     PASSING.iter().any(|passing| message.contains(passing))
 }
 
-/// `model.shop.orders` is selected as `orders`, `test.shop.unique_id.1a2b` as `unique_id`.
+/// `model.shop.orders` is selected as `orders`, `model.shop.orders.v2` as `orders.v2`, `test.shop.unique_id.1a2b` as
+/// `unique_id`, `unit_test.shop.orders.adds_up` as `adds_up`.
 fn name(id: &str) -> &str {
-    id.split('.').nth(2).unwrap_or(id)
+    let parts: Vec<&str> = id.splitn(3, '.').collect();
+    let [kind, _, name] = parts[..] else { return id };
+    match kind {
+        "test" => name.split('.').next().unwrap_or(name),
+        "unit_test" => name.rsplit('.').next().unwrap_or(name),
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +112,13 @@ mod tests {
         assert_eq!(again(&[lock.clone(), skipped.clone()]), ["model.p.a", "model.p.c"]);
         assert_eq!(again(&[lock, sql.clone(), skipped.clone()]), ["model.p.a"]);
         assert_eq!(again(&[sql, skipped]), [""; 0]);
-        assert_eq!((name("model.p.a"), name("test.p.unique_a.1f")), ("a", "unique_a"));
+        for (id, selected) in [
+            ("model.p.a", "a"),
+            ("model.p.a.v2", "a.v2"),
+            ("test.p.unique_a.1f", "unique_a"),
+            ("unit_test.p.a.adds_up", "adds_up"),
+        ] {
+            assert_eq!(name(id), selected);
+        }
     }
 }

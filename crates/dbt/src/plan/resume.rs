@@ -13,7 +13,7 @@ use std::{
 use xxhash_rust::xxh3::Xxh3;
 
 use super::steps::Step;
-use crate::{DbtError, Project};
+use crate::{DbtError, Environment, Project, profile::Profile};
 
 /// What dbt reads; nothing else in a project changes what a step does.
 const READ: [&str; 7] = ["sql", "yml", "yaml", "csv", "py", "md", "json"];
@@ -65,25 +65,44 @@ impl Ledger {
     }
 }
 
-/// What all steps of a scenario have in common.
-pub(super) fn ground(project: &Project, environment: &BTreeMap<String, String>) -> Result<u64, DbtError> {
-    let mut hash = Xxh3::new();
-    for (name, value) in environment {
-        hash.update(format!("{name}={value}\0").as_bytes());
-    }
+/// What all steps of a scenario have in common: what dbt reads, and the variables that are named there.
+pub(super) fn ground(project: &Project, environment: &Environment, profiles: &[Profile]) -> Result<u64, DbtError> {
     let mut files = Vec::new();
     let failed = |error: io::Error| DbtError::File { path: project.root.clone(), reason: error.to_string() };
     collect(&project.root, project, &mut files).map_err(failed)?;
+    files.extend(profiles.iter().map(|profile| profile.file.clone()));
     files.sort();
+    files.dedup();
+    let mut hash = Xxh3::new();
+    let mut all = Vec::new();
     for file in files {
         hash.update(file.as_os_str().as_encoded_bytes());
-        hash.update(&fs::read(&file).map_err(failed)?);
+        all.extend(fs::read(&file).map_err(failed)?);
     }
+    for profile in profiles {
+        hash.update(format!("{} {} {}", profile.name, profile.target, profile.adapter).as_bytes());
+    }
+    let text = String::from_utf8_lossy(&all);
+    for (name, value) in environment.iter() {
+        let named = name.to_str().is_some_and(|name| {
+            name.starts_with("DBT_") || text.contains(&format!("'{name}'")) || text.contains(&format!("\"{name}\""))
+        });
+        if named {
+            hash.update(name.as_encoded_bytes());
+            hash.update(value.as_encoded_bytes());
+        }
+    }
+    hash.update(&all);
     Ok(hash.digest())
 }
 
 fn collect(directory: &Path, project: &Project, into: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
+    let entries = match fs::read_dir(directory) {
+        // dbt could not read it either.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if hidden || path == project.target_path || path == project.log_path {

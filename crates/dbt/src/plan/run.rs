@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -23,13 +23,12 @@ use crate::{
     DbtError, Environment, Interpreter, Project, Scope, Waiting,
     guarded::{Asking, Guarded},
     runner::protocol::{Node, Stream, Times},
+    warm::Warm,
 };
 
 /// How a plan is run.
 #[derive(Debug, Clone)]
 pub struct PlanOptions {
-    /// Where it is run.
-    pub directory: PathBuf,
     /// The Python that has dbt.
     pub interpreter: Interpreter,
     /// The variables of whoever asks.
@@ -111,9 +110,12 @@ pub fn run(
         cancel: cancel.waiting.clone(),
         ours: vec![process::id(std::process::id())?],
     };
-    let grounds =
-        scenarios.iter().map(|scenario| Ground::of(scenario, project, options)).collect::<Result<Vec<_>, _>>()?;
-    let databases: Vec<PathBuf> = grounds.iter().flat_map(|ground| ground.profile.databases.clone()).collect();
+    let mut warm = Warm::usual();
+    let grounds = scenarios
+        .iter()
+        .map(|scenario| Ground::of(scenario, project, options, &mut warm))
+        .collect::<Result<Vec<_>, _>>()?;
+    let databases: Vec<PathBuf> = grounds.iter().flat_map(|ground| ground.databases.clone()).collect();
     let guarded = Guarded::enter(&asking, &databases, &mut |waiting| listener(PlanEvent::Waiting(&waiting)))?;
     let plan = Plan {
         asking,
@@ -124,13 +126,15 @@ pub fn run(
         listener,
         ledger: Mutex::new(Ledger::open(project, file)?),
         turns: Turns::new(grounds),
+        // The first one to run may find it as it needs it.
+        warm: Mutex::new(Some(warm)),
     };
     thread::scope(|scope| {
         let workers: Vec<_> =
             (0..options.parallel.clamp(1, scenarios.len())).map(|_| scope.spawn(|| plan.work(scenarios))).collect();
         let mut reports: Vec<(usize, Vec<StepReport>)> = Vec::new();
         for worker in workers {
-            reports.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            reports.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         reports.sort_by_key(|(scenario, _)| *scenario);
         Ok(reports.into_iter().flat_map(|(_, reports)| reports).collect())
@@ -147,30 +151,33 @@ pub(super) struct Plan<'a> {
     pub(super) listener: Listener<'a>,
     pub(super) ledger: Mutex<Ledger>,
     turns: Turns,
+    warm: Mutex<Option<Warm>>,
 }
 
 impl Plan<'_> {
     /// Scenario after scenario, until all have begun.
-    fn work(&self, scenarios: &[Scenario]) -> Result<Vec<(usize, Vec<StepReport>)>, DbtError> {
+    fn work(&self, scenarios: &[Scenario]) -> Vec<(usize, Vec<StepReport>)> {
         let mut reports = Vec::new();
         while let Some(turn) = self.turns.next() {
-            let done = self.scenario(&scenarios[turn], &self.turns.grounds[turn]);
+            reports.push((turn, self.scenario(&scenarios[turn], &self.turns.grounds[turn])));
             self.turns.done(turn);
-            reports.push((turn, done?));
         }
-        Ok(reports)
+        reports
     }
 
-    fn scenario(&self, scenario: &Scenario, ground: &Ground) -> Result<Vec<StepReport>, DbtError> {
-        let mut run = ScenarioRun::new(self, scenario, ground);
+    fn scenario(&self, scenario: &Scenario, ground: &Ground) -> Vec<StepReport> {
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut run = ScenarioRun::new(self, scenario, ground, warm.unwrap_or_else(Warm::usual));
         run.keep_what_is_done();
         while !self.cancel.is_cancelled() {
             let group = run.schedule.next_group();
             if group.is_empty() {
                 break;
             }
-            run.invoke(&group)?;
+            if let Err(error) = run.invoke(&group) {
+                run.failed(&group, &error);
+            }
         }
-        Ok(run.reports())
+        run.reports()
     }
 }

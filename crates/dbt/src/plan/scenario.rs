@@ -9,7 +9,7 @@ use crate::{
     DbtCommand, DbtError,
     guarded::{self, Asking},
     host::{self, Heard, Job},
-    runner::protocol::{Ended, Times},
+    runner::protocol::{Ended, Stream, Times},
     warm::Warm,
 };
 
@@ -26,13 +26,13 @@ pub(super) struct ScenarioRun<'a> {
 }
 
 impl<'a> ScenarioRun<'a> {
-    pub(super) fn new(plan: &'a Plan<'a>, scenario: &'a Scenario, ground: &'a Ground) -> Self {
+    pub(super) fn new(plan: &'a Plan<'a>, scenario: &'a Scenario, ground: &'a Ground, warm: Warm) -> Self {
         Self {
             plan,
             scenario,
             ground,
             schedule: Schedule::new(&scenario.steps, plan.options.sequential),
-            warm: ground.warm.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Warm::usual),
+            warm,
             lease: None,
             invocations: 0,
             ended: BTreeMap::new(),
@@ -44,7 +44,7 @@ impl<'a> ScenarioRun<'a> {
     }
 
     fn marks(&self) -> Vec<String> {
-        resume::marks(&self.scenario.steps, self.ground.mark, &self.ground.profile.databases)
+        resume::marks(&self.scenario.steps, self.ground.mark, &self.ground.databases)
     }
 
     pub(super) fn keep_what_is_done(&mut self) {
@@ -72,6 +72,9 @@ impl<'a> ScenarioRun<'a> {
         self.invocations += 1;
         for (step, mut ended) in group.iter().zip(ended) {
             ended.times.waiting = waiting;
+            if self.invocations == 1 {
+                ended.times.starting += self.ground.asked_for;
+            }
             let fate = if ended.code == 0 { Fate::Done } else { Fate::Failed };
             self.schedule.ended(*step, fate);
             let report = StepReport {
@@ -89,6 +92,21 @@ impl<'a> ScenarioRun<'a> {
         self.write(&done, true)
     }
 
+    /// The group could not be run at all: what needs it does not run, the rest does.
+    pub(super) fn failed(&mut self, group: &[usize], error: &DbtError) {
+        if matches!(error, DbtError::Cancelled) {
+            return group.iter().for_each(|step| self.schedule.ended(*step, Fate::Pending));
+        }
+        let said = format!("error: {error}\n");
+        for step in group {
+            self.schedule.ended(*step, Fate::Failed);
+            let report = self.report(*step);
+            (self.plan.listener)(PlanEvent::Output(&self.scenario.name, &report.name, Stream::Err, &said));
+            (self.plan.listener)(PlanEvent::Ended(&report));
+            self.ended.insert(*step, report);
+        }
+    }
+
     fn write(&self, group: &[usize], done: bool) -> Result<(), DbtError> {
         let marks = self.marks();
         let mut ledger = self.plan.ledger.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +118,7 @@ impl<'a> ScenarioRun<'a> {
         if self.lease.is_none() {
             let asking = Asking { began: Instant::now(), ..self.plan.asking.clone() };
             let listener = self.plan.listener;
-            self.lease = guarded::lease(&asking, &self.ground.profile.databases, Reads::Snapshot, &mut |waiting| {
+            self.lease = guarded::lease(&asking, &self.ground.databases, Reads::Snapshot, &mut |waiting| {
                 listener(PlanEvent::Waiting(&waiting));
             })?;
         }
@@ -121,7 +139,7 @@ impl<'a> ScenarioRun<'a> {
             directory: &self.plan.project.root,
             descriptors: &borrowed,
             cancel: &cancel,
-            profile_has_threads: self.ground.profile.threads.is_some(),
+            profile_has_threads: self.ground.profile_has_threads,
         };
         let (plan, scenario) = (self.plan, self.scenario);
         host::run(&mut self.warm, &job, &mut |heard| match heard {

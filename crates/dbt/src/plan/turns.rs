@@ -1,14 +1,15 @@
 //! Where scenarios run, and whose turn it is: two with a database in common run one after the other.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     path::PathBuf,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use super::{PlanOptions, Scenario, resume};
 use crate::{
-    DbtCommand, DbtError, Project,
+    DbtError, Project,
     profile::{self, Profile, ProfileOptions},
     warm::{Setting, Warm},
 };
@@ -16,28 +17,46 @@ use crate::{
 /// Where a scenario runs.
 pub(super) struct Ground {
     pub(super) setting: Setting,
-    pub(super) profile: Profile,
-    /// Of the project's files and the environment.
+    /// All that its steps open.
+    pub(super) databases: Vec<PathBuf>,
+    pub(super) profile_has_threads: bool,
+    /// Of the project's files, the profiles and the environment.
     pub(super) mark: u64,
-    /// Started already where dbt had to be asked for the profile.
-    pub(super) warm: Mutex<Option<Warm>>,
+    /// Until its profiles were known, in seconds: dbt may have had to be asked.
+    pub(super) asked_for: f64,
 }
 
 impl Ground {
-    pub(super) fn of(scenario: &Scenario, project: &Project, options: &PlanOptions) -> Result<Self, DbtError> {
+    /// dbt is asked through `warm` where it must be.
+    pub(super) fn of(
+        scenario: &Scenario,
+        project: &Project,
+        options: &PlanOptions,
+        warm: &mut Warm,
+    ) -> Result<Self, DbtError> {
+        let began = Instant::now();
         let mut environment = options.environment.clone();
         environment.extend(scenario.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let first =
-            scenario.steps.first().map(|step| step.command.clone()).unwrap_or_else(|| DbtCommand::parse(vec![]));
-        let asked = ProfileOptions::of(&first, &options.directory, &environment);
-        let setting = Setting::for_profile(options.interpreter.clone(), environment, &project.root, &asked);
-        let mut warm = Warm::usual();
-        let profile = profile::read_or_ask(project, &asked, &setting, &mut warm)?;
+        let mut setting = Setting::new(options.interpreter.clone(), environment, &project.root);
+        let mut profiles: Vec<Profile> = Vec::new();
+        let mut known = HashSet::new();
+        for step in &scenario.steps {
+            let chosen = ["--profiles-dir", "--profile", "--target"].map(|option| step.command.value(option));
+            if !known.insert(chosen) {
+                continue;
+            }
+            // dbt runs in the project: relative paths begin there.
+            let asked = ProfileOptions::of(&step.command, &project.root, &setting.environment);
+            setting = asked.file().into_iter().fold(setting, Setting::watching);
+            profiles.push(profile::read_or_ask(project, &asked, &setting, warm)?);
+        }
+        let databases: BTreeSet<PathBuf> = profiles.iter().flat_map(|profile| profile.databases.clone()).collect();
         Ok(Self {
+            mark: resume::ground(project, &setting.environment, &profiles)?,
             setting,
-            mark: resume::ground(project, &scenario.environment)?,
-            profile,
-            warm: Mutex::new(Some(warm)),
+            databases: databases.into_iter().collect(),
+            profile_has_threads: profiles.iter().any(|profile| profile.threads.is_some()),
+            asked_for: began.elapsed().as_secs_f64(),
         })
     }
 }
@@ -71,10 +90,10 @@ impl Turns {
             let waiting = (0..self.grounds.len()).filter(|at| !state.begun.contains(at));
             let mut waiting = waiting.peekable();
             waiting.peek()?;
-            let free = |at: &usize| !self.grounds[*at].profile.databases.iter().any(|path| state.in_use.contains(path));
+            let free = |at: &usize| !self.grounds[*at].databases.iter().any(|path| state.in_use.contains(path));
             if let Some(next) = waiting.find(free) {
                 state.begun.insert(next);
-                state.in_use.extend(self.grounds[next].profile.databases.iter().cloned());
+                state.in_use.extend(self.grounds[next].databases.iter().cloned());
                 return Some(next);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +102,7 @@ impl Turns {
 
     pub(super) fn done(&self, scenario: usize) {
         let mut state = self.state();
-        for path in &self.grounds[scenario].profile.databases {
+        for path in &self.grounds[scenario].databases {
             state.in_use.remove(path);
         }
         self.changed.notify_all();

@@ -5,8 +5,8 @@ use std::{
     io::{self, BufReader, Read},
     os::unix::{fs::OpenOptionsExt, net::UnixStream},
     path::Path,
-    process::{Command, Stdio},
-    sync::{Mutex, PoisonError},
+    process::{ChildStdout, Command, Stdio},
+    sync::{Mutex, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
@@ -121,7 +121,7 @@ impl Talk<'_> {
                 Ok(Some(Reply::Failed(trouble))) => return Err(trouble.into()),
                 Ok(Some(reply)) => {
                     accepted = true;
-                    if matches!(reply, Reply::Started { .. }) && !std::mem::replace(&mut started, true) {
+                    if matches!(reply, Reply::Begins) && !std::mem::replace(&mut started, true) {
                         // dbt may be silent for as long as its models take.
                         self.stream.set_read_timeout(None).map_err(lost)?;
                     }
@@ -166,15 +166,25 @@ fn start(place: &Place, program: &Path) -> Result<(), DbtError> {
     // Whoever lives long must not leave a dead child behind.
     let reaper = std::thread::Builder::new().stack_size(REAPER_STACK);
     reaper.spawn(move || child.wait()).map_err(failed)?;
-    let mut word = String::new();
-    if let Some(mut output) = output {
-        output.read_to_string(&mut word).map_err(failed)?;
-    }
+    let word = first_word(output).ok_or_else(|| runner(place, "it does not say whether it listens".to_owned()))?;
     match word.trim() {
         super::LISTENS => Ok(()),
         "" => Err(runner(place, "it ended without a word".to_owned())),
         reason => Err(runner(place, reason.to_owned())),
     }
+}
+
+/// What it says to its end; `None`: it does not come to it in time.
+fn first_word(output: Option<ChildStdout>) -> Option<String> {
+    let Some(mut output) = output else { return Some(String::new()) };
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut word = String::new();
+        // What cannot be read is as what was not said. Whoever has given up is told in vain.
+        let _ = output.read_to_string(&mut word);
+        let _ = tell.send(word);
+    });
+    told.recv_timeout(START).ok()
 }
 
 fn runner(place: &Place, reason: String) -> DbtError {

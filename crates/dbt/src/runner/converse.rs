@@ -15,12 +15,15 @@ use super::{
     shared::{Asked, Message, Shared, interrupted},
 };
 
+/// How soon it is looked again at a request whose time is up, and that waits for nobody.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Hears a request and answers it.
 pub(super) fn converse(stream: UnixStream, shared: &Arc<Shared>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?);
     let Some(Said::Ask(request)) = protocol::hear(&mut lines)? else { return Ok(()) };
     let (sender, inbox) = mpsc::channel();
-    let asked = shared.enter(*request, sender.clone());
+    let Some(asked) = shared.enter(*request, sender.clone()) else { return Ok(()) };
     std::thread::spawn(move || listen(&mut lines, &sender));
     let answered = answer(&stream, shared, &asked, &inbox);
     if answered.is_err() {
@@ -47,15 +50,13 @@ fn listen(lines: &mut BufReader<UnixStream>, to: &Sender<Message>) {
 }
 
 fn answer(stream: &UnixStream, shared: &Shared, asked: &Asked, inbox: &Receiver<Message>) -> std::io::Result<()> {
-    let wait = Duration::from_millis(asked.request.wait_ms);
-    // Whoever never waits takes what is free, and that takes a moment too.
-    let mut deadline = (!wait.is_zero()).then(|| asked.arrived + wait);
+    let wait = asked.wait();
+    let mut deadline = Some(asked.arrived + wait);
     let mut to = stream;
     loop {
         match next(inbox, deadline) {
-            Some(Message::Reply(Reply::Waiting(_))) if wait.is_zero() => deadline = Some(asked.arrived),
             Some(Message::Reply(reply)) => {
-                if matches!(reply, Reply::Started { .. }) {
+                if matches!(reply, Reply::Begins) {
                     deadline = None;
                 }
                 protocol::say(&mut to, &reply)?;
@@ -74,8 +75,8 @@ fn answer(stream: &UnixStream, shared: &Shared, asked: &Asked, inbox: &Receiver<
             }
             None => match shared.give_up(asked) {
                 Some(trouble) => return protocol::say(&mut to, &Reply::Failed(trouble)),
-                // Its turn has come at the last moment.
-                None => deadline = None,
+                // Its turn has come at the last moment, or it waits for nobody.
+                None => deadline = deadline.map(|_| Instant::now() + AGAIN),
             },
         }
     }

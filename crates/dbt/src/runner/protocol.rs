@@ -55,6 +55,8 @@ pub enum Reply {
     },
     /// For whom it waits, whenever that changes.
     Waiting(Waiting),
+    /// Nobody is waited for any more: dbt is made ready.
+    Begins,
     /// It runs.
     Started {
         /// How many run in the same invocation.

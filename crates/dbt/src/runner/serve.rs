@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use dbmux_lock::Wait;
+use dbmux_lock::{LockError, Wait};
 
 use super::{Place, converse::converse, shared::Shared, work::Worker};
 use crate::{DbtError, warm::WarmOptions};
+
+/// How long somebody who starts a runner is waited for before it is looked again whether to leave.
+const BEFORE_LEAVING: Duration = Duration::from_millis(500);
 
 /// How a runner behaves.
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
         reason: format!("listen on {}: {error}", place.socket().display()),
         log: place.log(),
     })?;
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared::new(place.project.clone()));
     let accepting = Arc::clone(&shared);
     std::thread::spawn(move || accept(&listener, &accepting));
     says();
@@ -39,8 +42,13 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
             worker.work();
         }
         // Whoever starts one now waits for us to have gone, and whoever has just connected is served first.
-        let Ok(_leaving) = place.start_lock(Wait::Never) else { continue };
-        if shared.wait(Duration::ZERO) {
+        let _leaving = match place.start_lock(Wait::For(BEFORE_LEAVING)) {
+            Ok(leaving) => Some(leaving),
+            Err(DbtError::Lock(LockError::TimedOut { .. })) => continue,
+            // The runtime directory is gone: nobody can reach us.
+            Err(_) => None,
+        };
+        if !shared.close() {
             continue;
         }
         // Whoever cannot remove it leaves it to the next one.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc::Sender},
     time::{Duration, Instant},
 };
@@ -13,10 +14,13 @@ use super::{
     protocol::{Ended, Reply, Request, Times, Trouble},
     queue::{Id, Queue},
 };
-use crate::{DbtCommand, DbtError, NOISE, Waiting, WaitsFor, Whom};
+use crate::{DbtCommand, DbtError, NOISE, Project, Waiting, WaitsFor, Whom};
 
 /// As of a process that SIGINT ends.
 const INTERRUPTED: u8 = 130;
+
+/// How long getting ready may take beyond a request's own time, while it waits for nobody.
+const TO_BEGIN: Duration = Duration::from_secs(60);
 
 /// What comes to a connection's thread.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(super) struct Asked {
     pub(super) request: Arc<Request>,
     pub(super) command: Arc<DbtCommand>,
     pub(super) arrived: Instant,
+    may_merge: bool,
     replies: Sender<Message>,
 }
 
@@ -43,6 +48,11 @@ impl Asked {
     /// Tells it. Whoever has gone need not be told.
     pub(super) fn reply(&self, reply: Reply) {
         let _ = self.replies.send(Message::Reply(reply));
+    }
+
+    /// For how long it waits for others.
+    pub(super) fn wait(&self) -> Duration {
+        Duration::from_millis(self.request.wait_ms)
     }
 
     pub(super) fn environment(&self, name: &str) -> Option<String> {
@@ -55,7 +65,10 @@ impl Asked {
 
     /// What it must have in common with another to be merged with it.
     pub(super) fn merge_key(&self) -> Option<String> {
-        let key = self.command.merge_key(&|name| self.environment(name)).filter(|_| !self.request.sequential)?;
+        let key = self
+            .command
+            .merge_key(&|name| self.environment(name))
+            .filter(|_| self.may_merge && !self.request.sequential)?;
         let request = &self.request;
         let telling: Vec<_> = request.environment.iter().filter(|(name, _)| !NOISE.contains(&name.as_str())).collect();
         let rest = (&request.directory, telling, &request.interpreter, request.scope);
@@ -82,28 +95,39 @@ struct State {
     waiting: CancelFlag,
     present: Option<Waiting>,
     idle_since: Option<Instant>,
+    /// The runner leaves: nobody is heard any more.
+    closed: bool,
 }
 
 /// What the threads share.
 #[derive(Default)]
 pub(super) struct Shared {
+    project: PathBuf,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl Shared {
+    pub(super) fn new(project: PathBuf) -> Self {
+        Self { project, ..Self::default() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request into the line.
-    pub(super) fn enter(&self, request: Request, replies: Sender<Message>) -> Asked {
+    /// Takes a request into the line; `None`: the runner leaves.
+    pub(super) fn enter(&self, request: Request, replies: Sender<Message>) -> Option<Asked> {
         let mut state = self.state();
+        if state.closed {
+            return None;
+        }
         state.last += 1;
         let asked = Asked {
             id: state.last,
             command: Arc::new(DbtCommand::parse(request.args.clone())),
             request: Arc::new(request),
+            may_merge: Project::at(&self.project).is_ok_and(|project| project.may_merge),
             arrived: Instant::now(),
             replies,
         };
@@ -112,7 +136,14 @@ impl Shared {
         state.asked.insert(asked.id, asked.clone());
         state.tell();
         self.changed.notify_all();
-        asked
+        Some(asked)
+    }
+
+    /// Hears nobody any more; `false`: somebody is there.
+    pub(super) fn close(&self) -> bool {
+        let mut state = self.state();
+        state.closed = state.asked.is_empty();
+        state.closed
     }
 
     /// Takes a request out, unless it runs: then, when it was the last of those that run together, that is stopped.
@@ -141,6 +172,10 @@ impl Shared {
         if state.running.is_some() && state.group.contains(&asked.id) {
             return None;
         }
+        // Nobody is waited for: it is being made ready.
+        if state.present.is_none() && asked.arrived.elapsed() < asked.wait() + TO_BEGIN {
+            return None;
+        }
         let waiting = state.waiting_of(asked.id);
         state.leave(asked.id);
         let waited = u64::try_from(asked.arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -165,6 +200,8 @@ impl Shared {
         let mut state = self.state();
         let first = state.queue.first()?;
         state.waiting = CancelFlag::new();
+        // What was waited for before is no news.
+        state.present = None;
         let asked = state.asked.get(&first).cloned()?;
         Some((asked, state.waiting.clone()))
     }
@@ -187,6 +224,17 @@ impl Shared {
         state.members()
     }
 
+    /// Puts the group back where it was: its turn comes again.
+    pub(super) fn put_back(&self) {
+        let mut state = self.state();
+        for id in std::mem::take(&mut state.group) {
+            if let Some(asked) = state.asked.get(&id).cloned() {
+                state.queue.push(id, asked.priority(), asked.merge_key());
+            }
+        }
+        state.grouped = false;
+    }
+
     /// What ends the group's wait when all of it has gone.
     pub(super) fn group_flag(&self) -> CancelFlag {
         self.state().waiting.clone()
@@ -202,6 +250,7 @@ impl Shared {
         let members = state.members();
         if !members.is_empty() {
             state.running = Some(running);
+            members.iter().for_each(|member| member.reply(Reply::Begins));
             state.present = Some(Waiting { what: WaitsFor::Queue, whom: members.first().map(whom), ahead: 0 });
             state.tell();
         }

@@ -53,15 +53,13 @@ impl Worker {
         let group = self.shared.take_group();
         let done = match (entered, group.first()) {
             (_, None) => Ok(()),
+            // Another has come to be first meanwhile, and may ask for something else: its turn is the next.
+            (_, Some(now_first)) if now_first.id != first.id => {
+                self.shared.put_back();
+                return;
+            }
             (Err(error), _) => Err(error),
-            // Another may have come to be first meanwhile, with a profile of its own.
-            (Ok((guarded, ground)), Some(now_first)) if now_first.id == first.id => {
-                self.run(now_first, guarded, &ground)
-            }
-            (Ok((guarded, _)), Some(now_first)) => {
-                let now_first = now_first.clone();
-                self.ground(&now_first).and_then(|ground| self.run(&now_first, guarded, &ground))
-            }
+            (Ok((guarded, ground)), Some(first)) => self.run(first, guarded, &ground),
         };
         match done {
             // All of it has gone.
@@ -98,6 +96,9 @@ impl Worker {
         let members = shared.begin_running(first.merge_key().as_deref(), Box::new(cancel.clone()));
         if members.is_empty() {
             return Ok(());
+        }
+        if let Some(blind) = guarded.blind() {
+            members.iter().for_each(|member| member.reply(Reply::Note(blind.to_owned())));
         }
         let waited: Vec<f64> = members.iter().map(|member| member.arrived.elapsed().as_secs_f64()).collect();
         let ended = self.dbt(&members, &mut guarded, ground, &cancel)?;

@@ -1,10 +1,10 @@
 //! In a new process at this terminal, as `dbt` itself would run, under the project's lock and the databases' leases.
 
-use std::{os::unix::process::CommandExt, process::Command, time::Instant};
+use std::{os::unix::process::CommandExt, path::PathBuf, process::Command, time::Instant};
 
 use dbmux_client::{Reads, leased_around};
 use dbmux_dbt::{
-    Project,
+    Kind, Project,
     guarded::{Asking, Guarded},
     profile::{self, Profile, ProfileOptions},
     warm::{Setting, Warm},
@@ -29,7 +29,7 @@ pub(super) fn aside(asked: &Asked) -> Result<Exit, Failure> {
 pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
     let watched = Watched::default();
     guarded::listen(&watched)?;
-    let profile = profile(asked, project)?;
+    let databases = databases(asked, project)?;
     let text = format!("dbmux {}", asked.command.text());
     let asking = Asking {
         project,
@@ -41,17 +41,30 @@ pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
         cancel: watched.cancel.clone(),
         ours: vec![process::id(std::process::id())?],
     };
-    let taken = take(asked, &asking, &profile);
+    let taken = take(asked, &asking, &databases);
     let taken = taken.map_err(|failure| guarded::unless_signalled(failure, &watched))?;
     guarded::run(dbt(asked), taken, &watched)
 }
 
-fn take(asked: &Asked, asking: &Asking<'_>, profile: &Profile) -> Result<Guarded, Failure> {
+/// The databases that dbt may open, as far as they can be known.
+fn databases(asked: &Asked, project: &Project) -> Result<Vec<PathBuf>, Failure> {
+    match (asked.command.kind(), profile(asked, project)) {
+        (_, Ok(profile)) => Ok(profile.databases),
+        // It is there to say what is wrong with a profile, or needs none.
+        (Kind::Debug | Kind::Deps | Kind::Clean, Err(_)) => Ok(Vec::new()),
+        (_, Err(failure)) => Err(failure),
+    }
+}
+
+fn take(asked: &Asked, asking: &Asking<'_>, databases: &[PathBuf]) -> Result<Guarded, Failure> {
     let told = Told::new();
     let mut tell = |waiting| told.waiting(&waiting);
-    let mut taken = Guarded::enter(asking, &profile.databases, &mut tell)?;
+    let mut taken = Guarded::enter(asking, databases, &mut tell)?;
+    if let Some(blind) = taken.blind() {
+        told.note(blind);
+    }
     if asked.command.kind().opens_database() {
-        taken.lease(asking, &profile.databases, Reads::Snapshot, &mut tell)?;
+        taken.lease(asking, databases, Reads::Snapshot, &mut tell)?;
     }
     Ok(taken)
 }

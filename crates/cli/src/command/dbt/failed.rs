@@ -36,12 +36,18 @@ impl From<DbtError> for Failure {
                 Self { code: "OUTCOME_UNKNOWN", ..plain.with_exit(Exit::OutcomeUnknown) }
             }
             DbtError::Refused { code, .. } => {
-                let exit = match code.as_str() {
-                    "DATABASE_LOCKED" | "DEADLINE_EXCEEDED" | "QUEUE_FULL" | "DBT_RUNNING" => Exit::TryAgain,
-                    "OUTCOME_UNKNOWN" => Exit::OutcomeUnknown,
-                    _ => Exit::Failed,
+                let (code, exit) = match code.as_str() {
+                    "DATABASE_LOCKED" => ("DATABASE_LOCKED", Exit::TryAgain),
+                    "DBT_RUNNING" => ("DBT_RUNNING", Exit::TryAgain),
+                    "QUEUE_FULL" => ("QUEUE_FULL", Exit::TryAgain),
+                    "DEADLINE_EXCEEDED" => ("DEADLINE_EXCEEDED", Exit::TryAgain),
+                    "OUTCOME_UNKNOWN" => ("OUTCOME_UNKNOWN", Exit::OutcomeUnknown),
+                    "INVALID_ARGUMENT" => ("INVALID_ARGUMENT", Exit::Usage),
+                    "NO_DBT" => ("NO_DBT", Exit::NoBroker),
+                    "RUNNER_UNAVAILABLE" => ("RUNNER_UNAVAILABLE", Exit::NoBroker),
+                    _ => ("DBT", Exit::Failed),
                 };
-                Self { code: "DBT", ..plain.with_exit(exit) }
+                Self { code, ..plain.with_exit(exit) }
             }
             DbtError::Bridge { .. } | DbtError::Dbt { .. } => Self { code: "DBT", ..plain },
         }

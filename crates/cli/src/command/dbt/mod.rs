@@ -9,7 +9,7 @@ mod warm;
 
 use std::path::PathBuf;
 
-use dbmux_dbt::{DbtCommand, DbtError, Environment, Interpreter, Project, Scope};
+use dbmux_dbt::{DbtCommand, DbtError, Environment, Interpreter, Kind, Project, Scope};
 use dbmux_lock::Priority;
 
 use crate::{
@@ -38,7 +38,12 @@ pub(crate) fn run(args: DbtArgs) -> Result<Exit, Failure> {
     if !asked.command.kind().touches_project() {
         return cold::aside(&asked);
     }
-    let project = asked.project()?;
+    let project = match asked.project() {
+        Ok(project) => project,
+        // It is there to say what is wrong.
+        Err(_) if asked.command.kind() == Kind::Debug => return cold::aside(&asked),
+        Err(error) => return Err(error.into()),
+    };
     if args.cold || !asked.command.kind().may_be_warm() || cold::runs_inside_lease(&asked, &project)? {
         return cold::run(&asked, &project);
     }

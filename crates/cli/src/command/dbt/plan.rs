@@ -72,7 +72,6 @@ fn project(args: &PlanArgs, file: &PlanFile) -> Result<Project, Failure> {
 fn options(args: &PlanArgs, project: &Project, scenarios: usize) -> Result<PlanOptions, Failure> {
     let environment = super::environment();
     Ok(PlanOptions {
-        directory: std::env::current_dir()?,
         interpreter: Interpreter::find(args.options.dbt.as_deref(), &project.root, &environment)?,
         environment,
         wait: args.options.wait,

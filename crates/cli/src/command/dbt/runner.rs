@@ -9,6 +9,8 @@ use crate::{args::DbtRunnerArgs, exit::Exit, failure::Failure};
 
 /// Serves until it has been idle for long enough. Its first word, on standard output, says whether it listens.
 pub(crate) fn run(args: &DbtRunnerArgs) -> Result<Exit, Failure> {
+    // What whoever started it had open, locks above all, is none of its business.
+    dbmux_os::daemon::close_inherited_files();
     // It may lead its group already.
     let _ = daemon::leave_session();
     let served = serve(args);

@@ -40,6 +40,7 @@ pub(super) fn run(asked: &Asked, project: &Project) -> Result<Exit, Failure> {
                     *broken = Some(error);
                 }
             }
+            Reply::Begins => told.quiet(),
             Reply::Accepted { .. } | Reply::Ended(_) | Reply::Failed(_) => {}
         }
     };
@@ -82,8 +83,11 @@ fn cancel_by_signals(canceller: &Arc<Canceller>) -> Result<(), Failure> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let canceller = Arc::clone(canceller);
     std::thread::spawn(move || {
-        for _ in signals.forever() {
+        for (count, _) in signals.forever().enumerate() {
             canceller.cancel();
+            if count > 0 {
+                std::process::exit(i32::from(Exit::Interrupted.number()));
+            }
         }
     });
     Ok(())
