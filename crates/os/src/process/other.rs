@@ -69,3 +69,7 @@ pub(super) fn wait_any(
 ) -> Result<Waited, OsError> {
     Err(UNSUPPORTED)
 }
+
+pub(super) fn started_with(_pid: u32, _variable: &str) -> Option<String> {
+    None
+}
