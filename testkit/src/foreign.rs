@@ -6,6 +6,8 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use crate::Place;
+
 /// The Python in which `testkit/venv.sh` has installed DuckDB 1.5 and ADBC.
 pub fn python() -> PathBuf {
     let given = std::env::var_os("DBMUX_TEST_PYTHON").map(PathBuf::from);
@@ -21,7 +23,7 @@ pub fn python() -> PathBuf {
 /// A Python process that does what it is told, a line at a time, and answers with a line.
 pub struct Foreign {
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
@@ -38,10 +40,24 @@ for line in sys.stdin:
 impl Foreign {
     /// Starts it.
     pub fn start() -> Self {
-        let mut command = Command::new(python());
+        Self::below(Command::new(python()))
+    }
+
+    /// Starts it as the command of a `dbmux run`, and waits until it has the files. Killed, that one is, and not Python,
+    /// which ends with this.
+    pub fn leased(place: &Place, arguments: &[&str]) -> Self {
+        let mut command = place.dbmux(["run"]);
+        command.args(arguments).arg("--").arg(python());
+        let mut foreign = Self::below(command);
+        assert_eq!(foreign.tell("'here'"), "ok 'here'");
+        foreign
+    }
+
+    /// The command is Python's, or one that runs it.
+    fn below(mut command: Command) -> Self {
         command.args(["-u", "-c", LOOP]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("Python starts");
-        let input = child.stdin.take().expect("its input");
+        let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("its output"));
         Self { child, input, output }
     }
@@ -77,13 +93,31 @@ impl Foreign {
 
     /// Evaluates an expression.
     pub fn tell(&mut self, expression: &str) -> String {
-        writeln!(self.input, "{expression}").expect("it listens");
+        writeln!(self.input.as_mut().expect("it was not told to end"), "{expression}").expect("it listens");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("it answers");
         line.trim_end().to_owned()
     }
 
-    /// Its process id.
+    /// Evaluates an expression that gives a number.
+    pub fn number(&mut self, expression: &str) -> u32 {
+        let answer = self.tell(expression);
+        answer.strip_prefix("ok ").and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    /// Python's own process id, where it is not the one that was started here.
+    pub fn own_pid(&mut self) -> u32 {
+        self.number("__import__('os').getpid()")
+    }
+
+    /// Lets it end by itself, and waits for the end of what was started here.
+    pub fn end(mut self) -> std::process::ExitStatus {
+        // Its input ends, and nothing else refers to it.
+        self.input = None;
+        self.child.wait().expect("its end")
+    }
+
+    /// Its process id: of what was started here.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -37,11 +37,24 @@ async fn released(place: &Place) -> Result<f64> {
     for _ in 0..3000 {
         let status = place.client.status().await?.ok_or("no broker")?;
         if format!("{:?}", status.state()).eq_ignore_ascii_case("released") {
-            return resident(status.pid);
+            return settled(status.pid).await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Err("the broker does not release the file".into())
+}
+
+/// Freed memory goes back to the system after the release: when it does not get less any more, all of it has.
+async fn settled(pid: u32) -> Result<f64> {
+    let mut present = resident(pid)?;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let later = resident(pid)?;
+        if later >= present {
+            return Ok(present.min(later));
+        }
+        present = later;
+    }
 }
 
 fn resident(pid: u32) -> Result<f64> {

@@ -2,6 +2,7 @@
 
 mod beside;
 mod insert;
+mod lease;
 mod leased;
 mod lock_alone;
 mod lock_hand_off;
@@ -21,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) measure: fn(&Context) -> Result<Vec<Line>>,
 }
 
-const ALL: [Row; 10] = [
+const ALL: [Row; 11] = [
     Row { name: "lock", about: "uncontended acquire and release", measure: lock_alone::measure },
     Row { name: "hand-off", about: "from a release to the next one in", measure: lock_hand_off::measure },
     Row { name: "killed", about: "from a holder's SIGKILL to the next one in", measure: lock_killed::measure },
@@ -29,6 +30,7 @@ const ALL: [Row; 10] = [
     Row { name: "scan", about: "5 million rows of 3 columns to Arrow in the client", measure: scan::measure },
     Row { name: "insert", about: "acknowledged, synced single-row INSERTs", measure: insert::measure },
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
+    Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
     Row { name: "leased", about: "reads while another process has the file", measure: leased::measure },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },

@@ -244,8 +244,6 @@ impl Engine for DuckDbEngine {
         self.shared.snapshots.end();
         self.shared.protection.attached(None);
         *attachment = None;
-        drop(attachment);
-        ffi::trim_memory();
         Ok(())
     }
 
@@ -296,6 +294,10 @@ impl Engine for DuckDbEngine {
             *leaving = None;
         }
         open
+    }
+
+    fn tidy(&self) {
+        ffi::trim_memory();
     }
 
     fn attachment(&self) -> Option<Attachment> {

@@ -59,12 +59,15 @@ pub trait Engine: Send + Sync + 'static {
     /// [`EngineError::Locked`] when another process has it; it may be tried again.
     fn attach(&self, access: Access) -> Result<Attachment, EngineError>;
 
-    /// Checkpoints where that is cheap, closes the file, and gives freed memory back to the system. Sessions live on.
-    /// The caller sees to it that no session has a transaction open or a result unread.
+    /// Checkpoints where that is cheap, and closes the file. Sessions live on. Somebody may wait for the file: whatever
+    /// nobody waits for is done in [`Engine::tidy`]. The caller sees to it that no session has a transaction open or a result unread.
     ///
     /// # Errors
     /// When the engine cannot let go; the file is then still attached.
     fn release(&self) -> Result<(), EngineError>;
+
+    /// Gives freed memory back to the system, after a release. Another attach may begin meanwhile.
+    fn tidy(&self);
 
     /// Brings everything that is committed into the file itself: a copy of the file alone is the whole database then.
     ///

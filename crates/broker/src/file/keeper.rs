@@ -135,6 +135,8 @@ impl Keeper {
                 self.let_file_lock_go();
                 tracing::debug!("handed over");
                 self.file.tell(|_| {});
+                let engine = Arc::clone(&self.file.engine);
+                tokio::task::spawn_blocking(move || engine.tidy());
             }
             // The last transaction that reads it is about to end.
             _ => tokio::time::sleep(CLOSING).await,
@@ -236,6 +238,9 @@ impl Keeper {
                 self.file.released();
                 self.let_file_lock_go();
                 tracing::debug!("released");
+                // Nobody waits for this: who wants the file can have it.
+                let engine = Arc::clone(&self.file.engine);
+                tokio::task::spawn_blocking(move || engine.tidy());
             }
             Err(error) => {
                 tracing::warn!(%error, "the file could not be released; trying again later");

@@ -15,6 +15,7 @@ mod foreign;
 mod keeper;
 mod outside;
 mod snapshot;
+mod view;
 
 use std::{
     path::PathBuf,
@@ -26,24 +27,26 @@ use std::{
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
-use dbmux_lock::TicketInfo;
-use dbmux_os::process::{self, ProcessId};
+use dbmux_os::process;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use self::entry::{Demand, Source};
 use self::foreign::Sightings;
 pub use self::snapshot::SnapshotOptions;
 pub(crate) use self::{
     entry::FileUse,
     keeper::{KeeperOptions, keep},
     snapshot::Asked,
+    view::Changes,
+};
+use self::{
+    entry::{Demand, Source},
+    view::View,
 };
 use crate::{
     core::Core,
     deadline::Deadline,
     errors::{self, Waited},
-    locks,
     track::{Line, Phase, Track},
 };
 
@@ -103,24 +106,6 @@ struct State {
     /// The lock or the path is gone: nobody enters until the file was released.
     lost: Option<EngineError>,
 }
-
-/// What the keeper tells those who wait.
-#[derive(Debug, Clone, Default)]
-struct View {
-    /// Raised by each change of whatever they wait for.
-    turn: u64,
-    holder: Option<Holder>,
-    /// The process that has the file by a lease.
-    lease: Option<ProcessId>,
-    /// Those outside who wait for the file before us.
-    outside: usize,
-    failure: Option<(u64, ServiceError)>,
-    /// Why reads wait too, and no copy answers them.
-    no_snapshot: Option<String>,
-}
-
-/// Tells of every change of what others wait for.
-pub(crate) struct Changes(watch::Receiver<View>);
 
 impl File {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
@@ -399,25 +384,6 @@ impl File {
             view.turn += 1;
             change(view);
         });
-    }
-}
-
-impl Changes {
-    pub(crate) async fn next(&mut self) {
-        // Its sender lives as long as the file, which whoever listens keeps.
-        let _ = self.0.changed().await;
-    }
-}
-
-impl View {
-    /// What those who wait, wait for: nobody; a foreign process; or a lease, with those who go before us.
-    fn waits_for(&mut self, holder: Option<Holder>) {
-        (self.holder, self.lease, self.outside) = (holder, None, 0);
-    }
-
-    fn waits_for_lease(&mut self, ticket: Option<&TicketInfo>, ahead: usize) {
-        let process = ticket.filter(|ticket| ticket.same_namespace).map(|ticket| ticket.process);
-        (self.holder, self.lease, self.outside) = (ticket.map(locks::lease), process, ahead);
     }
 }
 

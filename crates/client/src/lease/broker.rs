@@ -1,6 +1,6 @@
 //! What is said to a database's broker, and heard from it.
 
-use std::{path::Path, sync::mpsc::Sender};
+use std::{path::Path, sync::mpsc::Sender, time::Duration};
 
 use dbmux_proto::{LeaseAsk, LeaseReads};
 use futures::channel::mpsc;
@@ -9,8 +9,11 @@ use tokio::task::AbortHandle;
 use super::line::{Ask, News};
 use crate::{
     ClientOptions, blocking,
-    connect::{Deadline, OWN_ANSWER, Target, millis},
+    connect::{Deadline, Target, millis},
 };
+
+/// A broker that has not answered by then is looked at: one that is stopped is not waited for.
+const ANSWER: Duration = Duration::from_millis(250);
 
 /// A broker that was told; it is told that nobody wants the file any more when this is dropped.
 pub(super) struct Asked {
@@ -60,7 +63,7 @@ pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>
 }
 
 async fn talk(target: &Target, asks: mpsc::UnboundedReceiver<LeaseAsk>, tell: &Sender<News>) -> Result<(), String> {
-    let deadline = Deadline::after(OWN_ANSWER);
+    let deadline = Deadline::after(ANSWER);
     let link = target.connect(deadline).await.map_err(|error| error.to_string())?;
     let Some(link) = link else { return Err("nobody listens".to_owned()) };
     let mut control = link.control();

@@ -59,10 +59,14 @@ impl Ask {
         self.wait.is_some_and(|wait| wait.is_zero())
     }
 
+    /// The same, for a broker that nobody uses: it is given a moment by one who waits for nobody.
+    fn patience_with_a_broker(&self) -> Option<Duration> {
+        if self.never_waits() { Some(LETTING_GO.saturating_sub(self.began.elapsed())) } else { self.left() }
+    }
+
     fn waits(&self) -> Wait {
-        match self.left() {
+        match self.patience_with_a_broker() {
             None => Wait::Forever,
-            Some(_) if self.never_waits() => Wait::For(LETTING_GO),
             Some(left) if left.is_zero() => Wait::Never,
             Some(left) => Wait::For(left),
         }
@@ -109,7 +113,8 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Has the broker make what readers get meanwhile, while the file is still its own.
+    /// Has the broker make what readers get meanwhile, while the file is still its own. One that cannot, or that does not
+    /// answer, is not waited for: whether the file is to be had, the lock says.
     fn prepare(&mut self, tell: &Sender<News>, news: &Receiver<News>) -> Result<(), ClientError> {
         self.asked = broker::ask(self.ask, self.database, false, tell);
         while self.asked.is_some() {
@@ -123,8 +128,8 @@ impl Turn<'_> {
             if self.ask.cancel.is_cancelled() {
                 return Err(ClientError::Cancelled { database: self.database.to_owned() });
             }
-            if !self.ask.never_waits() && self.ask.left().is_some_and(|left| left.is_zero()) {
-                return Err(self.ask.locked(self.database, self.keeper.take(), 0));
+            if self.ask.patience_with_a_broker().is_some_and(|left| left.is_zero()) {
+                break;
             }
         }
         Ok(())

@@ -48,6 +48,7 @@ fn a_file_where_locks_cannot_be_trusted_is_refused() {
     for arguments in [
         &["sql", "shown/a.duckdb", "select 1"][..],
         &["lock", "shown/a.duckdb", "--", "true"],
+        &["run", "shown/a.duckdb", "--", "touch", "ran"],
         &["who", "shown/a.duckdb"],
     ] {
         refused(&place.run(arguments));

@@ -34,7 +34,7 @@ fn screen(directory: &Path, arguments: &[&str]) -> String {
 #[test]
 fn help_of_every_command() {
     let place = tempfile::tempdir().unwrap();
-    for command in ["sql", "who", "status", "stats", "stop", "lock", "demo", "completions", "environment"] {
+    for command in ["sql", "who", "status", "stats", "stop", "lock", "run", "demo", "completions", "environment"] {
         insta::assert_snapshot!(format!("help-{command}"), screen(place.path(), &[command, "--help"]));
     }
 }

@@ -1,0 +1,100 @@
+//! A file is handed over: from the end of the last statement to the lease, and what `dbmux run` adds to a command.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use dbmux_client::{Lease, LeaseRequest, Reads};
+
+use crate::{
+    Result,
+    context::Context,
+    figures::{Figure, Goal, Line, Samples},
+    place::{Place, runtime},
+};
+
+/// 1 GiB and a little more: what `hash` gives does not compress.
+const MAKE: &str = "CREATE TABLE t AS SELECT hash(i) AS h FROM range(140000000) r(i)";
+const LEAST: u64 = 1 << 30;
+/// Reads a part of it, so that there is something to forget.
+const READ: &str = "SELECT max(h) FROM t WHERE rowid < 20000000";
+/// Takes longer than it takes to ask.
+const LONG: &str = "SELECT max(h), min(h) FROM t";
+const WRITE: &str = "INSERT INTO t VALUES (1)";
+
+pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
+    let runtime = runtime()?;
+    let place = Place::new(context)?;
+    let session = runtime.block_on(place.client.session())?;
+    runtime.block_on(session.execute(MAKE))?;
+    let (mut idle, mut waiting) = (Samples::default(), Samples::default());
+    for round in 0..=context.rounds(40, 12) {
+        // Half of them have something to write back.
+        let last = if round % 2 == 0 { READ } else { WRITE };
+        runtime.block_on(async { session.query(last).await?.collect().await })?;
+        let ended = Instant::now();
+        let lease = take(&place)?;
+        let took = ended.elapsed();
+        drop(lease);
+        let (asked, place) = (std::sync::Barrier::new(2), &place);
+        let granted = std::thread::scope(|scope| -> Result<Duration> {
+            let asking = scope.spawn(|| {
+                asked.wait();
+                // The statement is on its way by then, and takes longer than that.
+                std::thread::sleep(Duration::from_millis(20));
+                take(place).map(|lease| (Instant::now(), lease))
+            });
+            asked.wait();
+            runtime.block_on(async { session.query(LONG).await?.collect().await })?;
+            let ended = Instant::now();
+            let (granted, _lease) = asking.join().map_err(|_| "the asker failed")??;
+            Ok(granted.saturating_duration_since(ended))
+        })?;
+        if round > 0 {
+            idle.push(vec![took.as_secs_f64()]);
+            waiting.push(vec![granted.as_secs_f64()]);
+        }
+    }
+    drop(session);
+    let bytes = place.database().metadata()?.len();
+    if bytes < LEAST {
+        return Err(format!("the file has {bytes} bytes only").into());
+    }
+    let more = more_than_true(context, &place)?;
+    runtime.block_on(place.stop())?;
+    let most = |milliseconds| Goal::AtMost(Figure::Seconds(Duration::from_millis(milliseconds).as_secs_f64()));
+    let seconds = |samples: &Samples, quantile| Figure::Seconds(samples.overall(quantile));
+    Ok(vec![
+        Line::alone("lease of a 1 GiB file, asked after the last statement, p99", seconds(&idle, 0.99), most(20)),
+        Line::alone("the same, asked while it ran: from its end, p99", seconds(&waiting, 0.99), most(20)),
+        Line::alone("`dbmux run DB -- true`: more than `true`, p50", seconds(&more, 0.5), most(60)),
+    ])
+}
+
+fn take(place: &Place) -> Result<Lease> {
+    Ok(LeaseRequest::new([place.database()])?.reads(Reads::Wait).acquire(&mut |_| {})?)
+}
+
+/// In turn, with a broker that runs and has let the file go.
+fn more_than_true(context: &Context, place: &Place) -> Result<Samples> {
+    let took = |mut command: Command| -> Result<f64> {
+        let began = Instant::now();
+        let status = command.stdin(Stdio::null()).status()?;
+        if !status.success() {
+            return Err(format!("{command:?} ended with {status}").into());
+        }
+        Ok(began.elapsed().as_secs_f64())
+    };
+    let mut more = Samples::default();
+    for round in 0..=context.rounds(50, 20) {
+        let alone = took(Command::new("true"))?;
+        let mut run = Command::new(&context.dbmux);
+        run.arg("run").arg(place.database()).args(["--", "true"]);
+        let ours = took(run)?;
+        if round > 0 {
+            more.push(vec![ours - alone]);
+        }
+    }
+    Ok(more)
+}
