@@ -54,6 +54,16 @@ impl TicketInfo {
         }
     }
 
+    /// Whether a process works under this ticket, for as long as it lives: its owner started it, or it was started to be
+    /// the owner, and told so by `variable`. One that took the lock itself may give it back before its end.
+    pub fn is_around(&self, pid: u32, variable: &str) -> bool {
+        if !self.same_namespace || !process::is_inside(pid, self.process) {
+            return false;
+        }
+        let told = || process::started_with(pid, variable).unwrap_or_default();
+        pid != self.process.pid || told().split(',').any(|token| token.starts_with(&format!("{}@", self.number.0)))
+    }
+
     /// For how long.
     pub fn age(&self) -> Duration {
         self.since.elapsed().unwrap_or_default()

@@ -54,6 +54,11 @@ pub fn current() -> Result<ProcessInfo, OsError> {
     info(std::process::id())
 }
 
+/// A variable of the environment that a process was started with; `None`: it has none, or it cannot be seen.
+pub fn started_with(pid: u32, variable: &str) -> Option<String> {
+    system::started_with(pid, variable)
+}
+
 /// Whether this process runs inside another one: it, or what started it, or what started that, and so on. `false` where
 /// the system does not tell.
 pub fn runs_inside(process: ProcessId) -> bool {

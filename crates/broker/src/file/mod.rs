@@ -27,7 +27,7 @@ use std::{
 };
 
 use dbmux_engine::{Access, Engine, EngineError, Holder, ServiceError};
-use dbmux_os::process;
+use dbmux_os::runtime::LEASE_VARIABLE;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -160,10 +160,10 @@ impl File {
     pub(crate) fn refuse_inside_lease(&self, track: &Track) -> Result<(), ServiceError> {
         let (lease, holder) = {
             let view = self.view.borrow();
-            (view.lease, view.holder.clone())
+            (view.lease.clone(), view.holder.clone())
         };
         match lease {
-            Some(lease) if track.asker != 0 && process::is_inside(track.asker, lease) => {
+            Some(lease) if track.asker != 0 && lease.is_around(track.asker, LEASE_VARIABLE) => {
                 Err(errors::inside_lease(&self.path, holder))
             }
             _ => Ok(()),

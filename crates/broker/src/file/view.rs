@@ -1,8 +1,7 @@
-//! What those who wait for the file are told.
+//! What the keeper tells those who wait: for whom, and what became of it.
 
 use dbmux_engine::{Holder, ServiceError};
 use dbmux_lock::TicketInfo;
-use dbmux_os::process::ProcessId;
 use tokio::sync::watch;
 
 use crate::locks;
@@ -13,8 +12,8 @@ pub(super) struct View {
     /// Raised by each change of whatever they wait for.
     pub(super) turn: u64,
     pub(super) holder: Option<Holder>,
-    /// The process that has the file by a lease.
-    pub(super) lease: Option<ProcessId>,
+    /// Who has the file by a lease.
+    pub(super) lease: Option<TicketInfo>,
     /// Those outside who wait for the file before us.
     pub(super) outside: usize,
     pub(super) failure: Option<(u64, ServiceError)>,
@@ -39,7 +38,6 @@ impl View {
     }
 
     pub(super) fn waits_for_lease(&mut self, ticket: Option<&TicketInfo>, ahead: usize) {
-        let process = ticket.filter(|ticket| ticket.same_namespace).map(|ticket| ticket.process);
-        (self.holder, self.lease, self.outside) = (ticket.map(locks::lease), process, ahead);
+        (self.holder, self.lease, self.outside) = (ticket.map(locks::lease), ticket.cloned(), ahead);
     }
 }

@@ -147,8 +147,12 @@ fn advice(holder: &Holder) -> Option<String> {
 
 fn for_person(report: &Report, database: &Path) -> String {
     let shown = database.display();
+    let leases = report.file.iter().flat_map(|file| &file.holders).filter(|ticket| is_lease(report, ticket));
+    let leases: Vec<_> = leases.map(|ticket| format!("  {}\n", person::holder(&lock_holder(ticket)))).collect();
     let mut text = if !report.exists {
         format!("{shown} does not exist\n")
+    } else if report.holders.is_empty() && !leases.is_empty() {
+        format!("{shown} is handed over to\n{}", leases.concat())
     } else if report.holders.is_empty() {
         format!("{shown} is free\n")
     } else {

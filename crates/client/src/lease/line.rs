@@ -13,7 +13,7 @@ use std::{
 use dbmux_lock::{
     CancelFlag, Guard, Lock, LockError, LockName, Mode, Request, Snapshot, TicketInfo, Wait, WaitState, sidecar_path,
 };
-use dbmux_os::process;
+use dbmux_os::runtime::LEASE_VARIABLE;
 use dbmux_proto::{Holder, HolderKind, LeaseEvent, LeaseState};
 
 use super::{
@@ -212,7 +212,7 @@ impl Turn<'_> {
     fn hopeless(&self) -> Option<ClientError> {
         let ticket = self.line.as_ref().and_then(|line| line.holder.as_ref());
         let holder = self.holder()?;
-        if ticket.is_some_and(|ticket| ticket.same_namespace && process::runs_inside(ticket.process)) {
+        if ticket.is_some_and(|ticket| ticket.is_around(std::process::id(), LEASE_VARIABLE)) {
             let (database, holder) = (self.database.to_owned(), Box::new(holder));
             return Some(ClientError::InsideHolder { database, holder });
         }

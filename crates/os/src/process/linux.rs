@@ -87,6 +87,15 @@ fn command(pid: u32) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+pub(super) fn started_with(pid: u32, variable: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut values = environment.split(|byte| *byte == 0).filter_map(|entry| {
+        let value = entry.strip_prefix(variable.as_bytes())?.strip_prefix(b"=")?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    });
+    values.next()
+}
+
 fn started(ticks: u64) -> SystemTime {
     let since_boot = Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
     let up = fs::read_to_string("/proc/uptime").ok();

@@ -61,3 +61,7 @@ impl ExitWatch {
         Err(UNSUPPORTED)
     }
 }
+
+pub(super) fn started_with(_pid: u32, _variable: &str) -> Option<String> {
+    None
+}

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod lazy;
+mod lease;
 mod retry;
 mod sessions;
 mod stopped;

@@ -1,8 +1,5 @@
 //! `dbmux run`: the file is handed over to a command that opens it itself, a real DuckDB in Python; everybody else waits, and
 //! is told for whom.
-
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     process::Stdio,
     time::{Duration, Instant},

@@ -1,7 +1,7 @@
 //! Writers go on while the file is handed over again and again, and brokers and commands are killed: every row that was
 //! acknowledged is there, once.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(clippy::panic, reason = "a test ends by panicking")]
 
 use std::{
     collections::BTreeSet,
