@@ -88,7 +88,8 @@ async fn prepare(core: &Arc<Core>, ask: &LeaseAsk, events: &Events) {
     event.set_state(LeaseState::Ready);
     event.set_reads(LeaseReads::Wait);
     if ask.reads() == LeaseReads::Snapshot {
-        match meanwhile(core, File::make_snapshot(core), events).await {
+        let patience = ask.wait_ms.map_or(core.options.drain, Duration::from_millis);
+        match meanwhile(core, File::make_snapshot(core, patience), events).await {
             Ok(as_of) => {
                 event.set_reads(LeaseReads::Snapshot);
                 event.as_of = errors::rfc3339(as_of);

@@ -92,7 +92,7 @@ async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
         // Way is given at the next look, with the copy or without one.
         let core = Arc::clone(core);
         tokio::spawn(async move {
-            let _ = File::make_snapshot(&core).await;
+            let _ = File::make_snapshot(&core, core.options.drain).await;
             core.look_now.notify_one();
         });
     } else {

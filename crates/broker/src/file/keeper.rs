@@ -135,6 +135,8 @@ impl Keeper {
                 self.let_file_lock_go();
                 tracing::debug!("handed over");
                 self.file.tell(|_| {});
+                let engine = Arc::clone(&self.file.engine);
+                tokio::task::spawn_blocking(move || engine.tidy());
             }
             // The last transaction that reads it is about to end.
             _ => tokio::time::sleep(CLOSING).await,

@@ -16,8 +16,38 @@ use tokio_util::sync::CancellationToken;
 use super::{File, KeeperOptions, foreign};
 use crate::{errors, locks};
 
+/// How often it is looked who has the file lock that is waited for.
+const REFRESH: Duration = Duration::from_millis(100);
 /// How often it is looked whether anybody still wants the file whose lock is waited for.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Those who have the lock before us, as they were told last.
+struct Others {
+    shown: Option<(ProcessId, bool)>,
+    /// Those who go first, beside the one who has it.
+    ahead: usize,
+}
+
+impl Others {
+    fn of(state: &WaitState) -> Self {
+        let shown = state.holder.as_ref().map(|holder| (holder.process, holder.stopped));
+        // Nobody has it yet: one of those who go first is about to.
+        Self { shown, ahead: state.ahead.saturating_sub(usize::from(shown.is_none())) }
+    }
+
+    /// Whoever was first in line gets the lock, and may show another process as the one who has it; or that one is stopped:
+    /// one who waits behind him is not woken by it.
+    async fn look(&mut self, file: &Arc<File>) {
+        let database = file.path.clone();
+        let leases = tokio::task::spawn_blocking(move || locks::leases(&database)).await.unwrap_or_default();
+        let Some(lease) = leases.first() else { return };
+        let now = Some((lease.process, lease.stopped));
+        if self.shown != now {
+            self.shown = now;
+            file.tell(|view| view.waits_for_lease(Some(lease), self.ahead));
+        }
+    }
+}
 
 /// Waits for the database's file lock for as long as anybody wants the file; `None`: nobody does any more. It keeps its
 /// place in line however long that takes.
@@ -32,6 +62,8 @@ pub(super) async fn take_file_lock(file: &Arc<File>, options: &KeeperOptions) ->
         })
     });
     let mut look = tokio::time::interval(LOOK);
+    let mut others = Others { shown: None, ahead: 0 };
+    let mut refresh = tokio::time::interval(REFRESH);
     loop {
         tokio::select! {
             taken = &mut taken => {
@@ -46,9 +78,11 @@ pub(super) async fn take_file_lock(file: &Arc<File>, options: &KeeperOptions) ->
             }
             Ok(()) = waits.changed() => {
                 if let Some(state) = waits.borrow_and_update().as_ref() {
+                    others = Others::of(state);
                     file.tell(|view| view.waits_for_lease(state.holder.as_ref(), state.ahead));
                 }
             }
+            _ = refresh.tick() => others.look(file).await,
             _ = look.tick() => {
                 if !file.is_wanted() {
                     cancel.cancel();

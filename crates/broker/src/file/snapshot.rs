@@ -17,7 +17,7 @@ use dbmux_engine::Access;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Demand, File, FileUse, Need,
+    Demand, FIRST_TRY, File, FileUse, Need,
     copier::{Copier, Leash},
 };
 use crate::{core::Core, errors, session::BrokerSession};
@@ -97,18 +97,14 @@ impl File {
     ///
     /// # Errors
     /// Why there can be none, in words for a person.
-    pub(crate) async fn make_snapshot(core: &Arc<Core>) -> Result<SystemTime, String> {
+    pub(crate) async fn make_snapshot(core: &Arc<Core>, patience: Duration) -> Result<SystemTime, String> {
         let file = &core.file;
         let one_at_a_time = Arc::clone(&file.making).lock_owned().await;
-        let (present, refused) = {
-            let state = file.state.lock();
-            (state.snapshot, state.refused.clone())
-        };
-        if let Some(answer) = present.map(Ok).or(refused.map(Err)) {
-            return answer;
+        if let Some(as_of) = file.snapshot() {
+            return Ok(as_of);
         }
         let began = Instant::now();
-        let made = file.make(core, one_at_a_time, began + core.options.drain).await;
+        let made = file.make(core, one_at_a_time, began + patience.min(core.options.drain)).await;
         match &made {
             Ok(as_of) => tracing::info!(as_of = errors::rfc3339(*as_of), took = ?began.elapsed(), "a snapshot answers"),
             Err(why) => {
@@ -139,7 +135,8 @@ impl File {
         one_at_a_time: OwnedMutexGuard<()>,
         until: Instant,
     ) -> Result<(SystemTime, Still), String> {
-        let inside = self.enter_to_copy(until).await?;
+        // To attach is no wait for others.
+        let inside = self.enter_to_copy(until.max(Instant::now() + FIRST_TRY)).await?;
         let held = Held::new(self);
         self.until_nobody_writes(core, until).await?;
         let engine = Arc::clone(&self.engine);

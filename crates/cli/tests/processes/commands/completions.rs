@@ -32,7 +32,7 @@ ask sql --format js
     let told = answer(&place, "bash", &["--noprofile", "--norc"], script);
     let lines: Vec<_> = told.lines().collect();
     assert!(lines[0].contains("-F _dbmux"), "{told}");
-    assert_eq!(lines[1..], ["<status stats>", "<--read-only>", "<json jsonl>"], "{told}");
+    assert_eq!(lines[1..], ["<status stats>", "<--read-only --reads>", "<json jsonl>"], "{told}");
 }
 
 #[test]

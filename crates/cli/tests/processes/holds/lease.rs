@@ -36,7 +36,7 @@ fn others_wait_and_see_the_command_that_has_the_file() {
     assert_eq!(who["file_lock"]["holders"][0]["kind"], "lease", "{who}");
 
     for sql in ["insert into t values (0)", "from t", "create table u as select 1 as i"] {
-        let (code, error) = place.fails(&["sql", "a.duckdb", sql, "--wait", "300ms"]);
+        let (code, error) = place.fails(&["sql", "a.duckdb", sql, "--wait", "300ms", "--reads", "wait"]);
         assert_eq!((code, &error["code"]), (75, &"DATABASE_LOCKED".into()), "{sql}: {error}");
         assert_eq!((&error["holding_pid"], &error["holder"]["kind"]), (&pid.into(), &"lease".into()), "{error}");
         assert!(error["holder"]["held_s"].as_f64().is_some_and(|held| held < 60.0), "{error}");

@@ -177,7 +177,8 @@ fn one_who_waits_is_killed_and_the_others_go_on() {
     keeper.done("begin; insert into t values (1)");
     for ended_by in [Signal::KILL, Signal::TERM, Signal::INT] {
         let mut waiter = waiting(&place);
-        assert!(!place.run(["sql", "a.duckdb", "select 1", "--wait", "0"]).status.success(), "somebody entered");
+        let write = ["sql", "a.duckdb", "insert into t values (7)", "--wait", "0"];
+        assert!(!place.run(write).status.success(), "somebody entered");
         signal(waiter.id(), ended_by);
         let status = waiter.wait().expect("its end");
         let told = if ended_by == Signal::KILL { None } else { Some(128 + ended_by.as_raw()) };
@@ -216,7 +217,8 @@ fn what_a_command_leaves_behind_does_not_keep_the_file() {
     run.wait().expect("its end");
     signal(shell, Signal::KILL);
     until("the shell's end", || !is_there(shell));
-    assert!(!place.run(["sql", "a.duckdb", "select 1", "--wait", "300ms"]).status.success());
+    let read = ["sql", "a.duckdb", "select 1", "--wait", "300ms", "--reads", "wait"];
+    assert!(!place.run(read).status.success());
     signal(left, Signal::KILL);
     all_is_well(&place, "");
 }

@@ -105,6 +105,7 @@ fn a_disk_that_is_too_full_for_the_copy_lets_reads_wait_and_says_so() {
         sql "create table t as select range as i, hash(range) as h from range(900000)" >/dev/null
         "$DBMUX" stop "$DISK/a.duckdb" 2>/dev/null
         head -c 12000000 /dev/zero > "$DISK/ballast"
+        sql "select 1 as i" >/dev/null
         "$DBMUX" run "$DISK/a.duckdb" -- sh -c 'sleep 1.5' &
         sleep 0.7
         "$DBMUX" sql "$DISK/a.duckdb" "select count(*) as n from t" --json --wait 200ms 2>&1 && exit 9
