@@ -1,19 +1,23 @@
 //! The command line.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::Resettable};
 use clap_complete::Shell;
 
 mod dbt;
+mod demo;
 mod examples;
+mod guarded;
 mod shim;
 mod snapshot;
 mod values;
 mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
+pub(crate) use demo::{DemoArgs, DemoOf, DemoWorkerArgs};
 use examples::{EXAMPLES, LOCK_EXAMPLES, RUN_EXAMPLES, SQL_EXAMPLES};
+pub(crate) use guarded::{LockArgs, ReadsArg, RunArgs, ScopeArg};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
 #[cfg(feature = "duckdb")]
 use snapshot::size;
@@ -261,100 +265,6 @@ pub(crate) struct StopArgs {
     /// One JSON object; without a database, an array of them.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ScopeArg {
-    /// The sidecar of a database file.
-    Database,
-    /// The nearest project above this directory: one with a .dbmux, .git or dbt_project.yml.
-    Project,
-    /// This user, on this machine.
-    Global,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LockArgs {
-    /// A name, or the path of a database file: what has a slash, or is called as databases are (.duckdb, .db, …).
-    #[arg(value_name = "NAME|PATH")]
-    pub(crate) name: OsString,
-    /// Beside others who share it.
-    #[arg(long)]
-    pub(crate) shared: bool,
-    /// What the name covers. Default: database for a path, else global.
-    #[arg(long)]
-    pub(crate) scope: Option<ScopeArg>,
-    #[command(flatten)]
-    pub(crate) waiting: Waiting,
-    /// What is shown as JSON; errors as one JSON object on standard error.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// The command, with its arguments. Without one, who has the lock and who waits for it is shown.
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReadsArg {
-    /// From a snapshot, where there can be one.
-    Snapshot,
-    /// They wait.
-    Wait,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The database files; they need not exist yet.
-    #[arg(required = true, value_name = "DB")]
-    pub(crate) databases: Vec<PathBuf>,
-    /// What becomes of others' reads while the command has the files.
-    #[arg(long, default_value = "snapshot", value_name = "HOW")]
-    pub(crate) reads: ReadsArg,
-    #[command(flatten)]
-    pub(crate) waiting: Waiting,
-    /// Errors as one JSON object on standard error.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// The command, with its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub(crate) command: Vec<OsString>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DemoOf {
-    /// Eight processes that read and write one database.
-    Database,
-    /// Eight dbt runs at once.
-    Dbt,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArgs {
-    /// What to see: processes on one database, or runs of dbt, which must be installed.
-    #[arg(default_value = "database")]
-    pub(crate) what: DemoOf,
-    /// How long each half of the database demo runs.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub(crate) seconds: u64,
-    /// Keeps the demo's database, and says where it is.
-    #[arg(long)]
-    pub(crate) keep: bool,
-    /// The figures as one JSON object.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoWorkerArgs {
-    pub(crate) database: PathBuf,
-    #[arg(long)]
-    pub(crate) writes: bool,
-    #[arg(long)]
-    pub(crate) plain: bool,
-    #[arg(long)]
-    pub(crate) worker: u32,
-    #[arg(long)]
-    pub(crate) millis: u64,
 }
 
 #[cfg(feature = "duckdb")]

@@ -135,11 +135,21 @@ impl From<&Find> for Whom {
         let process = &find.process;
         Self {
             pid: process.id.pid,
-            command: process.command.clone(),
+            command: shortly(&process.command),
             user: process.user.clone(),
             since: humantime::format_rfc3339_seconds(process.started).to_string(),
             held_ms: u64::try_from(process.age().as_millis()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// `/srv/venv/bin/python3 /srv/venv/bin/dbt run` is `dbt run` to a person.
+fn shortly(command: &str) -> String {
+    let words: Vec<&str> = command.split(' ').collect();
+    let is_dbt = |word: &&str| Path::new(word).file_name().is_some_and(|name| name == "dbt" || name == "dbt.exe");
+    match words.iter().take(2).position(is_dbt) {
+        Some(at) => std::iter::once("dbt").chain(words[at + 1..].iter().copied()).collect::<Vec<_>>().join(" "),
+        None => command.to_owned(),
     }
 }
 

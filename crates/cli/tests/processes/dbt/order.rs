@@ -127,31 +127,37 @@ fn until_dbt_has_the_database(shop: &Shop) -> u32 {
     found.expect("dbt")
 }
 
+/// What a process has used of the processors, in ticks.
+fn processor_time(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect::<Vec<_>>()).unwrap_or_default();
+    fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 fn kill(pid: u32) {
     child::signal(pid, 9).expect("a signal");
 }
 
 #[test]
 fn ctrl_c_stops_dbt_as_it_stops_without_us() {
-    let interrupted = |command: &mut std::process::Command, shop: &Shop, ours: bool| {
+    let interrupted = |command: &mut std::process::Command, shop: &Shop| {
         let said = shop.place.path("said");
         let file = std::fs::File::create(&said).expect("a file");
         command.stdout(file.try_clone().expect("a descriptor")).stderr(file);
         let mut run = Guarded(command.spawn().expect("it runs"));
-        if ours {
-            until_dbt_has_the_database(shop);
-        } else {
-            until_locked(shop, run.0.id());
-        }
-        dbmux_testkit::until("the model runs", || std::fs::read_to_string(&said).unwrap_or_default().contains("START"));
+        dbmux_testkit::until("it begins", || std::fs::read_to_string(&said).unwrap_or_default().contains("START"));
+        // dbt interrupts what runs at that moment: the statement must have begun.
+        let dbt = until_dbt_has_the_database(shop);
+        let before = processor_time(dbt);
+        dbmux_testkit::until("the model runs", || processor_time(dbt) > before + 50);
         child::signal(run.0.id(), 2).expect("a signal");
         let code = run.0.wait().expect("its end").code();
         (code, std::fs::read_to_string(&said).expect("what it said"))
     };
     let shop = Shop::new();
     shop.with_endless_model();
-    let (plain_code, plain) = interrupted(&mut shop.dbt(&["run", "--select", "endless"]), &shop, false);
-    let (code, said) = interrupted(&mut shop.dbmux(&["dbt", "run", "--select", "endless"]), &shop, true);
+    let (plain_code, plain) = interrupted(&mut shop.dbt(&["run", "--select", "endless"]), &shop);
+    let (code, said) = interrupted(&mut shop.dbmux(&["dbt", "run", "--select", "endless"]), &shop);
     assert_eq!(code, plain_code, "{said}\nplain: {plain}");
     assert!(plain.contains("CANCEL") == said.contains("CANCEL"), "{said}\nplain: {plain}");
     shop.succeeds(&["run", "--select", "m_1"]);
