@@ -1,5 +1,7 @@
 //! dbt builds while everybody else is connected.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,

@@ -1,5 +1,7 @@
 //! Who waits for whom: for a foreign dbt, for its deadline, for a kill.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::time::{Duration, Instant};
 
 use dbmux_os::child;

@@ -1,5 +1,7 @@
 //! `dbmux dbt plan`: merged, in order, resumed, side by side.
 
+#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
+
 use super::shop::{Shop, text};
 
 const YEARS: &str = r#"

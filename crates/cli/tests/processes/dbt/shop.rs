@@ -1,5 +1,7 @@
 //! A copy of the test project, in a place of its own.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},

@@ -1,5 +1,7 @@
 //! Reads go on from a snapshot while another process has the file.
 
+#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
