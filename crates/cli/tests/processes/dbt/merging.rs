@@ -1,7 +1,5 @@
 //! Requests that wait for the same project go in one invocation, and nobody can see that but by the time.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use super::shop::{Shop, text};
 
 #[test]
