@@ -85,15 +85,38 @@ fn mount_device(mounts: &str, id: u64) -> Option<(u32, u32)> {
     })
 }
 
+/// The locks of the whole machine.
+const TABLE: &str = "/proc/locks";
+
+/// What the kernel tells of it in one go, in bytes: a page.
+const AT_ONCE: usize = 4096;
+
+/// A line of the table is no longer than this, in bytes.
+const LONGEST_LINE: usize = 128;
+
+/// The machine's locks. Of a table that is longer than a page the kernel passes over a line when one before it goes between
+/// two pages: it is read twice then, and what either has counts.
+fn table() -> io::Result<Vec<Line>> {
+    let text = fs::read_to_string(TABLE)?;
+    let mut lines: Vec<Line> = text.lines().filter_map(parse).collect();
+    if text.len() >= AT_ONCE - LONGEST_LINE {
+        for line in fs::read_to_string(TABLE)?.lines().filter_map(parse) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+    }
+    Ok(lines)
+}
+
 pub(super) fn locks_on(path: &Path) -> Result<Vec<Found>, OsError> {
     let file = match FileId::of_path(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(OsError::path("look at", path, error)),
     };
-    let text = fs::read_to_string("/proc/locks").map_err(|error| OsError::path("read", "/proc/locks", error))?;
-    let lines = text.lines().filter_map(parse);
-    let lines: Vec<_> = lines.filter(|line| line.inode == file.inode && line.kind != Kind::Flock).collect();
+    let lines = table().map_err(|error| OsError::path("read", TABLE, error))?;
+    let lines: Vec<_> = lines.into_iter().filter(|line| line.inode == file.inode && line.kind != Kind::Flock).collect();
     let mut found = Vec::new();
     if !lines.is_empty() {
         let remote = fs_kind::network_fs(path)?.is_some();
@@ -201,8 +224,8 @@ pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
 
 pub(super) fn of_whole_file(file: FileId) -> Vec<ProcessInfo> {
     // The kernel remembers who asked for it; a child may have it now.
-    let text = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let lines = text.lines().filter_map(parse).filter(|line| line.kind == Kind::Flock && line.inode == file.inode);
+    let lines = table().unwrap_or_default().into_iter();
+    let lines = lines.filter(|line| line.kind == Kind::Flock && line.inode == file.inode);
     let pids = lines.filter_map(|line| u32::try_from(line.pid).ok());
     pids.filter(|pid| has_open(*pid, file).unwrap_or(true)).filter_map(|pid| process::info(pid).ok()).collect()
 }
