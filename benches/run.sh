@@ -16,7 +16,7 @@ if ! command -v c++ >/dev/null; then
         exit 69
     fi
 fi
-cargo build --release --manifest-path "$here/../Cargo.toml" -p dbmux -p dbmux-bench >&2
+cargo build --release --manifest-path "$here/../Cargo.toml" --workspace --bins >&2
 python=$(bash "$here/venv.sh")
 dbt=$(dirname "$(bash "$here/../testkit/dbt/venv.sh")")/dbt
 # The files that are written to must be on a disk, which the system's temporary directory is not everywhere.

@@ -39,10 +39,9 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
         drop(lease);
         let (asked, place) = (std::sync::Barrier::new(2), &place);
         let granted = std::thread::scope(|scope| -> Result<Duration> {
-            let asking = scope.spawn(|| {
+            let asking = scope.spawn(|| -> Result<_> {
                 asked.wait();
-                // The statement is on its way by then, and takes longer than that.
-                std::thread::sleep(Duration::from_millis(20));
+                until_it_runs(place)?;
                 take(place).map(|lease| (Instant::now(), lease))
             });
             asked.wait();
@@ -72,6 +71,13 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
         Line::alone("the same, p99", seconds(&waiting, 0.99), Goal::None),
         Line::alone("`dbmux run DB -- true`: more than `true`, p50", seconds(&more, 0.5), most(60)),
     ])
+}
+
+/// The broker has begun with a statement.
+fn until_it_runs(place: &Place) -> Result<()> {
+    let runtime = runtime()?;
+    while runtime.block_on(place.client.status())?.is_none_or(|status| status.running.is_empty()) {}
+    Ok(())
 }
 
 fn take(place: &Place) -> Result<Lease> {
