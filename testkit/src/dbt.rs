@@ -27,7 +27,7 @@ impl DbtProject {
     /// Copies the project: nothing of it has been built.
     pub fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("dbmux-dbt-").tempdir_in("/tmp").expect("a directory");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("dbt/project");
+        let source = crate::checkout().join("testkit/dbt/project");
         copy(&source, &directory.path().join("project"));
         Self { directory: directory.path().to_owned(), _owned: Some(directory) }
     }

@@ -30,6 +30,13 @@ pub fn until(what: &str, mut come: impl FnMut() -> bool) {
     }
 }
 
+/// The checkout. Asked when a test runs: a build that several checkouts share may have another one in it.
+pub fn checkout() -> std::path::PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).expect("a test is run by cargo");
+    let root = package.ancestors().find(|above| above.join("testkit/Cargo.toml").is_file()).expect("the checkout");
+    root.to_owned()
+}
+
 /// A seed for a test's random choices: from `DBMUX_TEST_SEED`, else a new one; printed, so that a failure can be had again.
 pub fn seed() -> u64 {
     let given = std::env::var("DBMUX_TEST_SEED").ok().and_then(|text| text.parse().ok());

@@ -118,11 +118,6 @@ impl Guarded {
         self.blind.as_deref()
     }
 
-    /// Whether it has leases.
-    pub fn has_lease(&self) -> bool {
-        self.lease.is_some()
-    }
-
     /// The process that this command starts has the locks too, should this one be killed.
     ///
     /// # Errors

@@ -9,12 +9,11 @@ use dbmux_dbt::{
     profile::{self, Profile, ProfileOptions},
     warm::{Setting, Warm},
 };
-use dbmux_lock::ProcessId;
 use dbmux_os::{process, runtime};
 
 use super::{Asked, told::Told};
 use crate::{
-    command::guarded::{self, Protection, Watched},
+    command::guarded::{self, Watched},
     exit::Exit,
     failure::Failure,
 };
@@ -93,18 +92,4 @@ fn dbt(asked: &Asked) -> Command {
     let mut command = Command::new(&asked.interpreter.script);
     command.args(asked.command.args());
     command
-}
-
-impl Protection for Guarded {
-    fn share_with(&self, command: &mut Command) -> Result<(), Failure> {
-        Ok(Self::share_with(self, command)?)
-    }
-
-    fn show_as(&mut self, process: ProcessId) -> Result<(), Failure> {
-        Ok(Self::show_as(self, process)?)
-    }
-
-    fn broken(&self) -> Option<String> {
-        self.verify().err().map(|error| error.to_string())
-    }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use dbmux_client::Lease;
+use dbmux_dbt::guarded::Guarded;
 use dbmux_lock::{Guard, ProcessId};
 use dbmux_os::{child, process};
 
@@ -35,33 +36,26 @@ pub(crate) trait Protection {
     fn broken(&self) -> Option<String>;
 }
 
-impl Protection for Guard {
-    fn share_with(&self, command: &mut Command) -> Result<(), Failure> {
-        Ok(Self::share_with(self, command)?)
-    }
+/// All of them have the same face, each with errors of its own.
+macro_rules! protections {
+    ($($kind:ty),+) => {$(
+        impl Protection for $kind {
+            fn share_with(&self, command: &mut Command) -> Result<(), Failure> {
+                Ok(Self::share_with(self, command)?)
+            }
 
-    fn show_as(&mut self, process: ProcessId) -> Result<(), Failure> {
-        Ok(Self::show_as(self, process)?)
-    }
+            fn show_as(&mut self, process: ProcessId) -> Result<(), Failure> {
+                Ok(Self::show_as(self, process)?)
+            }
 
-    fn broken(&self) -> Option<String> {
-        self.verify().err().map(|error| error.to_string())
-    }
+            fn broken(&self) -> Option<String> {
+                self.verify().err().map(|error| error.to_string())
+            }
+        }
+    )+};
 }
 
-impl Protection for Lease {
-    fn share_with(&self, command: &mut Command) -> Result<(), Failure> {
-        Ok(Self::share_with(self, command)?)
-    }
-
-    fn show_as(&mut self, process: ProcessId) -> Result<(), Failure> {
-        Ok(Self::show_as(self, process)?)
-    }
-
-    fn broken(&self) -> Option<String> {
-        self.verify().err().map(|error| error.to_string())
-    }
-}
+protections!(Guard, Lease, Guarded);
 
 /// Runs the command, gives the protection back when it has ended, and passes its exit code on.
 pub(crate) fn run(mut command: Command, mut under: impl Protection, watched: &Watched) -> Result<Exit, Failure> {

@@ -102,3 +102,18 @@ fn a_signal_from_outside_ends_it_as_well() {
     assert!(!output.status.success());
     nothing_is_left(&place);
 }
+
+#[test]
+fn eight_dbt_runs_succeed_through_dbmux_however_they_come() {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    let real = dbmux_testkit::dbt_program().parent().expect("a directory").display().to_string();
+    let path = format!("{real}:{}", std::env::var("PATH").unwrap_or_default());
+    let mut command = place.dbmux(["demo", "dbt", "--json"]);
+    let output = command.env("PATH", path).env_remove("VIRTUAL_ENV").output().expect("the demo runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let ways = report["ways"].as_array().expect("ways");
+    for way in &ways[1..] {
+        assert_eq!((&way["succeeded"], &way["tables"]), (&8.into(), &8.into()), "{report:#}");
+    }
+    assert!(output.status.success() && ways.len() == 3, "{report:#}");
+}

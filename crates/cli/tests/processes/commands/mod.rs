@@ -11,6 +11,7 @@ mod position;
 mod readme;
 mod reports;
 mod screen;
+mod shim;
 mod silent;
 mod terminal;
 mod unfinished;

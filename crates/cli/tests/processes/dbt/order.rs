@@ -41,6 +41,7 @@ fn a_foreign_dbt_is_waited_for_and_named() {
     let said = shop.place.path("said");
     let mut waits = Guarded(shop.start_saying(&["run", "--select", "endless"], &said));
     dbmux_testkit::until("it waits", || std::fs::read_to_string(&said).unwrap_or_default().contains("detected"));
+    let killed = SystemTime::now();
     plain.0.kill().expect("a signal");
     plain.0.wait().expect("its end");
     let ended = SystemTime::now();
@@ -51,7 +52,10 @@ fn a_foreign_dbt_is_waited_for_and_named() {
         began = lock.iter().find(|ticket| ticket.command.contains("endless")).map(|ticket| ticket.since);
         began.is_some()
     });
-    let took = began.and_then(|began| began.duration_since(ended).ok()).unwrap_or_default();
+    let began = began.expect("it has begun");
+    assert!(began >= killed, "not before the other one ends");
+    // It may see that end before we do.
+    let took = began.duration_since(ended).unwrap_or_default();
     assert!(took < Duration::from_millis(100), "{took:?}");
     child::signal(waits.0.id(), 2).expect("a signal");
     assert!(!waits.0.wait().expect("its end").success());
