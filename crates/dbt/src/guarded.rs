@@ -113,9 +113,10 @@ impl Guarded {
         Ok(())
     }
 
-    /// Why a foreign dbt may have been overlooked.
-    pub fn blind(&self) -> Option<&str> {
-        self.blind.as_deref()
+    /// What people should know: why a foreign dbt may have been overlooked, why those wait who read.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        let of_lease = self.lease.as_ref().map(Lease::notices).unwrap_or_default();
+        self.blind.iter().chain(of_lease).map(String::as_str)
     }
 
     /// The process that this command starts has the locks too, should this one be killed.

@@ -251,7 +251,7 @@ impl Engine for DuckDbEngine {
         let failed = |failure: Failure| errors::internal(&failure);
         let name = self.shared.catalog.replace('"', "\"\"");
         let connection = self.shared.instance.connect().map_err(failed)?;
-        connection.run(&format!("CHECKPOINT \"{name}\"")).map_err(failed)?;
+        connection.run(&format!("CHECKPOINT \"{name}\"")).map_err(|failure| errors::settle(&failure))?;
         let log = theirs::with_suffix(&self.shared.path, ".wal");
         match fs::metadata(&log) {
             Ok(found) if found.len() > 0 => {

@@ -82,6 +82,15 @@ fn missing_extension(message: &str) -> Option<String> {
     Some(name.trim_matches(['"', '\''])).filter(is_name).map(str::to_owned)
 }
 
+/// A failure of CHECKPOINT. DuckDB keeps what a committed transaction has updated or dropped, and its lock against
+/// checkpoints, until all have ended that began before (`DuckTransactionManager::RemoveTransaction`).
+pub(crate) fn settle(failure: &Failure) -> EngineError {
+    match failure.message.contains("other write transactions active") {
+        true => EngineError::Conflict { message: failure.message.clone() },
+        false => internal(failure),
+    }
+}
+
 /// A failure to turn a client's parameter into a value.
 pub(crate) fn parameter(failure: &Failure, types: impl FnOnce() -> String) -> EngineError {
     match failure.code {

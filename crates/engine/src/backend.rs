@@ -71,7 +71,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Reads may run beside it. The caller sees to it that nobody writes, from before it until the copy is made.
     ///
     /// # Errors
-    /// When the engine cannot; nothing has changed then.
+    /// [`EngineError::Conflict`] while transactions that began before the last change still read: to be tried again. Others
+    /// when the engine cannot. Nothing has changed then.
     fn settle(&self) -> Result<(), EngineError>;
 
     /// Lets a copy of the attached file answer in its stead, under its name, to read, until [`Engine::attach`] or

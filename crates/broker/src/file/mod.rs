@@ -88,6 +88,8 @@ struct State {
     writers: usize,
     /// Nobody begins to write: the file is about to be copied.
     held: bool,
+    /// Who writes, or reads what was before the last change, is waited for: the file is about to be copied.
+    settling: bool,
     /// A copy answers those who read, in the file's stead; it is true as of then.
     snapshot: Option<SystemTime>,
     /// Those who read the copy, or came while it answered.
@@ -118,6 +120,7 @@ impl File {
                 users: 0,
                 writers: 0,
                 held: false,
+                settling: false,
                 snapshot: None,
                 readers: 0,
                 asked: 0,
@@ -304,8 +307,7 @@ impl File {
     /// Somebody waits, here or outside, for the file to be released or attached anew.
     pub(crate) fn is_waited_for(&self) -> bool {
         let state = self.state.lock();
-        let held = state.held && state.writers > 0;
-        held || state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
+        state.settling || state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
     }
 
     /// The foreign processes that have the file now.

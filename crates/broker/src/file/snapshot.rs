@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use dbmux_engine::Access;
+use dbmux_engine::{Access, EngineError};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -21,6 +21,11 @@ use super::{
     copier::{Copier, Leash},
 };
 use crate::{core::Core, errors, session::BrokerSession};
+
+/// The pause between two looks at whether the engine has closed the file.
+pub(super) const CLOSING: Duration = Duration::from_millis(1);
+/// The shortest and the longest pause between two attempts to bring what is committed into the file.
+const SETTLING: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 /// How copies are made.
 #[derive(Debug, Clone)]
@@ -45,6 +50,22 @@ impl Drop for Asked {
     fn drop(&mut self) {
         self.0.state.lock().asked -= 1;
         self.0.kick.notify_one();
+    }
+}
+
+/// Those are waited for who keep the file from being copied, until this is dropped.
+struct Settling<'a>(&'a File);
+
+impl<'a> Settling<'a> {
+    fn new(file: &'a File) -> Self {
+        file.state.lock().settling = true;
+        Self(file)
+    }
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().settling = false;
     }
 }
 
@@ -138,13 +159,31 @@ impl File {
         // To attach is no wait for others.
         let inside = self.enter_to_copy(until.max(Instant::now() + FIRST_TRY)).await?;
         let held = Held::new(self);
+        let settling = Settling::new(self);
         self.until_nobody_writes(core, until).await?;
-        let engine = Arc::clone(&self.engine);
-        let settled = tokio::task::spawn_blocking(move || engine.settle().map(|()| SystemTime::now()));
-        let settled = settled.await.map_err(|error| error.to_string())?;
-        let as_of =
-            settled.map_err(|error| format!("what is committed could not be brought into the file: {error}"))?;
+        let as_of = self.until_settled(core, until).await?;
+        drop(settling);
         Ok((as_of, Still { held, inside, one_at_a_time }))
+    }
+
+    /// Brings what is committed into the file. Transactions that began before the last change, and read, keep it out.
+    async fn until_settled(&self, core: &Core, until: Instant) -> Result<SystemTime, String> {
+        let mut pause = SETTLING.0;
+        loop {
+            let engine = Arc::clone(&self.engine);
+            let settled = tokio::task::spawn_blocking(move || engine.settle().map(|()| SystemTime::now()));
+            match settled.await.map_err(|error| error.to_string())? {
+                Ok(as_of) => return Ok(as_of),
+                Err(EngineError::Conflict { .. }) if Instant::now() + pause < until => {}
+                Err(EngineError::Conflict { .. }) => return Err(whose("read what was before for too long", core)),
+                Err(error) => return Err(format!("what is committed could not be brought into the file: {error}")),
+            }
+            // Transactions that are idle for too long are ended at the next look.
+            core.look_now.notify_one();
+            // The engine does not tell when the last of them ends.
+            tokio::time::sleep(pause).await;
+            pause = SETTLING.1.min(pause * 2);
+        }
     }
 
     async fn make(
@@ -215,11 +254,16 @@ impl File {
             // Somebody waits now: transactions that are idle for too long are ended at the next look.
             core.look_now.notify_one();
             if tokio::time::timeout_at(until.into(), view.changed()).await.is_err() {
-                let writer = core.longest_in_file().map(|holder| format!(": {}", holder.command)).unwrap_or_default();
-                return Err(format!("somebody wrote to the file for too long{writer}"));
+                return Err(whose("wrote to the file for too long", core));
             }
         }
     }
+}
+
+/// `somebody wrote for too long: <command>`
+fn whose(fault: &str, core: &Core) -> String {
+    let who = core.longest_in_file().map(|holder| format!(": {}", holder.command)).unwrap_or_default();
+    format!("somebody {fault}{who}")
 }
 
 impl BrokerSession {
@@ -229,5 +273,3 @@ impl BrokerSession {
     }
 }
 
-/// The shortest pause between two looks at whether the engine has closed the file.
-pub(super) const CLOSING: Duration = Duration::from_millis(1);

@@ -10,7 +10,7 @@ use crate::{
     args::{ReadsArg, RunArgs},
     exit::Exit,
     failure::Failure,
-    render::person,
+    render::{self, person},
 };
 
 /// Takes the files, runs the command, and gives its exit code on.
@@ -28,6 +28,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         request.acquire(&mut |progress: &LeaseProgress| tell((progress.clone(), Instant::now())))
     });
     let lease = taken.map_err(|error| guarded::unless_signalled(error.into(), &watched))?;
+    lease.notices().iter().for_each(|notice| render::note(notice));
     guarded::run(command, lease, &watched)
 }
 

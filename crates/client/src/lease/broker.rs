@@ -54,10 +54,11 @@ pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>
     let _ = asks.unbounded_send(said.clone());
     let tell = tell.clone();
     let task = blocking::runtime().ok()?.spawn(async move {
-        if let Err(reason) = talk(&target, stream, &tell).await {
+        let left = talk(&target, stream, &tell).await.err();
+        if let Some(reason) = &left {
             tracing::debug!(database = %target.database.display(), reason, "the broker was not told");
         }
-        let _ = tell.send(News::BrokerLeft);
+        let _ = tell.send(News::BrokerLeft(left));
     });
     Some(Asked { asks, ask: said, task: task.abort_handle() })
 }
@@ -65,7 +66,8 @@ pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>
 async fn talk(target: &Target, asks: mpsc::UnboundedReceiver<LeaseAsk>, tell: &Sender<News>) -> Result<(), String> {
     let deadline = Deadline::after(ANSWER);
     let link = target.connect(deadline).await.map_err(|error| error.to_string())?;
-    let Some(link) = link else { return Err("nobody listens".to_owned()) };
+    // It ended without taking its socket away.
+    let Some(link) = link else { return Ok(()) };
     let mut control = link.control();
     let asking = link.ask(deadline, control.lease(asks));
     let mut events = asking.await.map_err(|trouble| format!("{trouble:?}"))?;

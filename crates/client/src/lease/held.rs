@@ -20,6 +20,7 @@ pub struct Lease {
     held: Vec<Held>,
     /// Those that were not asked for: a lease around this process has them.
     around: Vec<PathBuf>,
+    notices: Vec<String>,
 }
 
 pub(super) struct Held {
@@ -28,8 +29,8 @@ pub(super) struct Held {
 }
 
 impl Lease {
-    pub(super) fn new(held: Vec<Held>, around: Vec<PathBuf>) -> Self {
-        Self { held, around }
+    pub(super) fn new(held: Vec<Held>, around: Vec<PathBuf>, notices: Vec<String>) -> Self {
+        Self { held, around, notices }
     }
 
     /// The databases that this lease has taken, canonical.
@@ -40,6 +41,11 @@ impl Lease {
     /// The databases that were asked for and are those of a lease that this process runs inside of.
     pub fn around(&self) -> impl Iterator<Item = &Path> {
         self.around.iter().map(PathBuf::as_path)
+    }
+
+    /// What people should know: why those wait who read, where [`super::Reads::Snapshot`] was asked for.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Gives the lease to the process that this command starts as well, and to those to which that leaves its open files:

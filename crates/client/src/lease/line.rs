@@ -43,8 +43,8 @@ pub(super) struct Ask {
 pub(super) enum News {
     Line(WaitState),
     Broker(LeaseEvent),
-    /// The broker says no more.
-    BrokerLeft,
+    /// The broker says no more; why, where it should have.
+    BrokerLeft(Option<String>),
     Taken(Result<Guard, LockError>),
 }
 
@@ -83,11 +83,17 @@ impl Ask {
     }
 }
 
-/// Takes one database's file lock.
-pub(super) fn take(ask: &Ask, database: &Path, observe: &mut dyn FnMut(&LeaseProgress)) -> Result<Guard, ClientError> {
+/// Takes one database's file lock. What its broker has to say about it is put to the notices.
+pub(super) fn take(
+    ask: &Ask,
+    database: &Path,
+    observe: &mut dyn FnMut(&LeaseProgress),
+    notices: &mut Vec<String>,
+) -> Result<Guard, ClientError> {
     let lock = Lock::open_for_database(database, LockName::File).map_err(|error| lock_error(&error, database))?;
     let (tell, news) = mpsc::channel();
-    let mut turn = Turn { ask, database, cancel: ask.cancel.below(), asked: None, line: None, keeper: None, observe };
+    let cancel = ask.cancel.below();
+    let mut turn = Turn { ask, database, cancel, asked: None, line: None, keeper: None, observe, notices };
     if ask.reads == Reads::Snapshot {
         turn.prepare(&tell, &news)?;
     }
@@ -110,6 +116,7 @@ struct Turn<'a> {
     /// Who uses the file, as its broker says.
     keeper: Option<Holder>,
     observe: &'a mut dyn FnMut(&LeaseProgress),
+    notices: &'a mut Vec<String>,
 }
 
 impl Turn<'_> {
@@ -119,9 +126,15 @@ impl Turn<'_> {
         self.asked = broker::ask(self.ask, self.database, false, tell);
         while self.asked.is_some() {
             match news.recv_timeout(LOOK) {
-                Ok(News::Broker(event)) if event.state() == LeaseState::Ready => return Ok(()),
+                Ok(News::Broker(event)) if event.state() == LeaseState::Ready => {
+                    self.notice(event.notices);
+                    return Ok(());
+                }
                 Ok(News::Broker(event)) => self.heard(event, LeaseStage::Preparing),
-                Ok(News::BrokerLeft) => self.asked = None,
+                Ok(News::BrokerLeft(why)) => {
+                    self.asked = None;
+                    self.notice(why.map(|why| format!("reads wait: {why}")));
+                }
                 Ok(News::Line(_) | News::Taken(_)) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -164,7 +177,7 @@ impl Turn<'_> {
                     self.heard(event, LeaseStage::Draining);
                     refused = refused.or_else(|| self.hopeless());
                 }
-                Ok(News::BrokerLeft) => {}
+                Ok(News::BrokerLeft(_)) => {}
                 Ok(News::Taken(Ok(guard))) => return Ok(guard),
                 Ok(News::Taken(Err(error))) => return Err(refused.unwrap_or_else(|| self.error(error))),
                 // Its thread tells of everything that ends it, but for its own fault.
@@ -189,6 +202,11 @@ impl Turn<'_> {
         if event.state() != LeaseState::Released {
             self.tell(stage);
         }
+    }
+
+    fn notice(&mut self, notices: impl IntoIterator<Item = String>) {
+        let database = self.database.display();
+        self.notices.extend(notices.into_iter().map(|notice| format!("{database}: {notice}")));
     }
 
     fn tell(&mut self, stage: LeaseStage) {

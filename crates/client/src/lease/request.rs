@@ -116,16 +116,16 @@ impl LeaseRequest {
             cancel: self.cancel,
             runtime_directory: self.runtime_directory,
         };
-        let (mut held, mut around) = (Vec::new(), Vec::new());
+        let (mut held, mut around, mut notices) = (Vec::new(), Vec::new(), Vec::new());
         for database in self.databases {
             if token::is_inside(&database)? {
                 around.push(database);
             } else {
-                let guard = line::take(&ask, &database, observe)?;
+                let guard = line::take(&ask, &database, observe, &mut notices)?;
                 held.push(Held { database, guard });
             }
         }
         let held = outside::gone(held, &ask, observe)?;
-        Ok(Lease::new(held, around))
+        Ok(Lease::new(held, around, notices))
     }
 }

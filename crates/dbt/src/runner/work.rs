@@ -97,8 +97,8 @@ impl Worker {
         if members.is_empty() {
             return Ok(());
         }
-        if let Some(blind) = guarded.blind() {
-            members.iter().for_each(|member| member.reply(Reply::Note(blind.to_owned())));
+        for note in guarded.notes() {
+            members.iter().for_each(|member| member.reply(Reply::Note(note.to_owned())));
         }
         let waited: Vec<f64> = members.iter().map(|member| member.arrived.elapsed().as_secs_f64()).collect();
         let ended = self.dbt(&members, &mut guarded, ground, &cancel)?;

@@ -59,12 +59,10 @@ fn take(asked: &Asked, asking: &Asking<'_>, databases: &[PathBuf]) -> Result<Gua
     let told = Told::new();
     let mut tell = |waiting| told.waiting(&waiting);
     let mut taken = Guarded::enter(asking, databases, &mut tell)?;
-    if let Some(blind) = taken.blind() {
-        told.note(blind);
-    }
     if asked.command.kind().opens_database() {
         taken.lease(asking, databases, Reads::Snapshot, &mut tell)?;
     }
+    taken.notes().for_each(|note| told.note(note));
     Ok(taken)
 }
 

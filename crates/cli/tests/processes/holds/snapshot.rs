@@ -148,7 +148,7 @@ fn four_readers_go_on_through_a_lease_and_two_writers_wait() {
             leased.sql("update b set x = x + 1");
             foreign += 1;
         }
-        leased.end();
+        assert_eq!(leased.end(), "");
         std::thread::sleep(Duration::from_millis(500));
         over.store(true, Ordering::Relaxed);
         let moved: i64 = writers.into_iter().map(|writer| writer.join().expect("a writer")).sum();
@@ -167,6 +167,42 @@ fn four_readers_go_on_through_a_lease_and_two_writers_wait() {
     let session = client.session().expect("a session");
     let ((a, b), as_of) = two(&session, "select (select x from a), (select x from b)").expect("an answer");
     assert_eq!((a, b, as_of), (1000 - moved - foreign, moved + foreign, None), "every acknowledged write is there");
+}
+
+#[test]
+fn who_reads_what_was_before_the_last_change_is_waited_for() {
+    let place = place().with("DBMUX_DRAIN", "2s").with("DBMUX_IDLE_TRANSACTION", "3s");
+    place.make("a.duckdb", "create table t as select 1 as i");
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let reads_only = ClientOptions { read_only: true, ..ClientOptions::default() };
+    let old = place.blocking_client("a.duckdb", reads_only).session().expect("a session");
+    let session = client.session().expect("a session");
+    let read_and_change = || {
+        old.execute("begin").expect("it begins");
+        one(&old, "select i from t");
+        session.execute("update t set i = i + 1").expect("it is changed");
+    };
+    let writes_wait = || {
+        let write = place.run(["sql", "a.duckdb", "insert into t values (0)", "--wait", "100ms"]);
+        write.status.code() == Some(75)
+    };
+    read_and_change();
+    std::thread::scope(|scope| {
+        let leasing = scope.spawn(|| Leased::start(&place, &[]));
+        until("the file is kept still", writes_wait);
+        assert_eq!(one(&session, "select max(i) from t"), ("2".to_owned(), None), "reads go on");
+        old.execute("commit").expect("it ends");
+        let leased = leasing.join().expect("a lease");
+        assert!(one(&session, "select max(i) from t").1.is_some(), "a snapshot answers");
+        assert_eq!(leased.end(), "");
+    });
+    // One who does not end is not waited for beyond the limit, and it is said why reads wait.
+    read_and_change();
+    let leased = Leased::start(&place, &[]);
+    let error = leased.end();
+    assert!(error.contains("a.duckdb: reads wait, for there is no snapshot: somebody read what was before"), "{error}");
+    let ended = old.execute("commit").expect_err("it was ended");
+    assert_eq!(ended.code(), ErrorCode::IdleTimeout, "{ended}");
 }
 
 #[test]
