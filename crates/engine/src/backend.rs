@@ -85,6 +85,22 @@ pub trait Engine: Send + Sync + 'static {
     /// When the copy cannot be read, or no file is attached; the file answers as before.
     fn stand_in(&self, copy: File, as_of: SystemTime) -> Result<(), EngineError>;
 
+    /// The same, by a copy that the engine makes in a way of its own, of which others who write to the file know nothing.
+    /// `None`: it has none, and the file is copied by a process, after [`Engine::settle`]. Answers with as of when the copy
+    /// is true. The caller sees to it that nobody writes here until this returns.
+    ///
+    /// # Errors
+    /// When there can be no copy; the file answers as before.
+    fn stand_in_by_itself(&self) -> Option<Result<SystemTime, EngineError>> {
+        None
+    }
+
+    /// One session writes at a time: who begins to write waits for the transaction of whoever does. Where it is false, the
+    /// engine lets transactions write beside each other.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
+
     /// As of when the copy is true that answers in the file's stead now; `None`: none does.
     fn snapshot(&self) -> Option<SystemTime>;
 
