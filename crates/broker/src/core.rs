@@ -22,6 +22,7 @@ use crate::{
     floor::Floor,
     lane::Lanes,
     options::BrokerOptions,
+    seat::WritersSeat,
     session::BrokerSession,
     stats::Counters,
     track::{Line, Track},
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) file: Arc<File>,
     pub(crate) admission: Admission,
     pub(crate) floor: Floor,
+    pub(crate) seat: WritersSeat,
     /// Those who were admitted, and wait for the floor or for the file.
     pub(crate) waiters: Waiters,
     pub(crate) lanes: Lanes,
@@ -59,6 +61,7 @@ impl Core {
             file: File::new(Arc::clone(&engine)),
             admission: Admission::new(limits),
             floor: Floor::default(),
+            seat: WritersSeat::default(),
             waiters: Waiters::default(),
             lanes: Lanes::new(),
             counters: Counters::new(),

@@ -16,6 +16,7 @@ mod lease;
 mod lifecycle;
 mod locks;
 mod options;
+mod seat;
 mod session;
 mod stats;
 mod status;

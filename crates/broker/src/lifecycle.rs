@@ -143,7 +143,8 @@ fn is_wanted(lock: &Lock) -> bool {
 /// Both keep the file. An unread result keeps a place among those that run, and one on the floor, as well.
 async fn end_idlers(core: &Arc<Core>) {
     let file_is_wanted = core.is_draining() || core.file.is_waited_for();
-    if !file_is_wanted && !core.floor.is_wanted() && core.admission.view().queued == 0 {
+    let seat_is_wanted = core.seat.is_wanted();
+    if !file_is_wanted && !seat_is_wanted && !core.floor.is_wanted() && core.admission.view().queued == 0 {
         return;
     }
     let limit = core.options.idle_transaction;
@@ -157,7 +158,8 @@ async fn end_idlers(core: &Arc<Core>) {
             session.end_result(&track, errors::unread_result(limit));
         }
         let keeps_file = core.is_draining() || !session.transaction_reads_copy();
-        if file_is_wanted && keeps_file && session.idle_in_transaction(limit) {
+        let is_in_the_way = (file_is_wanted && keeps_file) || (seat_is_wanted && session.sits());
+        if is_in_the_way && session.idle_in_transaction(limit) {
             tracing::info!(session = ?session.id, "ending an idle transaction");
             session.end_transaction(errors::idle_transaction(limit)).await;
         }
@@ -213,6 +215,11 @@ impl BrokerSession {
     /// A statement of it waits or runs.
     pub(crate) fn is_busy(&self) -> bool {
         !self.tracks.lock().is_empty()
+    }
+
+    /// Its transaction has written, where one session writes at a time.
+    fn sits(&self) -> bool {
+        self.kept.lock().seat.is_some()
     }
 
     fn idle_in_transaction(&self, limit: Duration) -> bool {

@@ -12,7 +12,9 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{Access, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
+use dbmux_engine::{
+    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions,
+};
 use dbmux_os::holders;
 use parking_lot::Mutex;
 
@@ -193,6 +195,10 @@ impl Engine for DuckDbEngine {
 
     fn catalog(&self) -> &str {
         &self.shared.catalog
+    }
+
+    fn catalog_sql(&self) -> CatalogSql {
+        CATALOG
     }
 
     fn notices(&self) -> Vec<String> {

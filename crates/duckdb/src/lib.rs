@@ -27,6 +27,7 @@
 //! have no broker.
 
 mod attached;
+mod catalog;
 mod classify;
 mod engine;
 mod errors;
@@ -51,5 +52,6 @@ mod snapshot;
 mod state;
 mod theirs;
 
+pub use catalog::CATALOG;
 pub use engine::{DuckDbEngine, check_kind};
 pub use options::DuckDbOptions;

@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 
-use crate::{EngineError, InsertShape, StatementKind};
+use crate::{CatalogSql, EngineError, InsertShape, StatementKind};
 
 /// How a file is, or shall be, attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,9 @@ pub trait Engine: Send + Sync + 'static {
     /// The name of the database in SQL, whether attached or not.
     fn catalog(&self) -> &str;
 
+    /// How to ask what there is.
+    fn catalog_sql(&self) -> CatalogSql;
+
     /// What a person should be told once: an unusual catalog name, for example.
     fn notices(&self) -> Vec<String>;
 
@@ -67,6 +70,8 @@ pub trait Engine: Send + Sync + 'static {
     fn release(&self) -> Result<(), EngineError>;
 
     /// Brings everything that is committed into the file itself: a copy of the file alone is the whole database then.
+    ///
+    /// An engine that copies by itself ([`Engine::stand_in_by_itself`]) has nothing to do.
     ///
     /// Reads may run beside it. The caller sees to it that nobody writes, from before it until the copy is made.
     ///

@@ -5,6 +5,7 @@
 //! as Arrow record batches. No backend is named here.
 
 mod backend;
+mod catalog;
 mod error;
 mod service;
 mod statement;
@@ -13,6 +14,7 @@ pub use backend::{
     Access, Attachment, Engine, EngineSession, Interrupter, Parameters, Prepared, PreparedId, Progress, ResultShape,
     Rows, SessionOptions, SessionState,
 };
+pub use catalog::CatalogSql;
 pub use dbmux_proto::{
     ErrorCode, HelloReply, HelloRequest, Holder, LeaseAsk, LeaseEvent, StatementEvent, StatsReply, StatusReply,
 };

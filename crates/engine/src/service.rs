@@ -9,7 +9,7 @@ use arrow::{
 use futures::Stream;
 
 use crate::{
-    HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape, ServiceError,
+    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape, ServiceError,
     StatementEvent, StatementKind, StatsReply, StatusReply,
 };
 
@@ -129,6 +129,9 @@ pub struct PreparedStatement {
 pub trait Session: Send + Sync + 'static {
     /// Its name on the wire.
     fn id(&self) -> SessionId;
+
+    /// How to ask it what there is.
+    fn catalog_sql(&self) -> CatalogSql;
 
     /// Prepares one statement.
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError>;

@@ -53,6 +53,10 @@ use crate::{
 /// How long an attach may take before a statement whose deadline has passed does not wait for it any more.
 const FIRST_TRY: Duration = Duration::from_secs(5);
 
+/// The pause before a statement is tried again that met a foreign process at work in the file: that one's own transactions
+/// are short, or it is waited for a while.
+const BESIDE: Duration = Duration::from_millis(5);
+
 /// What a statement needs of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -222,6 +226,28 @@ impl File {
                 return Err(error);
             }
             file.refuse_inside_lease(track)?;
+        }
+    }
+
+    /// Waits until a foreign process that is at work in the attached file may have gone, or may be done with it, for one
+    /// who then tries again.
+    ///
+    /// # Errors
+    /// `DATABASE_LOCKED` with the process, at the deadline.
+    pub(crate) async fn wait_for_another(
+        core: &Arc<Core>,
+        deadline: Deadline,
+        track: &Track,
+    ) -> Result<(), ServiceError> {
+        let foreign = foreign::find(&core.file).await;
+        let (holder, process) = (foreign.holder.clone(), foreign.process);
+        let shown = holder.clone();
+        track.wait(Phase::WaitingForFile, move || Line { ahead: 0, holder: shown.clone() });
+        tokio::select! {
+            biased;
+            () = track.cancel.cancelled() => Err(track.cancelled()),
+            () = deadline.reached() => Err(Waited { database: &core.file.path, deadline }.locked(0, holder)),
+            () = foreign::gone(process, foreign::jittered(BESIDE)) => Ok(()),
         }
     }
 

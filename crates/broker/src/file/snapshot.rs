@@ -161,9 +161,10 @@ impl File {
         let held = Held::new(self);
         let settling = Settling::new(self);
         self.until_nobody_writes(core, until).await?;
+        let still = Still { held, inside, one_at_a_time };
         let as_of = self.until_settled(core, until).await?;
         drop(settling);
-        Ok((as_of, Still { held, inside, one_at_a_time }))
+        Ok((as_of, still))
     }
 
     /// Brings what is committed into the file. Transactions that began before the last change, and read, keep it out.
@@ -197,6 +198,13 @@ impl File {
             return Err("this broker makes no snapshots".to_owned());
         }
         let (as_of, still) = self.still(core, one_at_a_time, until).await?;
+        let engine = Arc::clone(&self.engine);
+        let by_itself = tokio::task::spawn_blocking(move || engine.stand_in_by_itself()).await;
+        if let Some(made) = by_itself.map_err(|error| error.to_string())? {
+            let as_of = made.map_err(|error| format!("the engine made no copy: {error}"))?;
+            self.is_copied(as_of, still);
+            return Ok(as_of);
+        }
         let path = self.path.clone();
         let started = tokio::task::spawn_blocking(move || Copier { program, limit }.start(&path));
         let started = started.await.map_err(|error| error.to_string())?;
@@ -209,13 +217,18 @@ impl File {
         // Given up here, the copy ends with its leash.
         let _leash: Leash = leash;
         answers.await.map_err(|error| error.to_string())??;
+        self.is_copied(as_of, still);
+        Ok(as_of)
+    }
+
+    /// From now on the copy answers.
+    fn is_copied(&self, as_of: SystemTime, still: Still) {
         {
             let mut state = self.state.lock();
             (state.snapshot, state.attached) = (Some(as_of), None);
         }
         drop(still);
         self.kick.notify_one();
-        Ok(as_of)
     }
 
     /// Enters the file as one who reads, whoever else wants it.

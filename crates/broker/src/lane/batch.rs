@@ -41,6 +41,8 @@ fn halve(
             let error = core.engine_error(error);
             outcomes.extend(items.iter().map(|_| Err(error.clone())));
         }
+        // All of them wait for a foreign process.
+        Err(EngineError::Locked { .. }) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Conflict))),
         Err(_) => {
             let (front, back) = items.split_at(items.len() / 2);
             halve(core, shape, session, front, outcomes);
@@ -58,13 +60,14 @@ fn alone(
 ) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
     let outcome = match outcome {
-        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. }) | Ok(()) => outcome,
+        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. } | EngineError::Locked { .. }) | Ok(()) => outcome,
         Err(_) => run(session, item),
     };
     let outcome = outcome.and_then(|()| core.file.verify(false));
     match outcome {
         Ok(()) => Ok(Outcome::Done),
-        Err(EngineError::Conflict { .. }) => Ok(Outcome::Conflict),
+        // Waiting for another, or for a foreign process, would keep the lane.
+        Err(EngineError::Conflict { .. } | EngineError::Locked { .. }) => Ok(Outcome::Conflict),
         Err(error) => Err(core.engine_error(error)),
     }
 }

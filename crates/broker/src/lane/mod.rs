@@ -258,6 +258,8 @@ fn commit_while_there_is_work(
 ) -> Box<dyn EngineSession> {
     let mut pace = Pace::default();
     loop {
+        // While it waits for a transaction that writes, those who wait here may still give up.
+        let _seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
         let items = queue.take(LARGEST_BATCH, pace);
         if items.is_empty() {
             return session;

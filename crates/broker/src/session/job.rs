@@ -147,6 +147,7 @@ impl Thread {
                 (true, Some(_)) => {}
                 (false, _) => kept.file = None,
             }
+            kept.seat = kept.seat.take().or(rights.seat.take()).filter(|_| kept.state.in_transaction);
         }
         drop((turn, rights, job));
         reply
@@ -235,8 +236,13 @@ impl Thread {
         let read_only = self.job.request.read_only;
         if self.turn.state().in_transaction {
             self.check_transaction(&prepared, read_only)?;
+            if self.lacks_seat(&prepared, read_only) {
+                return Ok(Some(End::Lacks(Lacks::TheWritersSeat)));
+            }
         } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
+        } else if self.lacks_seat(&prepared, read_only) {
+            return Ok(Some(End::Lacks(Lacks::TheWritersSeat)));
         }
         let Self { core, job, turn, reply, rights } = self;
         let on_copy =
@@ -246,6 +252,8 @@ impl Thread {
             Err(EngineError::ReadOnly { .. }) if on_copy => {
                 return Ok(Some(End::Lacks(Lacks::TheFileForWriting)));
             }
+            // A foreign process is at work in the file, beside which nothing has been done.
+            Err(EngineError::Locked { .. }) => return Ok(Some(End::Lacks(Lacks::TheFileFromAnother))),
             begun => begun?,
         };
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.
@@ -269,6 +277,16 @@ impl Thread {
         drop(rows);
         acknowledge(core, head.kind)?;
         Ok(last.then_some(End::Whole(head, first)))
+    }
+
+    /// It writes, where one session writes at a time, and has not sat down yet.
+    fn lacks_seat(&self, prepared: &Prepared, read_only: bool) -> bool {
+        // A BEGIN may take the engine's own lock at once.
+        let writes = prepared.kind != StatementKind::Read && prepared.modifies && !read_only;
+        writes
+            && self.core.engine.has_one_writer()
+            && self.rights.seat.is_none()
+            && self.job.registered.session.kept.lock().seat.is_none()
     }
 
     /// Refuses to write in a transaction that began while the file was about to be copied: what it wrote would be in the

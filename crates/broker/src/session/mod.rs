@@ -20,7 +20,7 @@ use std::{
 };
 
 use dbmux_engine::{
-    EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
+    CatalogSql, EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
     ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
 use dbmux_proto::LeaseReads;
@@ -32,6 +32,7 @@ use crate::{
     deadline::Deadline,
     errors,
     file::FileUse,
+    seat::Seat,
     track::{self, Phase, Track},
 };
 
@@ -54,6 +55,7 @@ pub(crate) struct BrokerSession {
     pub(crate) id: SessionId,
     pub(crate) identity: Identity,
     core: Weak<Core>,
+    catalog: CatalogSql,
     me: Weak<BrokerSession>,
     engine: Arc<tokio::sync::Mutex<Box<dyn EngineSession>>>,
     interrupter: Arc<dyn Interrupter>,
@@ -73,6 +75,8 @@ pub(crate) struct Kept {
     pub(crate) transaction_since: Option<Instant>,
     /// The open transaction keeps the file attached.
     pub(crate) file: Option<FileUse>,
+    /// The open transaction has written, where one session writes at a time.
+    pub(crate) seat: Option<Seat>,
     pub(crate) last_active: Instant,
     pub(crate) statements: u64,
     /// Its transaction was ended by us.
@@ -121,6 +125,7 @@ impl BrokerSession {
             state: SessionState::default(),
             transaction_since: None,
             file: None,
+            seat: None,
             last_active: Instant::now(),
             statements: 0,
             ended: None,
@@ -130,6 +135,7 @@ impl BrokerSession {
             id,
             identity,
             core: Arc::downgrade(core),
+            catalog: core.engine.catalog_sql(),
             me: me.clone(),
             engine: Arc::new(tokio::sync::Mutex::new(engine)),
             running: Running::new(Arc::clone(&interrupter)),
@@ -239,7 +245,7 @@ impl BrokerSession {
             Ok((Err(error), _)) => tracing::warn!(%error, session = ?self.id, "a transaction could not be rolled back"),
             Err(error) => tracing::error!(%error, session = ?self.id, "the engine panicked in a roll-back"),
         }
-        kept.file = None;
+        (kept.file, kept.seat) = (None, None);
         if let Some(told) = told {
             kept.ended = Some(Ended::new(told));
         }
@@ -263,6 +269,10 @@ pub(crate) fn priority(said: dbmux_proto::Priority) -> Option<Priority> {
 impl Session for BrokerSession {
     fn id(&self) -> SessionId {
         self.id
+    }
+
+    fn catalog_sql(&self) -> CatalogSql {
+        self.catalog
     }
 
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {

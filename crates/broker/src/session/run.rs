@@ -26,7 +26,8 @@ use crate::{
     errors,
     file::{File, FileUse, Need},
     floor::OnFloor,
-    track::{Phase, Track},
+    seat::Seat,
+    track::{Line, Phase, Track},
 };
 
 /// How long a result may stay unread before another statement of its session is told so instead of waiting for it.
@@ -39,7 +40,8 @@ pub(crate) struct Rights {
     pub(crate) file: Option<FileUse>,
     /// `None`: it belongs to an open transaction, which already is beside whoever is there.
     pub(crate) floor: Option<OnFloor>,
-    #[expect(dead_code, reason = "held, not read")]
+    /// Where one session writes at a time.
+    pub(crate) seat: Option<Seat>,
     permit: Option<Permit>,
 }
 
@@ -48,6 +50,10 @@ pub(crate) struct Rights {
 pub(crate) enum Lacks {
     TheFileForWriting,
     TheDatabaseForItself,
+    /// Another session writes, and one does at a time.
+    TheWritersSeat,
+    /// A foreign process is at work in it.
+    TheFileFromAnother,
 }
 
 pub(crate) async fn run(
@@ -102,7 +108,7 @@ async fn run_alone(
             job::Started::Lacks { what, job: unfinished, turn: its_turn, rights: had } => {
                 interrupt.disarm();
                 (job, turn) = (*unfinished, its_turn);
-                rights = acquire_more(core, what, had, &track, deadline).await?;
+                rights = acquire_more(core, &session, what, had, &track, deadline).await?;
             }
         }
     }
@@ -140,7 +146,7 @@ async fn acquire(
     deadline: Deadline,
 ) -> Result<Rights, ServiceError> {
     if session.in_transaction() {
-        return Ok(Rights { file: None, floor: None, permit: None });
+        return Ok(Rights { file: None, floor: None, seat: None, permit: None });
     }
     core.file.refuse_inside_lease(track)?;
     let permit = admit(core, track, deadline).await?;
@@ -151,7 +157,7 @@ async fn acquire(
     let need = if session.identity.reads_wait { Need::ReadNow } else { Need::Read };
     let file = File::enter(core, need, deadline, track).await?;
     track.reads_copy(!file.keeps_file());
-    Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) })
+    Ok(Rights { file: Some(file), floor: Some(floor), seat: None, permit: Some(permit) })
 }
 
 /// Waits for a place among those that run.
@@ -184,6 +190,7 @@ pub(crate) async fn step_on_floor(
 
 async fn acquire_more(
     core: &Arc<Core>,
+    session: &Arc<BrokerSession>,
     what: Lacks,
     had: Rights,
     track: &Track,
@@ -200,9 +207,32 @@ async fn acquire_more(
                 // Not waited for with a place in hand: whoever is inside may need one to come out.
                 if let Some(file) = core.file.try_enter(Need::Write)? {
                     track.reads_copy(false);
-                    return Ok(Rights { file: Some(file), floor: Some(floor), permit: Some(permit) });
+                    return Ok(Rights { file: Some(file), floor: Some(floor), seat: None, permit: Some(permit) });
                 }
             }
+        }
+        Lacks::TheWritersSeat if had.permit.is_none() => {
+            // A transaction has passed every queue, and keeps what it has.
+            let seat = sit_down(core, session, track, deadline).await?;
+            Ok(Rights { seat: Some(seat), ..had })
+        }
+        Lacks::TheWritersSeat => {
+            // Nothing is kept meanwhile: whoever sits needs a place, and may need the file.
+            drop(had);
+            loop {
+                drop(File::enter(core, Need::Write, deadline, track).await?);
+                let seat = sit_down(core, session, track, deadline).await?;
+                let permit = admit(core, track, deadline).await?;
+                let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
+                if let Some(file) = core.file.try_enter(Need::Write)? {
+                    track.reads_copy(false);
+                    return Ok(Rights { file: Some(file), floor: Some(floor), seat: Some(seat), permit: Some(permit) });
+                }
+            }
+        }
+        Lacks::TheFileFromAnother => {
+            File::wait_for_another(core, deadline, track).await?;
+            Ok(had)
         }
         Lacks::TheDatabaseForItself => {
             drop(had.floor);
@@ -210,6 +240,31 @@ async fn acquire_more(
             Ok(Rights { floor: Some(floor), ..had })
         }
     }
+}
+
+/// Waits until no other session writes.
+async fn sit_down(
+    core: &Arc<Core>,
+    session: &Arc<BrokerSession>,
+    track: &Track,
+    deadline: Deadline,
+) -> Result<Seat, ServiceError> {
+    let mut seat = std::pin::pin!(core.seat.take(session));
+    if let Some(seat) = seat.as_mut().now_or_never() {
+        return Ok(seat);
+    }
+    let waiter = core.waiters.join();
+    let (ahead, before) = (core.before_admitted(waiter.counter()), core.before_admitted(waiter.counter()));
+    let weak = Arc::downgrade(core);
+    let line = move || Line { ahead: ahead(), holder: weak.upgrade().and_then(|core| core.seat.holder()) };
+    track.wait(Phase::Queued, line);
+    // Transactions that are idle for too long are ended at the next look.
+    core.look_now.notify_one();
+    let error = match core.turn(seat, deadline, track, before).await {
+        Err(error) if error.0.holder.is_none() => error.held_by(core.seat.holder()),
+        outcome => return outcome,
+    };
+    Err(error)
 }
 
 /// What the prepared statement still needs, given what it has.

@@ -14,15 +14,6 @@ use tonic::Status;
 use super::{ask, conform};
 use crate::{connection::Caller, flight::sql_type::literal};
 
-/// Each column of each foreign key, in the protocol's columns. What happens on update and delete is always `NO ACTION`
-/// (3): the engine has nothing else. A key refers to a table of its own schema.
-const FOREIGN: &str = "SELECT f.database_name AS pk_catalog, f.schema_name AS pk_schema, f.referenced_table AS pk_table, \
-     unnest(f.referenced_column_names) AS pk_column, f.database_name AS fk_catalog, f.schema_name AS fk_schema, \
-     f.table_name AS fk_table, unnest(f.constraint_column_names) AS fk_column, \
-     generate_subscripts(f.constraint_column_names, 1) AS key_sequence, f.constraint_name AS fk_name, \
-     NULL::VARCHAR AS pk_name, 3 AS update_rule, 3 AS delete_rule \
-     FROM duckdb_constraints() f WHERE f.constraint_type = 'FOREIGN KEY'";
-
 static PRIMARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
         Field::new("catalog_name", DataType::Utf8, true),
@@ -62,32 +53,32 @@ pub(super) fn foreign_schema() -> SchemaRef {
 
 /// A condition on a column; nothing where the client does not care.
 fn is(column: &str, value: Option<&str>) -> String {
-    value.map(|value| format!(" AND {column} = {}", literal(value))).unwrap_or_default()
+    value.map(|value| format!(" AND \"{column}\" = {}", literal(value))).unwrap_or_default()
 }
 
 pub(super) async fn primary(caller: &Caller, command: CommandGetPrimaryKeys) -> Result<RecordBatch, Status> {
     let sql = format!(
-        "SELECT database_name, schema_name, table_name, unnest(constraint_column_names) AS column_name, \
-         constraint_name, generate_subscripts(constraint_column_names, 1) AS key_sequence \
-         FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'{}{}{} ORDER BY key_sequence",
-        is("database_name", command.catalog.as_deref()),
-        is("schema_name", command.db_schema.as_deref()),
-        is("table_name", Some(&command.table)),
+        "SELECT * FROM ({}) AS found WHERE true{}{}{} ORDER BY position",
+        caller.session.catalog_sql().primary_keys,
+        is("database", command.catalog.as_deref()),
+        is("schema", command.db_schema.as_deref()),
+        is("name", Some(&command.table)),
     );
     conform(&ask(caller, sql).await?, primary_schema())
 }
 
 async fn foreign(caller: &Caller, conditions: &[String], order: &str) -> Result<RecordBatch, Status> {
-    let sql = format!("SELECT * FROM ({FOREIGN}) WHERE true{} ORDER BY {order}", conditions.concat());
+    let keys = caller.session.catalog_sql().foreign_keys;
+    let sql = format!("SELECT * FROM ({keys}) AS found WHERE true{} ORDER BY {order}", conditions.concat());
     conform(&ask(caller, sql).await?, foreign_schema())
 }
 
-const BY_PRIMARY: &str = "pk_catalog, pk_schema, pk_table, fk_name, key_sequence";
-const BY_FOREIGN: &str = "fk_catalog, fk_schema, fk_table, fk_name, key_sequence";
+const BY_PRIMARY: &str = "pk_database, pk_schema, pk_table, fk_name, position";
+const BY_FOREIGN: &str = "fk_database, fk_schema, fk_table, fk_name, position";
 
 pub(super) async fn imported(caller: &Caller, command: CommandGetImportedKeys) -> Result<RecordBatch, Status> {
     let conditions = [
-        is("fk_catalog", command.catalog.as_deref()),
+        is("fk_database", command.catalog.as_deref()),
         is("fk_schema", command.db_schema.as_deref()),
         is("fk_table", Some(&command.table)),
     ];
@@ -96,7 +87,7 @@ pub(super) async fn imported(caller: &Caller, command: CommandGetImportedKeys) -
 
 pub(super) async fn exported(caller: &Caller, command: CommandGetExportedKeys) -> Result<RecordBatch, Status> {
     let conditions = [
-        is("pk_catalog", command.catalog.as_deref()),
+        is("pk_database", command.catalog.as_deref()),
         is("pk_schema", command.db_schema.as_deref()),
         is("pk_table", Some(&command.table)),
     ];
@@ -105,10 +96,10 @@ pub(super) async fn exported(caller: &Caller, command: CommandGetExportedKeys) -
 
 pub(super) async fn cross(caller: &Caller, command: CommandGetCrossReference) -> Result<RecordBatch, Status> {
     let conditions = [
-        is("pk_catalog", command.pk_catalog.as_deref()),
+        is("pk_database", command.pk_catalog.as_deref()),
         is("pk_schema", command.pk_db_schema.as_deref()),
         is("pk_table", Some(&command.pk_table)),
-        is("fk_catalog", command.fk_catalog.as_deref()),
+        is("fk_database", command.fk_catalog.as_deref()),
         is("fk_schema", command.fk_db_schema.as_deref()),
         is("fk_table", Some(&command.fk_table)),
     ];

@@ -5,29 +5,18 @@ use arrow_flight::sql::{
     CommandGetDbSchemas, CommandGetTableTypes, CommandGetTables,
     metadata::{GetCatalogsBuilder, GetDbSchemasBuilder},
 };
+use dbmux_engine::CatalogSql;
 use tonic::Status;
 
 use super::{ask, broken, no_columns, texts};
-use crate::{connection::Caller, flight::sql_type::quoted};
-
-/// The databases that a client may know of: files. (The broker's own one, in memory, is nobody's business.)
-const FILES: &str = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND path IS NOT NULL";
-
-/// Tables and views with their catalog, schema and type; temporary ones are in the catalog `temp`.
-fn all() -> String {
-    format!(
-        "WITH files AS ({FILES}) \
-         SELECT database_name, schema_name, table_name AS name, \
-           CASE WHEN temporary THEN 'LOCAL TEMPORARY' ELSE 'BASE TABLE' END AS kind \
-         FROM duckdb_tables() WHERE NOT internal AND (temporary OR database_name IN (FROM files)) \
-         UNION ALL \
-         SELECT database_name, schema_name, view_name, 'VIEW' \
-         FROM duckdb_views() WHERE NOT internal AND (temporary OR database_name IN (FROM files))"
-    )
-}
+use crate::connection::Caller;
 
 pub(super) async fn catalogs(caller: &Caller) -> Result<RecordBatch, Status> {
-    let sql = format!("SELECT DISTINCT database_name FROM ({FILES} UNION ALL SELECT database_name FROM ({}))", all());
+    let CatalogSql { databases, tables, .. } = caller.session.catalog_sql();
+    let sql = format!(
+        "SELECT DISTINCT database FROM (SELECT database FROM ({databases}) AS a \
+         UNION ALL SELECT database FROM ({tables}) AS b) AS found"
+    );
     let names = texts(&ask(caller, sql).await?, 0)?;
     let mut builder = GetCatalogsBuilder::new();
     names.iter().flatten().for_each(|name| builder.append(name));
@@ -35,12 +24,10 @@ pub(super) async fn catalogs(caller: &Caller) -> Result<RecordBatch, Status> {
 }
 
 pub(super) async fn schemas(caller: &Caller, command: CommandGetDbSchemas) -> Result<RecordBatch, Status> {
+    let CatalogSql { schemas, tables, .. } = caller.session.catalog_sql();
     let sql = format!(
-        "SELECT DISTINCT * FROM ( \
-         SELECT database_name, schema_name FROM duckdb_schemas() WHERE database_name IN ({FILES}) \
-           AND schema_name NOT IN ('information_schema', 'pg_catalog') \
-         UNION ALL SELECT database_name, schema_name FROM ({}))",
-        all()
+        "SELECT DISTINCT * FROM (SELECT database, schema FROM ({schemas}) AS a \
+         UNION ALL SELECT database, schema FROM ({tables}) AS b) AS found"
     );
     let found = ask(caller, sql).await?;
     let (catalogs, schemas) = (texts(&found, 0)?, texts(&found, 1)?);
@@ -52,7 +39,7 @@ pub(super) async fn schemas(caller: &Caller, command: CommandGetDbSchemas) -> Re
 }
 
 pub(super) async fn tables(caller: &Caller, command: CommandGetTables) -> Result<RecordBatch, Status> {
-    let found = ask(caller, all()).await?;
+    let found = ask(caller, caller.session.catalog_sql().tables.to_owned()).await?;
     let wanted = filtered(&found, CommandGetTables { include_schema: false, ..command.clone() })?;
     if !command.include_schema {
         return Ok(wanted);
@@ -81,7 +68,7 @@ fn filtered(found: &RecordBatch, command: CommandGetTables) -> Result<RecordBatc
 
 /// A table's columns as a query would give them. A view that no longer works has none.
 async fn columns_of(caller: &Caller, catalog: &str, schema: &str, table: &str) -> Schema {
-    let sql = format!("SELECT * FROM {}.{}.{}", quoted(catalog), quoted(schema), quoted(table));
+    let sql = format!("SELECT * FROM {}", CatalogSql::name([catalog, schema, table]));
     match caller.session.prepare(&sql).await {
         Ok(prepared) => {
             caller.session.forget(prepared.id).await;
