@@ -128,8 +128,8 @@ impl Service for Broker {
         reply
     }
 
-    fn lease(&self, asks: LeaseAsks) -> LeaseEvents {
-        lease::serve(&self.core, asks)
+    fn lease(&self, asks: LeaseAsks, peer: Peer) -> LeaseEvents {
+        lease::serve(&self.core, asks, peer)
     }
 
     async fn stop(&self, drain: Duration) {

@@ -3,10 +3,16 @@
 //! The lease is the database's file lock, which the asker takes himself: he has his ticket in its line before he says so
 //! here, so nobody can come between our giving the lock up and his being granted, and we queue up behind him. What is said
 //! here only hurries: a broker that is never asked notices the ticket at its next look.
+//!
+//! One who is stopped, or slow, with what he was given keeps others from writing only until they have waited for as long as
+//! they must.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use dbmux_engine::{LeaseAsk, LeaseAsks, LeaseEvent, LeaseEvents, ServiceError};
+use dbmux_engine::{LeaseAsk, LeaseAsks, LeaseEvent, LeaseEvents, Peer, ServiceError};
 use dbmux_proto::{LeaseReads, LeaseState};
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -22,14 +28,14 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 type Events = mpsc::Sender<Result<LeaseEvent, ServiceError>>;
 
-/// Makes way, and says for whom the asker waits, until the file is released.
-pub(crate) fn serve(core: &Arc<Core>, asks: LeaseAsks) -> LeaseEvents {
+/// Makes way, and says for whom the asker waits, until he ends the call.
+pub(crate) fn serve(core: &Arc<Core>, asks: LeaseAsks, peer: Peer) -> LeaseEvents {
     let (events, heard) = mpsc::channel(1);
     let core = Arc::clone(core);
     tokio::spawn(async move {
         let ended = core.ended.clone();
         tokio::select! {
-            () = answer(&core, asks, &events) => {}
+            () = answer(&core, asks, peer, &events) => {}
             () = events.closed() => {}
             () = ended.cancelled() => {}
         }
@@ -40,45 +46,81 @@ pub(crate) fn serve(core: &Arc<Core>, asks: LeaseAsks) -> LeaseEvents {
 }
 
 /// Ends when the asker has what he wants, or goes.
-async fn answer(core: &Arc<Core>, mut asks: LeaseAsks, events: &Events) {
+async fn answer(core: &Arc<Core>, mut asks: LeaseAsks, peer: Peer, events: &Events) {
     let Some(ask) = asks.next().await else { return };
     if ask.copies {
-        return hold_still(core, &ask, asks, events).await;
+        return hold_still(core, &ask, asks, peer, events).await;
     }
     // The copy stands in for the file as long as this is asked for, and then as long as the file is away.
-    let _asked = (ask.reads() == LeaseReads::Snapshot).then(|| Asked::new(&core.file));
+    let wants_copy = ask.reads() == LeaseReads::Snapshot;
+    let _asked = wants_copy.then(|| Asked::new(&core.file, peer, &ask.command, true));
     if !ask.in_line {
         prepare(core, &ask, events).await;
-        while let Some(ask) = asks.next().await {
-            if ask.in_line {
-                break;
-            }
+        if !stands_in_line(core, asks).await {
+            return;
         }
     }
     make_way(core, events).await;
 }
 
+/// Waits until the asker has his ticket. One who does not come while others wait gets no more than the limit.
+async fn stands_in_line(core: &Core, mut asks: LeaseAsks) -> bool {
+    let mut limit = Limit::default();
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            ask = asks.next() => match ask {
+                Some(ask) if ask.in_line => return true,
+                Some(_) => {}
+                None => return false,
+            },
+            _ = interval.tick() => if limit.is_over(core) {
+                tracing::info!("one who asked for the file does not come for it");
+                return false;
+            },
+        }
+    }
+}
+
 /// Nobody writes until the asker ends the call: he copies the file.
-async fn hold_still(core: &Arc<Core>, ask: &LeaseAsk, mut asks: LeaseAsks, events: &Events) {
+async fn hold_still(core: &Arc<Core>, ask: &LeaseAsk, mut asks: LeaseAsks, peer: Peer, events: &Events) {
     let patience = ask.wait_ms.map_or(core.options.drain, Duration::from_millis);
-    let holding = meanwhile(core, File::hold_still(core, patience), events).await;
-    let mut event = LeaseEvent::default();
-    let still = match holding {
-        Ok((as_of, still)) => {
-            event.set_state(LeaseState::Ready);
-            event.as_of = errors::rfc3339(as_of);
-            Some(still)
-        }
-        Err(why) => {
-            event.holder = core.file.holder().or_else(|| core.longest_in_file());
-            event.notices.push(why);
-            event.set_state(LeaseState::Released);
-            None
-        }
+    let asked = Asked::new(&core.file, peer, &ask.command, false);
+    let holding = async {
+        core.file.refuse_inside_lease(peer.pid)?;
+        File::hold_still(core, patience).await
     };
+    let (as_of, still) = match meanwhile(core, holding, events).await {
+        Ok(held) => held,
+        Err(why) => return drop(events.send(Err(why)).await),
+    };
+    let mut event = LeaseEvent { as_of: errors::rfc3339(as_of), ..LeaseEvent::default() };
+    event.set_state(LeaseState::Ready);
     let _ = events.send(Ok(event)).await;
-    if let Some(_still) = still {
-        while asks.next().await.is_some() {}
+    let mut limit = Limit::default();
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            ask = asks.next() => if ask.is_none() {
+                break;
+            },
+            _ = interval.tick() => if limit.is_over(core) {
+                let _ = events.send(Err(errors::overdue("copy", core.options.drain))).await;
+                break;
+            },
+        }
+    }
+    drop((still, asked));
+}
+
+/// How long others have waited for what an asker was given.
+#[derive(Default)]
+struct Limit(Option<Instant>);
+
+impl Limit {
+    fn is_over(&mut self, core: &Core) -> bool {
+        self.0 = core.file.is_wanted_by_others().then(|| self.0.unwrap_or_else(Instant::now));
+        self.0.is_some_and(|since| since.elapsed() >= core.options.drain)
     }
 }
 
@@ -118,21 +160,30 @@ async fn meanwhile<T>(core: &Arc<Core>, work: impl Future<Output = T>, events: &
     }
 }
 
+/// Makes way until the asker ends the call, for he has the file: another one may go first, and then we.
 async fn make_way(core: &Core, events: &Events) {
     let mut changed = core.file.changes();
-    core.look_now.notify_one();
-    while core.file.is_locked() {
-        let mut event = LeaseEvent::default();
-        let keeping = core.all_sessions().iter().filter(|session| session.keeps_file_since().is_some()).count();
-        event.set_state(LeaseState::Draining);
-        event.holder = core.longest_in_file();
-        event.ahead = u32::try_from(keeping).unwrap_or(u32::MAX);
+    loop {
+        let event = if core.file.is_locked() {
+            core.look_now.notify_one();
+            draining(core)
+        } else {
+            let mut event = LeaseEvent::default();
+            event.set_state(LeaseState::Released);
+            event
+        };
         if events.send(Ok(event)).await.is_err() {
             return;
         }
         let _ = tokio::time::timeout(INTERVAL, changed.next()).await;
     }
+}
+
+fn draining(core: &Core) -> LeaseEvent {
     let mut event = LeaseEvent::default();
-    event.set_state(LeaseState::Released);
-    let _ = events.send(Ok(event)).await;
+    let keeping = core.all_sessions().iter().filter(|session| session.keeps_file_since().is_some()).count();
+    event.set_state(LeaseState::Draining);
+    event.holder = core.longest_in_file();
+    event.ahead = u32::try_from(keeping).unwrap_or(u32::MAX);
+    event
 }

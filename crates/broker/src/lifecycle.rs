@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often a draining broker looks whether it is done, beside being told.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
+/// How many times as long as statements may run on, a copy is tried for: they have ended by then.
+const PATIENCE: u32 = 2;
 /// How long a statement may take to end when it is interrupted for the last time.
 const INTERRUPT: Duration = Duration::from_secs(5);
 
@@ -92,7 +94,7 @@ async fn look(core: &Arc<Core>, locks: &Locks, empty_since: &mut Instant) {
         // Way is given at the next look, with the copy or without one.
         let core = Arc::clone(core);
         tokio::spawn(async move {
-            let _ = File::make_snapshot(&core, core.options.drain).await;
+            let _ = File::make_snapshot(&core, PATIENCE * core.options.drain).await;
             core.look_now.notify_one();
         });
     } else {
@@ -148,16 +150,16 @@ async fn end_idlers(core: &Arc<Core>) {
         return;
     }
     let limit = core.options.idle_transaction;
-    let overdue = core.file.gives_way_since().is_some_and(|since| since.elapsed() >= core.options.drain);
+    let overdue = core.file.gives_way_since().filter(|since| since.elapsed() >= core.options.drain);
     for session in core.all_sessions() {
-        if overdue {
-            end_overdue(core, &session).await;
+        if let Some(since) = overdue {
+            end_overdue(core, &session, since).await;
         }
         for track in session.unread_results(limit) {
             tracing::info!(session = ?session.id, "ending a result that nobody reads");
             session.end_result(&track, errors::unread_result(limit));
         }
-        let keeps_file = core.is_draining() || !session.transaction_reads_copy();
+        let keeps_file = core.is_draining() || !session.transaction_is_beside_file(core);
         let is_in_the_way = (file_is_wanted && keeps_file) || (seat_is_wanted && session.sits());
         if is_in_the_way && session.idle_in_transaction(limit) {
             tracing::info!(session = ?session.id, "ending an idle transaction");
@@ -166,14 +168,15 @@ async fn end_idlers(core: &Arc<Core>) {
     }
 }
 
-/// Ends whatever of a session keeps the file, when somebody outside has waited for it for as long as he must.
-async fn end_overdue(core: &Core, session: &BrokerSession) {
+/// Ends whatever of a session keeps the file from somebody outside, who has waited for it since then for as long as he
+/// must. What has begun later is in nobody's way: reads go on while the file is kept still.
+async fn end_overdue(core: &Core, session: &BrokerSession, since: Instant) {
     let limit = core.options.drain;
-    for track in session.statements_in_file() {
+    for track in session.statements_in_file(core).into_iter().filter(|track| track.began <= since) {
         tracing::info!(session = ?session.id, "ending a statement: somebody waits for the file");
         session.end_result(&track, errors::overdue("statement", limit));
     }
-    if session.in_transaction() && !session.transaction_reads_copy() && !session.is_busy() {
+    if session.in_transaction_since(since) && !session.transaction_is_beside_file(core) && !session.is_busy() {
         tracing::info!(session = ?session.id, "ending a transaction: somebody waits for the file");
         session.end_transaction(errors::overdue("transaction", limit)).await;
     }
@@ -227,8 +230,13 @@ impl BrokerSession {
         kept.state.in_transaction && kept.last_active.elapsed() >= limit && !self.is_busy()
     }
 
-    fn statements_in_file(&self) -> Vec<Arc<crate::track::Track>> {
-        self.tracks.lock().values().filter(|track| track.runs_in_file()).cloned().collect()
+    fn in_transaction_since(&self, since: Instant) -> bool {
+        self.kept.lock().transaction_since.is_some_and(|began| began <= since)
+    }
+
+    fn statements_in_file(&self, core: &Core) -> Vec<Arc<crate::track::Track>> {
+        let copy_answers = core.file.snapshot().is_some();
+        self.tracks.lock().values().filter(|track| track.runs_in_file(copy_answers)).cloned().collect()
     }
 
     fn unread_results(&self, limit: Duration) -> Vec<Arc<crate::track::Track>> {

@@ -158,9 +158,9 @@ impl Track {
         self.reads_copy.store(copy, Ordering::Relaxed);
     }
 
-    /// It runs, and keeps the file itself.
-    pub(crate) fn runs_in_file(&self) -> bool {
-        self.is_running() && !self.reads_copy.load(Ordering::Relaxed)
+    /// It runs, and keeps the file itself: what began on a copy that answers no more may look at either.
+    pub(crate) fn runs_in_file(&self, copy_answers: bool) -> bool {
+        self.is_running() && !(copy_answers && self.reads_copy.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_in_a_lane(&self) -> bool {

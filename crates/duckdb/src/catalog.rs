@@ -12,6 +12,7 @@ macro_rules! files {
 
 /// The questions, in DuckDB's SQL.
 pub const CATALOG: CatalogSql = CatalogSql {
+    current: "SELECT current_database() AS database, current_schema() AS schema",
     databases: concat!("SELECT database_name AS database FROM (", files!(), ")"),
     schemas: concat!(
         "SELECT database_name AS database, schema_name AS schema FROM duckdb_schemas() WHERE database_name IN (",

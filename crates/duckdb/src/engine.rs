@@ -19,6 +19,7 @@ use dbmux_os::holders;
 use parking_lot::Mutex;
 
 use crate::{
+    catalog::CATALOG,
     errors,
     ffi::{self, Door, Failure, Instance, Protection, Replacement},
     insert, magic,

@@ -4,6 +4,8 @@
 /// Questions about the catalog. Each answers with the columns that stand here, in this order, and can be a subquery.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogSql {
+    /// `database`, `schema`: where a name without them is looked up.
+    pub current: &'static str,
     /// `database`: those that a client may know of.
     pub databases: &'static str,
     /// `database`, `schema`: an engine without schemas has one with an empty name.

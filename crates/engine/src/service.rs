@@ -61,9 +61,8 @@ pub trait Service: Send + Sync + 'static {
     /// What it has done since its start.
     async fn stats(&self) -> StatsReply;
 
-    /// Makes way for somebody who wants the file for himself, and says for whom he waits, until the file is released. Ends
-    /// with `asks`, and when the events are dropped.
-    fn lease(&self, asks: LeaseAsks) -> LeaseEvents;
+    /// Makes way for somebody who wants the file for himself, and says for whom he waits, until the events are dropped. `peer` is who asks.
+    fn lease(&self, asks: LeaseAsks, peer: Peer) -> LeaseEvents;
 
     /// Begins to drain; running statements may take this long.
     async fn stop(&self, drain: Duration);

@@ -55,6 +55,11 @@ impl Connection {
         })
     }
 
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// The connection that a call came over.
     pub(crate) fn of<T>(request: &Request<T>) -> Result<Arc<Self>, Status> {
         let connection = request.extensions().get::<Arc<Self>>().cloned();

@@ -28,7 +28,17 @@ pub(super) struct Leash(#[expect(dead_code, reason = "held, not read")] PipeWrit
 /// A copy that is being made.
 pub(super) struct Copying {
     child: std::process::Child,
-    target: File,
+    /// Taken when the copy is whole.
+    target: Option<File>,
+}
+
+impl Drop for Copying {
+    /// A child that nobody wants any more ends at once, and leaves nothing behind.
+    fn drop(&mut self) {
+        // It may have ended, and have been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Copier {
@@ -43,7 +53,7 @@ impl Copier {
         let mut command = Command::new(program);
         command.args(words).arg("--source").arg(database).arg("--limit").arg(self.limit.to_string());
         command.current_dir("/").stdin(leash).stdout(target.try_clone()?).stderr(Stdio::piped());
-        Ok((Copying { child: command.spawn()?, target }, Leash(held)))
+        Ok((Copying { child: command.spawn()?, target: Some(target) }, Leash(held)))
     }
 }
 
@@ -59,7 +69,7 @@ impl Copying {
             let _ = words.read_to_string(&mut said);
         }
         match self.child.wait() {
-            Ok(status) if status.success() => Ok(self.target),
+            Ok(status) if status.success() => self.target.take().ok_or_else(|| "the copy is gone".to_owned()),
             Ok(status) if said.trim().is_empty() => Err(format!("the process that copies ended with {status}")),
             Ok(_) => Err(said.trim().to_owned()),
             Err(error) => Err(error.to_string()),

@@ -122,7 +122,7 @@ impl Keeper {
         match (self.guard.is_some(), state.users) {
             (false, _) => Step::TakeBack(need),
             (true, 0) if state.giving_way.is_some() => Step::HandOver,
-            (true, 0) if state.asked == 0 => Step::TakeBack(need),
+            (true, 0) if !state.is_stand_in_wanted() => Step::TakeBack(need),
             (true, _) => Step::Wait,
         }
     }
@@ -237,6 +237,7 @@ impl Keeper {
             Ok(()) => {
                 self.file.released();
                 self.let_file_lock_go();
+                self.file.waits_for_nobody();
                 tracing::debug!("released");
                 // Nobody waits for this: who wants the file can have it.
                 let engine = Arc::clone(&self.file.engine);
@@ -300,6 +301,7 @@ impl Keeper {
         let Some(guard) = taken else { return Ok(false) };
         self.guard = outside::last_owner_gone(&self.file, guard, &self.options.shutdown).await;
         self.file.lock_is_ours(self.guard.is_some());
+        self.file.waits_for_nobody();
         Ok(self.guard.is_some())
     }
 

@@ -9,12 +9,14 @@
 //! What always holds: `users > 0` only while this process has the file open; a transition begins only with `users == 0`; an error of an attach
 //! reaches exactly those who were waiting when it happened.
 
+mod asker;
 mod copier;
 mod entry;
 mod foreign;
 mod keeper;
 mod outside;
 mod snapshot;
+mod still;
 mod view;
 
 use std::{
@@ -33,12 +35,13 @@ use tokio::sync::{Notify, watch};
 
 pub use self::snapshot::SnapshotOptions;
 pub(crate) use self::{
+    asker::Asked,
     entry::FileUse,
     keeper::{KeeperOptions, keep},
-    snapshot::Asked,
     view::Changes,
 };
 use self::{
+    asker::Asker,
     entry::{Demand, Source},
     foreign::Sightings,
     view::View,
@@ -92,14 +95,14 @@ struct State {
     writers: usize,
     /// Nobody begins to write: the file is about to be copied.
     held: bool,
-    /// Who writes, or reads what was before the last change, is waited for: the file is about to be copied.
-    settling: bool,
+    /// Who writes, or reads what was before the last change, is waited for, since then: the file is about to be copied.
+    settling: Option<Instant>,
     /// A copy answers those who read, in the file's stead; it is true as of then.
     snapshot: Option<SystemTime>,
     /// Those who read the copy, or came while it answered.
     readers: usize,
-    /// Lease askers who want a copy to answer meanwhile.
-    asked: usize,
+    /// Those who want a copy to answer while they have the file, or to copy it themselves.
+    askers: Vec<Asker>,
     /// Why there can be none, until the file is attached anew.
     refused: Option<String>,
     last_used: Instant,
@@ -124,10 +127,10 @@ impl File {
                 users: 0,
                 writers: 0,
                 held: false,
-                settling: false,
+                settling: None,
                 snapshot: None,
                 readers: 0,
-                asked: 0,
+                askers: Vec::new(),
                 refused: None,
                 last_used: Instant::now(),
                 wanted_to_read: 0,
@@ -160,18 +163,15 @@ impl File {
 
     /// The foreign process that those who wait, wait for.
     pub(crate) fn holder(&self) -> Option<Holder> {
-        self.view.borrow().holder.clone()
+        self.view.borrow().holder_now()
     }
 
-    /// Refuses a statement that would wait for a lease which its own process runs inside of: that one waits for it.
-    pub(crate) fn refuse_inside_lease(&self, track: &Track) -> Result<(), ServiceError> {
-        let (lease, holder) = {
-            let view = self.view.borrow();
-            (view.lease.clone(), view.holder.clone())
-        };
+    /// Refuses what would wait for a lease which the asking process runs inside of: that one waits for it. 0: not known.
+    pub(crate) fn refuse_inside_lease(&self, asker: u32) -> Result<(), ServiceError> {
+        let lease = self.view.borrow().lease.clone();
         match lease {
-            Some(lease) if track.asker != 0 && lease.is_around(track.asker, LEASE_VARIABLE) => {
-                Err(errors::inside_lease(&self.path, holder))
+            Some(lease) if asker != 0 && lease.is_around(asker, LEASE_VARIABLE) => {
+                Err(errors::inside_lease(&self.path, self.holder()))
             }
             _ => Ok(()),
         }
@@ -225,7 +225,7 @@ impl File {
             {
                 return Err(error);
             }
-            file.refuse_inside_lease(track)?;
+            file.refuse_inside_lease(track.asker)?;
         }
     }
 
@@ -253,7 +253,7 @@ impl File {
 
     /// For whom those wait who cannot enter: a process that has the file, else the session that keeps it as it is.
     fn waited_for(core: &Core) -> Option<Holder> {
-        core.file.holder().or_else(|| core.longest_in_file())
+        core.file.holder().or_else(|| core.file.keeps_still()).or_else(|| core.longest_in_file())
     }
 
     fn gave_up(core: &Core, need: Need, deadline: Deadline, ahead: usize) -> ServiceError {
@@ -294,7 +294,8 @@ impl File {
     /// Nothing that is known here stands between it and being attached.
     fn is_free_to_attach(&self) -> bool {
         let state = self.state.lock();
-        state.attached.is_none() && state.giving_way.is_none() && self.holder().is_none()
+        let unattached = state.attached.is_none() && state.snapshot.is_none();
+        unattached && state.giving_way.is_none() && self.holder().is_none()
     }
 
     /// Lets nobody enter while somebody outside waits for the file.
@@ -308,10 +309,13 @@ impl File {
         }
     }
 
-    /// Since when somebody outside waits for the file to be released.
+    /// Since when somebody outside waits for the file to be released, or to be kept still: one who asks for a copy, and then
+    /// for the file, waits once.
     pub(crate) fn gives_way_since(&self) -> Option<Instant> {
         let state = self.state.lock();
-        state.giving_way.filter(|_| state.attached.is_some() || state.users > 0)
+        let way = state.giving_way.filter(|_| state.attached.is_some() || state.users > 0);
+        let since = way.or(state.settling)?;
+        Some(state.askers.iter().map(|asker| asker.since).fold(since, Instant::min))
     }
 
     /// The file lock is this broker's: it has the file, or is about to.
@@ -333,7 +337,7 @@ impl File {
     /// Somebody waits, here or outside, for the file to be released or attached anew.
     pub(crate) fn is_waited_for(&self) -> bool {
         let state = self.state.lock();
-        state.settling || state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
+        state.settling.is_some() || state.giving_way.is_some() || state.wanted_to_read + state.wanted_to_write > 0
     }
 
     /// The foreign processes that have the file now.
@@ -376,7 +380,8 @@ impl File {
         let mut state = self.state.lock();
         state.attached = None;
         (state.snapshot, state.refused) = (None, None);
-        state.lost = None;
+        // Whoever waits outside can have it now; whoever comes here stands behind him, in the file lock's line.
+        (state.lost, state.giving_way) = (None, None);
         state.closed = false;
     }
 
@@ -386,10 +391,11 @@ impl File {
         self.state.lock().lost = None;
     }
 
-    /// Lets nobody read the copy any more, unless somebody does, or waits for the file.
+    /// Lets nobody read the copy any more, unless somebody does, waits for the file, or wants a new one.
     fn close_unread_snapshot(&self) -> bool {
         let mut state = self.state.lock();
-        let unread = state.readers == 0 && state.wanted_to_read + state.wanted_to_write == 0;
+        let unread =
+            state.readers == 0 && state.wanted_to_read + state.wanted_to_write == 0 && !state.is_stand_in_wanted();
         if unread {
             state.snapshot = None;
         }
@@ -407,6 +413,13 @@ impl File {
         self.state.lock().locked = ours;
     }
 
+    /// Whoever had the file is waited for no more. Where nobody was, that is no change: one who never waits would give up.
+    fn waits_for_nobody(&self) {
+        if self.holder().is_some() {
+            self.tell(|view| view.waits_for(None));
+        }
+    }
+
     fn tell(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             view.turn += 1;
@@ -418,6 +431,11 @@ impl File {
 impl State {
     fn must_go(&self) -> bool {
         self.closed || (self.giving_way.is_some() && !self.held) || self.lost.is_some()
+    }
+
+    /// Somebody wants a copy to answer while he has the file.
+    fn is_stand_in_wanted(&self) -> bool {
+        self.askers.iter().any(|asker| asker.wants_stand_in)
     }
 
     /// Nobody is inside, or may still be.

@@ -217,10 +217,11 @@ impl BrokerSession {
 
     /// Since when it keeps the file: by an open transaction, or by a statement that runs.
     pub(crate) fn keeps_file_since(&self) -> Option<Instant> {
-        let reads_copy = self.transaction_reads_copy();
-        let transaction = self.kept.lock().transaction_since.filter(|_| !reads_copy);
+        let core = self.core.upgrade()?;
+        let (copy_answers, beside) = (core.file.snapshot().is_some(), self.transaction_is_beside_file(&core));
+        let transaction = self.kept.lock().transaction_since.filter(|_| !beside);
         let tracks = self.tracks.lock();
-        let statements = tracks.values().filter(|track| track.runs_in_file()).map(|track| track.began);
+        let statements = tracks.values().filter(|track| track.runs_in_file(copy_answers)).map(|track| track.began);
         statements.chain(transaction).min()
     }
 

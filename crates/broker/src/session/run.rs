@@ -148,7 +148,7 @@ async fn acquire(
     if session.in_transaction() {
         return Ok(Rights { file: None, floor: None, seat: None, permit: None });
     }
-    core.file.refuse_inside_lease(track)?;
+    core.file.refuse_inside_lease(track.asker)?;
     let permit = admit(core, track, deadline).await?;
     let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
     if request.read_only || session.identity.read_only {

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> Result<Exit, Failure> {
     let began = Instant::now();
     let (copy, how, bytes) = copy(client.database(), &target)?;
     let (as_of, took) = (still.as_of().to_owned(), began.elapsed());
-    drop(still);
+    still.end()?;
     // Others write again while the copy reaches the disk.
     target.name(copy)?;
     tell(args, &client, &as_of, how, bytes, took)?;

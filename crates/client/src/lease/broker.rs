@@ -6,7 +6,10 @@ use dbmux_proto::{LeaseAsk, LeaseReads};
 use futures::channel::mpsc;
 use tokio::task::AbortHandle;
 
-use super::line::{Ask, News};
+use super::{
+    Reads,
+    line::{Ask, News},
+};
 use crate::{
     ClientOptions, blocking,
     connect::{Deadline, Target, millis},
@@ -36,17 +39,26 @@ impl Drop for Asked {
     }
 }
 
+/// What a broker is told.
+pub(super) struct Wish {
+    pub(super) reads: Reads,
+    /// The ticket is in the line.
+    pub(super) in_line: bool,
+    /// `None`: no end.
+    pub(super) patience: Option<Duration>,
+}
+
 /// Asks the broker that runs; `None`: there is none. It starts none.
-pub(super) fn ask(ask: &Ask, database: &Path, in_line: bool, tell: &Sender<News>) -> Option<Asked> {
+pub(super) fn ask(ask: &Ask, database: &Path, wish: &Wish, tell: &Sender<News>) -> Option<Asked> {
     let options = ClientOptions { runtime_directory: ask.runtime_directory.clone(), ..ClientOptions::default() };
     // A place that cannot be used has no broker for us; the lock knows better.
     let target = Target::new(database, options).ok().filter(|target| target.socket.exists())?;
     let said = LeaseAsk {
-        reads: LeaseReads::from(ask.reads).into(),
+        reads: LeaseReads::from(wish.reads).into(),
         command: ask.command.clone().unwrap_or_default(),
-        wait_ms: ask.left().map(millis),
+        wait_ms: wish.patience.map(millis),
         priority: dbmux_proto::Priority::from(ask.priority).into(),
-        in_line,
+        in_line: wish.in_line,
         copies: false,
     };
     let (asks, stream) = mpsc::unbounded();
@@ -70,7 +82,7 @@ async fn talk(target: &Target, asks: mpsc::UnboundedReceiver<LeaseAsk>, tell: &S
     let Some(link) = link else { return Ok(()) };
     let mut control = link.control();
     let asking = link.ask(deadline, control.lease(asks));
-    let mut events = asking.await.map_err(|trouble| format!("{trouble:?}"))?;
+    let mut events = asking.await.map_err(|trouble| target.error(trouble).to_string())?;
     while let Some(event) = events.message().await.map_err(|status| status.to_string())? {
         if tell.send(News::Broker(event)).is_err() {
             break;

@@ -18,7 +18,7 @@ use dbmux_proto::{Holder, HolderKind, LeaseEvent, LeaseState};
 
 use super::{
     LeaseProgress, LeaseStage, Reads,
-    broker::{self, Asked},
+    broker::{self, Asked, Wish},
 };
 use crate::{ClientError, Priority, lock_holder};
 
@@ -93,7 +93,8 @@ pub(super) fn take(
     let lock = Lock::open_for_database(database, LockName::File).map_err(|error| lock_error(&error, database))?;
     let (tell, news) = mpsc::channel();
     let cancel = ask.cancel.below();
-    let mut turn = Turn { ask, database, cancel, asked: None, line: None, keeper: None, observe, notices };
+    let (reads, asked) = (ask.reads, None);
+    let mut turn = Turn { ask, reads, database, cancel, asked, line: None, keeper: None, observe, notices };
     if ask.reads == Reads::Snapshot {
         turn.prepare(&tell, &news)?;
     }
@@ -107,6 +108,8 @@ pub(super) fn take(
 /// One database's turn.
 struct Turn<'a> {
     ask: &'a Ask,
+    /// What is left of the wish for a snapshot.
+    reads: Reads,
     database: &'a Path,
     /// Of this wait alone: where waiting cannot help, or is not wanted.
     cancel: CancelFlag,
@@ -121,9 +124,14 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     /// Has the broker make what readers get meanwhile, while the file is still its own. One that cannot, or that does not
-    /// answer, is not waited for: whether the file is to be had, the lock says.
+    /// answer, is not waited for: whether the file is to be had, the lock says. Half of the patience is kept for that.
     fn prepare(&mut self, tell: &Sender<News>, news: &Receiver<News>) -> Result<(), ClientError> {
-        self.asked = broker::ask(self.ask, self.database, false, tell);
+        let (began, patience) = (Instant::now(), self.ask.patience_with_a_broker().map(|left| left / 2));
+        let wish = Wish { reads: self.reads, in_line: false, patience };
+        self.asked = broker::ask(self.ask, self.database, &wish, tell);
+        if self.asked.is_none() {
+            self.notice(broker_elsewhere(self.database));
+        }
         while self.asked.is_some() {
             match news.recv_timeout(LOOK) {
                 Ok(News::Broker(event)) if event.state() == LeaseState::Ready => {
@@ -141,8 +149,10 @@ impl Turn<'_> {
             if self.ask.cancel.is_cancelled() {
                 return Err(ClientError::Cancelled { database: self.database.to_owned() });
             }
-            if self.ask.patience_with_a_broker().is_some_and(|left| left.is_zero()) {
-                break;
+            if patience.is_some_and(|patience| began.elapsed() >= patience) {
+                let why = "the snapshot was not there after half of the time to wait".to_owned();
+                self.notice([format!("reads wait, for there is no snapshot: {why}")]);
+                (self.asked, self.reads) = (None, Reads::Wait);
             }
         }
         Ok(())
@@ -193,7 +203,10 @@ impl Turn<'_> {
     fn in_line(&mut self, tell: &Sender<News>) {
         match &self.asked {
             Some(asked) => asked.in_line(),
-            None => self.asked = broker::ask(self.ask, self.database, true, tell),
+            None => {
+                let wish = Wish { reads: self.reads, in_line: true, patience: self.ask.left() };
+                self.asked = broker::ask(self.ask, self.database, &wish, tell);
+            }
         }
     }
 
@@ -256,6 +269,13 @@ impl Turn<'_> {
             other => lock_error(&other, self.database),
         }
     }
+}
+
+/// Why a broker that there is was not asked.
+fn broker_elsewhere(database: &Path) -> Option<String> {
+    let owner = Lock::peek(&sidecar_path(database), LockName::Owner).ok().flatten()?;
+    let pid = owner.holders.first()?.process.pid;
+    Some(format!("reads wait: the broker (pid {pid}) is not to be found from here, for it has another runtime directory"))
 }
 
 /// Whoever has the file lock: the database's broker, or a lease.

@@ -9,7 +9,7 @@ use tonic::Streaming;
 use super::{LeaseProgress, LeaseStage};
 use crate::{
     ClientError, blocking,
-    connect::{Deadline, millis},
+    connect::{Deadline, Target, millis, trouble},
 };
 
 /// A database file to which nobody writes, and in which all is that was committed before: a copy of it is the database.
@@ -17,9 +17,10 @@ use crate::{
 #[must_use = "others may write again when this is dropped"]
 pub struct Still {
     as_of: String,
+    target: Target,
     /// Its end is the end of the call.
-    _asks: mpsc::UnboundedSender<LeaseAsk>,
-    _events: Streaming<LeaseEvent>,
+    asks: mpsc::UnboundedSender<LeaseAsk>,
+    events: Streaming<LeaseEvent>,
     /// Keeps the broker.
     _session: blocking::Session,
 }
@@ -34,7 +35,7 @@ impl Still {
         let session = client.session()?;
         let ask = LeaseAsk {
             reads: LeaseReads::Wait.into(),
-            command: session.hello().database_path.clone(),
+            command: target.options.command.clone().unwrap_or_default(),
             wait_ms: Some(millis(target.options.wait.saturating_sub(began.elapsed()))),
             copies: true,
             ..LeaseAsk::default()
@@ -52,14 +53,28 @@ impl Still {
         let mut events = blocking::wait(asked)?;
         loop {
             let lost = || ClientError::SessionLost { database: target.database.clone() };
-            let event = blocking::wait(async { events.message().await.map_err(|_| lost()) })?.ok_or_else(lost)?;
+            let event = next(&mut events, target)?.ok_or_else(lost)?;
             match event.state() {
                 LeaseState::Ready => {
-                    return Ok(Self { as_of: event.as_of, _asks: asks, _events: events, _session: session });
+                    let (as_of, target) = (event.as_of, target.clone());
+                    return Ok(Self { as_of, target, asks, events, _session: session });
                 }
-                LeaseState::Released => return Err(refused(&target.database, event, began)),
                 _ => observe(&progress(&target.database, event, began)),
             }
+        }
+    }
+
+    /// Lets others write again, and answers whether none of them has written before that.
+    ///
+    /// # Errors
+    /// When the broker has let others write, because they had waited for too long, or is gone: a copy that was made
+    /// meanwhile may be no database.
+    pub fn end(self) -> Result<(), ClientError> {
+        let Self { asks, mut events, target, _session, .. } = self;
+        drop(asks);
+        match next(&mut events, &target)? {
+            None => Ok(()),
+            Some(_) => Err(ClientError::SessionLost { database: target.database }),
         }
     }
 
@@ -69,13 +84,12 @@ impl Still {
     }
 }
 
+fn next(events: &mut Streaming<LeaseEvent>, target: &Target) -> Result<Option<LeaseEvent>, ClientError> {
+    blocking::wait(async { events.message().await.map_err(|status| target.error(trouble(status))) })
+}
+
 fn progress(database: &Path, event: LeaseEvent, began: Instant) -> LeaseProgress {
     let (stage, ahead) = (LeaseStage::Queued, usize::try_from(event.ahead).unwrap_or(usize::MAX));
     LeaseProgress { database: database.to_owned(), stage, holder: event.holder, ahead, waited: began.elapsed() }
 }
 
-fn refused(database: &Path, event: LeaseEvent, began: Instant) -> ClientError {
-    tracing::debug!(database = %database.display(), why = ?event.notices, "the file is not kept still");
-    let (holder, waited) = (event.holder.map(Box::new), began.elapsed());
-    ClientError::Locked { database: database.to_owned(), holder, ahead: 0, waited }
-}

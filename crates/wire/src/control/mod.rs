@@ -72,9 +72,10 @@ impl dbmux_proto::control_server::Control for Control {
     }
 
     async fn lease(&self, request: Request<Streaming<LeaseAsk>>) -> Result<Response<Self::LeaseStream>, Status> {
+        let peer = Connection::of(&request)?.peer();
         // A message that cannot be read ends what is asked, as a connection that is over does.
         let asks = request.into_inner().scan((), |(), ask| std::future::ready(ask.ok()));
-        let events = self.service.lease(asks.boxed());
+        let events = self.service.lease(asks.boxed(), peer);
         Ok(Response::new(events.map(|event| event.map_err(status)).boxed()))
     }
 

@@ -128,7 +128,7 @@ fn is_setting(name: &str) -> bool {
 
 /// The options that standard clients ask for.
 pub(super) async fn get(caller: &Caller) -> Result<Options, Status> {
-    let sql = "SELECT current_database() AS catalog, current_schema() AS schema".to_owned();
+    let sql = caller.session.catalog_sql().current.to_owned();
     let mut answer =
         caller.session.run(StatementRequest { sql, ..StatementRequest::default() }).await.map_err(status)?;
     let mut options = HashMap::new();

@@ -51,18 +51,18 @@ pub(crate) fn answer(sql: &str, parameters: Option<&RecordBatch>) -> Result<Fixe
 /// What the catalog's own questions are answered with.
 fn catalog(sql: &str) -> Option<RecordBatch> {
     let texts = |values: &[&str]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
-    let columns: Vec<(&str, ArrayRef)> = if sql.starts_with("WITH files") {
+    let columns: Vec<(&str, ArrayRef)> = if sql == "tables" {
         vec![
             ("database_name", texts(&["sales", "sales", "temp"])),
             ("schema_name", texts(&["main", "main", "main"])),
             ("name", texts(&["orders", "latest", "scratch"])),
             ("kind", texts(&["BASE TABLE", "VIEW", "LOCAL TEMPORARY"])),
         ]
-    } else if sql.starts_with("SELECT DISTINCT database_name") {
+    } else if sql.starts_with("SELECT DISTINCT database FROM") {
         vec![("database_name", texts(&["sales", "temp"]))]
     } else if sql.starts_with("SELECT DISTINCT *") {
         vec![("database_name", texts(&["sales", "sales"])), ("schema_name", texts(&["main", "marts"]))]
-    } else if sql.contains("'PRIMARY KEY'") {
+    } else if sql.contains("primary_keys") {
         let sequence = Arc::new(Int64Array::from(vec![1, 2]));
         vec![
             ("database_name", texts(&["sales"; 2])),
@@ -72,7 +72,7 @@ fn catalog(sql: &str) -> Option<RecordBatch> {
             ("constraint_name", texts(&["orders_pk"; 2])),
             ("key_sequence", sequence),
         ]
-    } else if sql.starts_with("SELECT current_database()") {
+    } else if sql == "current" {
         vec![("catalog", texts(&["sales"])), ("schema", texts(&["main"]))]
     } else {
         return None;

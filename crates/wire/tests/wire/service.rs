@@ -15,7 +15,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use dbmux_engine::{
-    Answer, ErrorCode, HelloReply, HelloRequest, LeaseAsks, LeaseEvent, LeaseEvents, Peer, PreparedId,
+    Answer, CatalogSql, ErrorCode, HelloReply, HelloRequest, LeaseAsks, LeaseEvent, LeaseEvents, Peer, PreparedId,
     PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId, StatementEvent, StatementKind,
     StatementRequest, StatsReply, StatusReply,
 };
@@ -110,7 +110,7 @@ impl Service for TestService {
         StatsReply { statements: self.ran.lock().len() as u64, ..StatsReply::default() }
     }
 
-    fn lease(&self, asks: LeaseAsks) -> LeaseEvents {
+    fn lease(&self, asks: LeaseAsks, _: Peer) -> LeaseEvents {
         // It answers each word with what it heard.
         let answered = asks.map(|ask| {
             let mut event = LeaseEvent { ahead: u32::from(ask.in_line), as_of: ask.command, ..LeaseEvent::default() };
@@ -153,6 +153,18 @@ impl Drop for Running {
 impl Session for TestSession {
     fn id(&self) -> SessionId {
         self.id
+    }
+
+    fn catalog_sql(&self) -> CatalogSql {
+        CatalogSql {
+            current: "current",
+            databases: "databases",
+            schemas: "schemas",
+            tables: "tables",
+            definitions: "definitions",
+            primary_keys: "primary_keys",
+            foreign_keys: "foreign_keys",
+        }
     }
 
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
