@@ -115,6 +115,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Gives freed memory back to the system, after a release. Another attach may begin meanwhile.
     fn tidy(&self);
 
+    /// Does what makes the database quicker and can be left: called now and then while the file is attached and nothing
+    /// runs; the file lock is ours meanwhile. It may take long: statements run beside it, and [`Engine::release`] and
+    /// [`Engine::stand_in_by_itself`] end it.
+    fn idle_work(&self) {}
+
     /// The present attachment of the file itself.
     fn attachment(&self) -> Option<Attachment>;
 
@@ -198,7 +203,8 @@ pub enum ResultShape {
 }
 
 /// Values for a statement's parameters: a batch of one row, matched by position when its columns are called `1`, `2`, …
-/// or `$1`, … or are unnamed, else by name.
+/// or `$1`, … or are unnamed, else by name. Where a statement takes rows, as an operation of LanceDB does: those rows, any
+/// number of them.
 pub type Parameters = RecordBatch;
 
 /// One conversation with the engine. One statement runs at a time.
