@@ -1,0 +1,282 @@
+//! What keeps a table quick: indices, and few files instead of many.
+//!
+//! Nothing here waits for a table's turn, or keeps others from writing: Lance lets a compaction, an index and writes go on
+//! beside each other, and whichever meets another's commit begins again.
+
+use std::{sync::Arc, time::Duration};
+
+use arrow::{
+    array::{ArrayRef, Int64Array, RecordBatch},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use dbmux_engine::EngineError;
+use lancedb::{
+    index::{
+        Index,
+        scalar::{BTreeIndexBuilder, BitmapIndexBuilder, FtsIndexBuilder, LabelListIndexBuilder},
+        vector::{
+            IvfFlatIndexBuilder, IvfHnswFlatIndexBuilder, IvfHnswPqIndexBuilder, IvfHnswSqIndexBuilder,
+            IvfPqIndexBuilder, IvfRqIndexBuilder, IvfSqIndexBuilder,
+        },
+    },
+    table::{CompactionOptions, Duration as Age, OptimizeAction, OptimizeOptions, OptimizeStats},
+};
+
+use crate::{
+    errors, looks, names,
+    opened::{Opened, Writable},
+    operations::{CreateIndex, DropIndex, IndexKind, Optimize},
+    wait::Running,
+};
+
+/// How old a version must be to be removed, unless told otherwise.
+const KEPT: u32 = 7 * 24 * 3600;
+/// Small files that are too many, when nobody waits.
+const SMALL_FILES: usize = 16;
+/// Rows of a file that is small.
+const SMALL_ROWS: usize = 100_000;
+/// How often one begins again that lost to a writer.
+const ATTEMPTS: u32 = 3;
+/// The wait before that.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The columns that `optimize` answers with.
+pub(crate) fn optimized_schema() -> SchemaRef {
+    let names = [
+        "fragments_removed",
+        "fragments_added",
+        "files_removed",
+        "files_added",
+        "old_versions_removed",
+        "bytes_removed",
+    ];
+    Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Int64, true)).to_vec()))
+}
+
+/// Sets options of an index that a kind of index has: those that are given.
+macro_rules! given {
+    ($builder:ident, $ask:ident: $($option:ident)*) => {
+        $(if let Some(value) = $ask.$option {
+            $builder = $builder.$option(value);
+        })*
+    };
+}
+
+/// An index on vectors.
+macro_rules! vectors {
+    ($kind:ident($builder:ty), $ask:ident: $($option:ident)*) => {{
+        let mut builder = <$builder>::default();
+        if let Some(metric) = $ask.metric {
+            builder = builder.distance_type(metric.into());
+        }
+        given!(builder, $ask: num_partitions sample_rate max_iterations $($option)*);
+        if let Some(m) = $ask.m {
+            builder = hnsw::edges(builder, m);
+        }
+        Index::$kind(builder)
+    }};
+}
+
+mod hnsw {
+    //! `m` is of the graphs only: on any other index it changes nothing, and is refused before.
+
+    use super::{
+        IvfFlatIndexBuilder, IvfHnswFlatIndexBuilder, IvfHnswPqIndexBuilder, IvfHnswSqIndexBuilder, IvfPqIndexBuilder,
+        IvfRqIndexBuilder, IvfSqIndexBuilder,
+    };
+
+    pub(super) trait Edges: Sized {
+        fn edges(self, _m: u32) -> Self {
+            self
+        }
+    }
+
+    impl Edges for IvfFlatIndexBuilder {}
+    impl Edges for IvfSqIndexBuilder {}
+    impl Edges for IvfPqIndexBuilder {}
+    impl Edges for IvfRqIndexBuilder {}
+    impl Edges for IvfHnswFlatIndexBuilder {
+        fn edges(self, m: u32) -> Self {
+            self.num_edges(m)
+        }
+    }
+    impl Edges for IvfHnswSqIndexBuilder {
+        fn edges(self, m: u32) -> Self {
+            self.num_edges(m)
+        }
+    }
+    impl Edges for IvfHnswPqIndexBuilder {
+        fn edges(self, m: u32) -> Self {
+            self.num_edges(m)
+        }
+    }
+
+    pub(super) fn edges<B: Edges>(builder: B, m: u32) -> B {
+        builder.edges(m)
+    }
+}
+
+/// Makes an index.
+pub(crate) async fn create_index(opened: &Opened, running: &Running, ask: &CreateIndex) -> Result<(), EngineError> {
+    check_options(ask)?;
+    let table = opened.own_table(&ask.table).await?;
+    names::known(&table.table, std::iter::once(ask.column.as_str())).await?;
+    let attempt = async || {
+        let index = index(ask)?;
+        let mut builder = table.table.create_index(&[ask.column.as_str()], index).replace(ask.replace);
+        if let Some(name) = &ask.name {
+            builder = builder.name(name.clone());
+        }
+        builder.execute().await
+    };
+    running.committing(&table.committer, false, retried(opened, attempt)).await
+}
+
+/// Removes an index.
+pub(crate) async fn drop_index(opened: &Opened, running: &Running, drop: &DropIndex) -> Result<(), EngineError> {
+    let table = opened.own_table(&drop.table).await?;
+    let work = retried(opened, async || table.table.drop_index(&drop.name).await);
+    running.committing(&table.committer, false, work).await
+}
+
+/// Compacts, prunes, and brings the indices up to date.
+pub(crate) async fn optimize(opened: &Opened, running: &Running, ask: &Optimize) -> Result<RecordBatch, EngineError> {
+    let table = opened.own_table(&ask.table).await?;
+    let age = ask.older_than_seconds.unwrap_or(KEPT);
+    let work = retried(opened, async || optimize_table(&table, age).await);
+    let stats = running.committing(&table.committer, false, work).await?;
+    let compaction = stats.compaction.unwrap_or_default();
+    let prune = stats.prune.unwrap_or_default();
+    let number =
+        |number: u64| -> ArrayRef { Arc::new(Int64Array::from(vec![i64::try_from(number).unwrap_or(i64::MAX)])) };
+    let columns = vec![
+        number(compaction.fragments_removed as u64),
+        number(compaction.fragments_added as u64),
+        number(compaction.files_removed as u64),
+        number(compaction.files_added as u64),
+        number(prune.old_versions),
+        number(prune.bytes_removed),
+    ];
+    looks::batch(optimized_schema(), columns)
+}
+
+/// The same for every table that has many small files; stops when it is told to. Faults are for the log.
+pub(crate) async fn optimize_idle(opened: &Opened, running: &Running) {
+    let names = running.lightly(opened.names()).await.unwrap_or_default();
+    for name in names {
+        match optimize_if_small(opened, running, &name).await {
+            Ok(()) => {}
+            Err(EngineError::Interrupted) => return,
+            Err(error) => tracing::debug!(table = name, %error, "compaction in an idle moment came to nothing"),
+        }
+    }
+}
+
+/// A table that has many small files is compacted.
+async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Result<(), EngineError> {
+    let (table, small) = running
+        .lightly(async {
+            let table = opened.own_table(name).await?;
+            let native = table.table.as_native();
+            let small = match native {
+                Some(native) => native.num_small_files(SMALL_ROWS).await.map_err(|error| opened.error(error))?,
+                None => 0,
+            };
+            Ok((table, small))
+        })
+        .await?;
+    if small < SMALL_FILES {
+        return Ok(());
+    }
+    let work = async { optimize_table(&table, KEPT).await.map_err(|error| opened.error(error)) };
+    let done = running.committing(&table.committer, false, work).await?;
+    tracing::debug!(table = name, ?done, "compacted, as nobody waits");
+    Ok(())
+}
+
+async fn optimize_table(writable: &Writable, older_than_seconds: u32) -> lancedb::Result<OptimizeStats> {
+    let Writable { table, committer, .. } = writable;
+    let compact = OptimizeAction::Compact { options: CompactionOptions::default(), remap_options: None };
+    let compaction = table.optimize(compact).await?.compaction;
+    committer.next_step();
+    let prune = OptimizeAction::Prune {
+        older_than: Some(Age::seconds(i64::from(older_than_seconds))),
+        delete_unverified: None,
+        error_if_tagged_old_versions: None,
+    };
+    let prune = table.optimize(prune).await?.prune;
+    committer.next_step();
+    table.optimize(OptimizeAction::Index(OptimizeOptions::default())).await?;
+    Ok(OptimizeStats { compaction, prune })
+}
+
+async fn retried<T>(opened: &Opened, attempt: impl AsyncFn() -> lancedb::Result<T>) -> Result<T, EngineError> {
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if errors::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
+            outcome => return outcome.map_err(|error| opened.error(error)),
+        }
+    }
+    attempt().await.map_err(|error| opened.error(error))
+}
+
+fn index(ask: &CreateIndex) -> lancedb::Result<Index> {
+    Ok(match ask.kind {
+        IndexKind::Auto => Index::Auto,
+        IndexKind::Btree => Index::BTree(BTreeIndexBuilder::default()),
+        IndexKind::Bitmap => Index::Bitmap(BitmapIndexBuilder::default()),
+        IndexKind::LabelList => Index::LabelList(LabelListIndexBuilder::default()),
+        IndexKind::Fts => Index::FTS(words(ask)?),
+        IndexKind::IvfFlat => vectors!(IvfFlat(IvfFlatIndexBuilder), ask:),
+        IndexKind::IvfSq => vectors!(IvfSq(IvfSqIndexBuilder), ask:),
+        IndexKind::IvfPq => vectors!(IvfPq(IvfPqIndexBuilder), ask: num_sub_vectors num_bits),
+        IndexKind::IvfRq => vectors!(IvfRq(IvfRqIndexBuilder), ask: num_bits),
+        IndexKind::IvfHnswFlat => vectors!(IvfHnswFlat(IvfHnswFlatIndexBuilder), ask: ef_construction),
+        IndexKind::IvfHnswSq => vectors!(IvfHnswSq(IvfHnswSqIndexBuilder), ask: ef_construction),
+        IndexKind::IvfHnswPq => {
+            vectors!(IvfHnswPq(IvfHnswPqIndexBuilder), ask: ef_construction num_sub_vectors num_bits)
+        }
+    })
+}
+
+/// An index on words.
+fn words(ask: &CreateIndex) -> lancedb::Result<FtsIndexBuilder> {
+    let failed = |error| lancedb::Error::Lance { source: error };
+    let mut builder = FtsIndexBuilder::default();
+    if let Some(tokenizer) = &ask.tokenizer {
+        builder = builder.base_tokenizer(tokenizer.clone());
+    }
+    if let Some(language) = &ask.language {
+        builder = builder.language(language).map_err(failed)?;
+    }
+    given!(builder, ask: stem lower_case remove_stop_words ascii_folding with_position);
+    Ok(builder)
+}
+
+/// Refuses options that an index of this kind has not.
+fn check_options(ask: &CreateIndex) -> Result<(), EngineError> {
+    use IndexKind::{Fts, IvfFlat, IvfHnswFlat, IvfHnswPq, IvfHnswSq, IvfPq, IvfRq, IvfSq};
+    const VECTORS: &[IndexKind] = &[IvfFlat, IvfSq, IvfPq, IvfRq, IvfHnswFlat, IvfHnswSq, IvfHnswPq];
+    const GRAPHS: &[IndexKind] = &[IvfHnswFlat, IvfHnswSq, IvfHnswPq];
+    let options = [
+        ("metric", ask.metric.is_some(), VECTORS),
+        ("num_partitions", ask.num_partitions.is_some(), VECTORS),
+        ("max_iterations", ask.max_iterations.is_some(), VECTORS),
+        ("sample_rate", ask.sample_rate.is_some(), VECTORS),
+        ("num_sub_vectors", ask.num_sub_vectors.is_some(), &[IvfPq, IvfHnswPq]),
+        ("num_bits", ask.num_bits.is_some(), &[IvfPq, IvfRq, IvfHnswPq]),
+        ("m", ask.m.is_some(), GRAPHS),
+        ("ef_construction", ask.ef_construction.is_some(), GRAPHS),
+        ("tokenizer", ask.tokenizer.is_some(), &[Fts]),
+        ("language", ask.language.is_some(), &[Fts]),
+        ("stem", ask.stem.is_some(), &[Fts]),
+        ("lower_case", ask.lower_case.is_some(), &[Fts]),
+        ("remove_stop_words", ask.remove_stop_words.is_some(), &[Fts]),
+        ("ascii_folding", ask.ascii_folding.is_some(), &[Fts]),
+        ("with_position", ask.with_position.is_some(), &[Fts]),
+    ];
+    match options.iter().find(|(_, given, kinds)| *given && !kinds.contains(&ask.kind)) {
+        Some((name, ..)) => Err(errors::sql("42601", format!("an index of this \"type\" has no \"{name}\""))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,15 @@
+//! How an engine is started.
+
+/// What can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanceOptions {
+    /// Commits are synced to the disk before they are acknowledged. LanceDB itself syncs nothing: without this, a power cut
+    /// may take back what was acknowledged, and leave a version that names files which are not there.
+    pub sync: bool,
+}
+
+impl Default for LanceOptions {
+    fn default() -> Self {
+        Self { sync: true }
+    }
+}

@@ -1,0 +1,142 @@
+//! Operations that change rows.
+//!
+//! Each is one commit. One at a time writes to a table here; whoever writes beside us is met at the commit: an operation
+//! that lost is done again on what is there then, a few times.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use dbmux_engine::EngineError;
+use lancedb::arrow::{
+    arrow::row::{RowConverter, SortField},
+    arrow_array::{RecordBatch, RecordBatchIterator},
+};
+
+use crate::{
+    errors,
+    ffi::TheirBatch,
+    names,
+    opened::{Opened, Writable},
+    operations::{Delete, MergeInsert, Update},
+    wait::Running,
+};
+
+/// How often an operation is done again that lost to another writer; Lance itself has tried ten times by then.
+const ATTEMPTS: u32 = 5;
+/// The wait before the second attempt; it doubles.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Appends rows. Answers with how many.
+pub(crate) async fn add(opened: &Opened, running: &Running, table: &str, rows: TheirBatch) -> Result<u64, EngineError> {
+    let writable = opened.table(table).await?;
+    names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
+    let count = rows.num_rows() as u64;
+    if count == 0 {
+        return Ok(0);
+    }
+    let attempt = || writable.table.add(rows.clone()).execute();
+    in_turn(opened, running, &writable, true, attempt).await?;
+    Ok(count)
+}
+
+/// Updates, inserts and deletes rows by their keys. Answers with how many.
+pub(crate) async fn merge_insert(
+    opened: &Opened,
+    running: &Running,
+    merge: &MergeInsert,
+    rows: TheirBatch,
+) -> Result<u64, EngineError> {
+    let writable = opened.table(&merge.table).await?;
+    names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
+    check_keys(merge, &rows)?;
+    let on: Vec<&str> = merge.on.iter().map(String::as_str).collect();
+    let attempt = || {
+        let mut builder = writable.table.merge_insert(&on);
+        if merge.when_matched.is_some() {
+            builder.when_matched_update_all(merge.when_matched_if.clone());
+        }
+        if merge.when_not_matched.is_some() {
+            builder.when_not_matched_insert_all();
+        }
+        if let Some(filter) = &merge.delete_unmatched_where {
+            builder.when_not_matched_by_source_delete(Some(filter.clone()));
+        }
+        let schema = rows.schema();
+        builder.execute(Box::new(RecordBatchIterator::new([Ok(rows.clone())], schema)))
+    };
+    let done = in_turn(opened, running, &writable, false, attempt).await?;
+    Ok(done.num_inserted_rows + done.num_updated_rows + done.num_deleted_rows)
+}
+
+/// Sets columns. Answers with how many rows it was.
+pub(crate) async fn update(opened: &Opened, running: &Running, update: &Update) -> Result<u64, EngineError> {
+    let writable = opened.table(&update.table).await?;
+    names::known(&writable.table, update.set.keys().map(String::as_str)).await?;
+    let attempt = || {
+        let mut builder = writable.table.update();
+        if let Some(filter) = &update.filter {
+            builder = builder.only_if(filter);
+        }
+        update.set.iter().fold(builder, |builder, (column, value)| builder.column(column, value)).execute()
+    };
+    Ok(in_turn(opened, running, &writable, false, attempt).await?.rows_updated)
+}
+
+/// Deletes rows. Answers with how many.
+pub(crate) async fn delete(opened: &Opened, running: &Running, delete: &Delete) -> Result<u64, EngineError> {
+    let writable = opened.table(&delete.table).await?;
+    let attempt = || writable.table.delete(delete.filter.as_str());
+    Ok(in_turn(opened, running, &writable, false, attempt).await?.num_deleted_rows)
+}
+
+/// Does one operation on a table when its turn has come.
+async fn in_turn<T, F>(
+    opened: &Opened,
+    running: &Running,
+    writable: &Arc<Writable>,
+    detached: bool,
+    attempt: impl Fn() -> F,
+) -> Result<T, EngineError>
+where
+    F: Future<Output = lancedb::Result<T>>,
+{
+    let _turn = running.lightly(async { Ok(writable.turn.lock().await) }).await?;
+    let work = async {
+        let mut pause = PAUSE;
+        for _ in 1..ATTEMPTS {
+            match attempt().await {
+                Err(error) if errors::is_conflict(&error) => {
+                    tracing::debug!(%error, "another writer was first: once more");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                outcome => return outcome.map_err(|error| opened.error(error)),
+            }
+        }
+        attempt().await.map_err(|error| opened.error(error))
+    };
+    running.committing(&writable.committer, detached, work).await
+}
+
+/// The rows name each key once: which of two would stay is nobody's to say.
+fn check_keys(merge: &MergeInsert, rows: &RecordBatch) -> Result<(), EngineError> {
+    if merge.on.is_empty() {
+        return Err(errors::sql("42601", "\"on\" names the columns of the key, and there is none"));
+    }
+    let mut columns = Vec::with_capacity(merge.on.len());
+    for name in &merge.on {
+        let missing = || errors::sql("42703", format!("the rows have no column \"{name}\", which is in \"on\""));
+        columns.push(Arc::clone(rows.column_by_name(name).ok_or_else(missing)?));
+    }
+    let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    let keys = RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns));
+    let keys = keys.map_err(|error| errors::sql("42804", format!("these columns cannot be a key: {error}")))?;
+    let mut seen = std::collections::HashSet::with_capacity(keys.num_rows());
+    for (row, key) in keys.iter().enumerate() {
+        if !seen.insert(key) {
+            let message =
+                format!("two of the rows have the same key ({}): the second is row {}", merge.on.join(", "), row + 1);
+            return Err(errors::sql("21000", message));
+        }
+    }
+    Ok(())
+}
