@@ -12,9 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{
-    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions,
-};
+use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
 use dbmux_os::holders;
 use parking_lot::Mutex;
 

@@ -9,8 +9,8 @@ use arrow::{
 use futures::Stream;
 
 use crate::{
-    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape, ServiceError,
-    StatementEvent, StatementKind, StatsReply, StatusReply,
+    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape,
+    ServiceError, StatementEvent, StatementKind, StatsReply, StatusReply,
 };
 
 /// Names a session on the wire: unguessable, 16 bytes.

@@ -63,7 +63,8 @@ impl Asker {
                 holder.command = seen.command;
             }
             (holder.user, holder.stopped) = (seen.user, seen.stopped);
-            holder.working_directory = seen.working_directory.map(|path| path.display().to_string()).unwrap_or_default();
+            holder.working_directory =
+                seen.working_directory.map(|path| path.display().to_string()).unwrap_or_default();
         }
         errors::set_since(&mut holder, self.since);
         holder

@@ -275,7 +275,9 @@ impl Turn<'_> {
 fn broker_elsewhere(database: &Path) -> Option<String> {
     let owner = Lock::peek(&sidecar_path(database), LockName::Owner).ok().flatten()?;
     let pid = owner.holders.first()?.process.pid;
-    Some(format!("reads wait: the broker (pid {pid}) is not to be found from here, for it has another runtime directory"))
+    Some(format!(
+        "reads wait: the broker (pid {pid}) is not to be found from here, for it has another runtime directory"
+    ))
 }
 
 /// Whoever has the file lock: the database's broker, or a lease.

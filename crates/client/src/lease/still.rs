@@ -92,4 +92,3 @@ fn progress(database: &Path, event: LeaseEvent, began: Instant) -> LeaseProgress
     let (stage, ahead) = (LeaseStage::Queued, usize::try_from(event.ahead).unwrap_or(usize::MAX));
     LeaseProgress { database: database.to_owned(), stage, holder: event.holder, ahead, waited: began.elapsed() }
 }
-
