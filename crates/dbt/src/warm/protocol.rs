@@ -162,7 +162,8 @@ pub struct NodeResult {
     pub message: Option<String>,
     /// How many rows a test found wanting.
     pub failures: Option<i64>,
-    /// Where the adapter tells. dbt-duckdb does not.
+    /// What the adapter tells. dbt-duckdb tells it of seeds only: of a table in a DuckDB file it is how many rows it has
+    /// now. Nobody knows it of a view, nor in the middle of an invocation.
     pub rows_affected: Option<i64>,
 }
 

@@ -24,6 +24,7 @@ import time
 from dbmux_manifest import KeptManifest, WholeJson
 from dbmux_outputs import Channel, Logged, Outputs
 from dbmux_release import interrupt_statements, release, still_open
+from dbmux_rows import count_rows
 
 # How long dbt may take to stop after its host is gone, before the process ends without it, in seconds.
 LAST_PATIENCE = 30
@@ -162,9 +163,13 @@ class Bridge:
     def do_invoke(self, request):
         results = {}
         code, value, error = self.run_dbt(request, results)
+        nodes = []
         for result in getattr(value, "results", None) or []:
             if (node := getattr(result, "node", None)) is not None:
                 results[node.unique_id] = told(result, node.unique_id)
+                nodes.append((node, results[node.unique_id]))
+        if nodes and request["id"] not in self.cancelled:
+            count_rows(nodes)
         return {"exit_code": code, "results": list(results.values()), "error": error}
 
     def do_list(self, request):
