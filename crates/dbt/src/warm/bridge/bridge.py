@@ -10,6 +10,7 @@ What always holds:
 - When the host is gone (the socket's end is seen), what runs is cancelled as by Ctrl-C, and the process ends.
 """
 
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -161,12 +162,13 @@ class Bridge:
     # Requests.
 
     def do_invoke(self, request):
-        results = {}
-        code, value, error = self.run_dbt(request, results)
-        nodes = []
+        results, nodes = {}, []
+        with noting_skips() as skipped_for:
+            code, value, error = self.run_dbt(request, results)
         for result in getattr(value, "results", None) or []:
             if (node := getattr(result, "node", None)) is not None:
                 results[node.unique_id] = told(result, node.unique_id)
+                results[node.unique_id]["skipped_for"] = skipped_for.get(node.unique_id, [])
                 nodes.append((node, results[node.unique_id]))
         if nodes and request["id"] not in self.cancelled:
             count_rows(nodes)
@@ -297,6 +299,28 @@ def told(result, node):
         "unique_id": node, "status": str(result.status), "execution_time": result.execution_time,
         "message": scrubbed(result.message), "failures": result.failures, "rows_affected": response.get("rows_affected"),
     }
+
+
+@contextlib.contextmanager
+def noting_skips():
+    """For what dbt skips each node, by dbt's own graph: its ancestors that failed, or were themselves skipped."""
+    from dbt.task.runnable import GraphRunnableTask
+
+    found = {}
+    mark = getattr(GraphRunnableTask, "_mark_dependent_errors", None)
+
+    def note(task, node, *arguments, **named):
+        for later in task.graph.get_dependent_nodes(node):
+            found.setdefault(later, []).append(node)
+        return mark(task, node, *arguments, **named)
+
+    if mark is not None:
+        GraphRunnableTask._mark_dependent_errors = note
+    try:
+        yield found
+    finally:
+        if mark is not None:
+            GraphRunnableTask._mark_dependent_errors = mark
 
 
 def node_of(data):
