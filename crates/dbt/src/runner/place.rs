@@ -1,8 +1,12 @@
 //! Where a project's runner listens.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use dbmux_lock::{Guard, Lock, LockName, Mode, Request, Wait};
+use dbmux_lock::{Guard, Lock, LockError, LockName, Mode, Request, Wait};
 use dbmux_os::runtime;
 
 use crate::DbtError;
@@ -43,7 +47,38 @@ impl Place {
 
     /// Whoever has this starts the runner, or ends it.
     pub(super) fn start_lock(&self, wait: Wait) -> Result<Guard, DbtError> {
-        let lock = Lock::open(&self.socket.with_extension("start"), LockName::Plain)?;
-        Ok(lock.acquire(&Request::new(Mode::Exclusive).wait(wait))?)
+        let began = Instant::now();
+        loop {
+            let wait = match wait {
+                Wait::For(wait) => Wait::For(wait.saturating_sub(began.elapsed())),
+                other => other,
+            };
+            let lock = Lock::open(&self.start_path(), LockName::Plain)?;
+            let taken = lock.acquire(&Request::new(Mode::Exclusive).wait(wait));
+            match taken.and_then(|guard| guard.verify().map(|()| guard)) {
+                // A runner that has just left has taken the file away: whoever comes now has another one.
+                Err(LockError::Replaced { .. }) => {}
+                taken => return Ok(taken?),
+            }
+        }
+    }
+
+    /// Takes away what a runner leaves behind, as far as it can; what is left is the next one's. A log that says something
+    /// stays. Only whoever has the start lock may: nobody starts another one meanwhile, nor has the file that is removed.
+    pub(super) fn clear(&self, leaving: Guard) {
+        let remove = |path: &Path| {
+            let _ = fs::remove_file(path);
+        };
+        remove(&self.socket);
+        if fs::metadata(self.log()).is_ok_and(|log| log.len() == 0) {
+            remove(&self.log());
+        }
+        // Last, and while it is locked: whoever waits for it wakes to find that it has no name any more.
+        remove(&self.start_path());
+        drop(leaving);
+    }
+
+    fn start_path(&self) -> PathBuf {
+        self.socket.with_extension("start")
     }
 }

@@ -42,7 +42,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
             worker.work();
         }
         // Whoever starts one now waits for us to have gone, and whoever has just connected is served first.
-        let _leaving = match place.start_lock(Wait::For(BEFORE_LEAVING)) {
+        let leaving = match place.start_lock(Wait::For(BEFORE_LEAVING)) {
             Ok(leaving) => Some(leaving),
             Err(DbtError::Lock(LockError::TimedOut { .. })) => continue,
             // The runtime directory is gone: nobody can reach us.
@@ -51,8 +51,9 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
         if !shared.close() {
             continue;
         }
-        // Whoever cannot remove it leaves it to the next one.
-        let _ = std::fs::remove_file(place.socket());
+        if let Some(leaving) = leaving {
+            place.clear(leaving);
+        }
         return Ok(());
     }
 }

@@ -50,4 +50,7 @@ fn a_runner_that_leaves_loses_no_request() {
     });
     let runners = runners.into_inner().expect("no panic").len();
     assert!(runners > 5, "it left again and again: {runners} runners were seen");
+    // The last one takes its files away too.
+    let left = || std::fs::read_dir(place.path("run")).expect("the runtime directory").count();
+    dbmux_testkit::until("nothing is left behind", || left() == 0);
 }
