@@ -155,7 +155,6 @@ fn holder(database: &Path) -> Dbt {
 fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
     // The test project's own profile has the path from the environment.
     let project = DbtProject::new();
-    let began = Instant::now();
     let holder = holder(&project.database());
     let held = format!("(pid {}, ", holder.0.id());
     let shown = dbmux(&project, &["who", "--dbt"]);
@@ -165,6 +164,9 @@ fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
     let waited = dbmux(&project, &["wait", "--dbt"]);
     assert!(waited.status.success() && !error(&waited).contains("unknown"), "{}", error(&waited));
     drop(holder);
+    for made in ["logs", "target"] {
+        assert!(!project.root().join(made).exists(), "asking writes nothing: {made}");
+    }
     // A dbt that runs is seen without its database, and nobody waits for longer than was said.
     let dbt = Dbt::start(&project);
     until("it runs", || dbmux(&project, &["who", "--dbt", "--check"]).status.code() == Some(75));
@@ -175,7 +177,6 @@ fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
     assert_eq!(refused.status.code(), Some(75));
     assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
     drop(dbt);
-    println!("{:?}", began.elapsed());
 
     let mut without = Command::new(env!("CARGO_BIN_EXE_dbmux"));
     without.args(["who", "--dbt"]).current_dir(project.root()).env_clear().env("PATH", "/nowhere");

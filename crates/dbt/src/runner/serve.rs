@@ -8,6 +8,7 @@ use std::{
 };
 
 use dbmux_lock::{LockError, Wait};
+use dbmux_os::file_id::FileId;
 
 use super::{Place, converse::converse, shared::Shared, work::Worker};
 use crate::{DbtError, warm::WarmOptions};
@@ -31,6 +32,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
         reason: format!("listen on {}: {error}", place.socket().display()),
         log: place.log(),
     })?;
+    let own = FileId::of_path(place.socket()).ok();
     let shared = Arc::new(Shared::new(place.project.clone()));
     let accepting = Arc::clone(&shared);
     std::thread::spawn(move || accept(&listener, &accepting));
@@ -52,7 +54,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
             continue;
         }
         if let Some(leaving) = leaving {
-            place.clear(leaving);
+            place.clear(leaving, own);
         }
         return Ok(());
     }

@@ -46,10 +46,10 @@ impl Databases {
     }
 
     /// Looks for their locks too; says so where they are not known.
-    pub(super) fn add_to(self, search: Search) -> Search {
+    pub(super) fn add_to(self, project: &Project, search: Search) -> Search {
         match self {
             Self::Known(profile) => {
-                let below = below_here(&search, &profile);
+                let below = below_here(project, &profile);
                 search.databases(profile.databases).databases(below).relative_databases(profile.relative)
             }
             Self::NeedDbt => search,
@@ -75,9 +75,11 @@ fn ask(project: &Project) -> Result<Profile, DbtError> {
     profile::ask(&options, &setting, &mut Warm::usual())
 }
 
-/// What a dbt that is started here would open, from inside the project. Elsewhere, files of these names are others'.
-fn below_here(search: &Search, profile: &Profile) -> Vec<PathBuf> {
-    let here = std::env::current_dir().ok().filter(|here| here != search.root() && here.starts_with(search.root()));
+/// What a dbt that is started here would open, where this is inside of the project. Elsewhere, and in a project inside of
+/// it, files of these names are others'.
+fn below_here(project: &Project, profile: &Profile) -> Vec<PathBuf> {
+    let is_inside = |here: &PathBuf| Project::above(here).is_ok_and(|here| here.root == project.root);
+    let here = std::env::current_dir().ok().filter(|here| *here != project.root && is_inside(here));
     here.map_or_else(Vec::new, |here| {
         profile.relative.iter().map(|name| here.join(name)).filter(|path| path.exists()).collect()
     })

@@ -24,7 +24,7 @@ use crate::{
 /// Shows who runs dbt there.
 pub(crate) fn who(args: &WhoArgs, named: Option<&Path>) -> Result<Exit, Failure> {
     let project = project(named)?;
-    let search = Databases::read(&project).or_ask(&project).add_to(search(&project));
+    let search = Databases::read(&project).or_ask(&project).add_to(&project, search(&project));
     let found = search.look()?;
     warn(&found);
     let mut out = render::report_output();
@@ -56,9 +56,9 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<Exit, Failure> {
     let found = if databases.need_dbt() {
         // It takes its time: whoever is seen without it is waited for first, and no longer than was said.
         wait(&search(&project))?;
-        wait(&databases.or_ask(&project).add_to(search(&project)))?
+        wait(&databases.or_ask(&project).add_to(&project, search(&project)))?
     } else {
-        wait(&databases.add_to(search(&project)))?
+        wait(&databases.add_to(&project, search(&project)))?
     };
     warn(&found);
     let waited = began.elapsed();

@@ -11,9 +11,9 @@ use dbmux_testkit::{DbtProject, Place, dbt_program};
 use super::shop::text;
 
 /// Turns of each of those who ask at the same time.
-const TURNS: usize = 60;
+const TURNS: usize = 150;
 /// Those.
-const ASKERS: u64 = 3;
+const ASKERS: u64 = 2;
 
 #[test]
 fn a_runner_that_leaves_loses_no_request() {
@@ -43,7 +43,7 @@ fn a_runner_that_leaves_loses_no_request() {
                     random ^= random >> 7;
                     random ^= random << 17;
                     // About as long as an idle one stays: it leaves while somebody comes.
-                    std::thread::sleep(Duration::from_micros(random % 60_000));
+                    std::thread::sleep(Duration::from_micros(random % 30_000));
                 }
             });
         }

@@ -309,10 +309,10 @@ def noting_skips():
     found = {}
     mark = getattr(GraphRunnableTask, "_mark_dependent_errors", None)
 
-    def note(task, node, *arguments, **named):
-        for later in task.graph.get_dependent_nodes(node):
-            found.setdefault(later, []).append(node)
-        return mark(task, node, *arguments, **named)
+    def note(task, node_id, *arguments, **named):
+        for later in task.graph.get_dependent_nodes(node_id) if task.graph is not None else ():
+            found.setdefault(later, []).append(node_id)
+        return mark(task, node_id, *arguments, **named)
 
     if mark is not None:
         GraphRunnableTask._mark_dependent_errors = note
