@@ -50,7 +50,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
             // The runtime directory is gone: nobody can reach us.
             Err(_) => None,
         };
-        if !shared.close() {
+        if !shared.close(options.idle_exit) {
             continue;
         }
         if let Some(leaving) = leaving {
