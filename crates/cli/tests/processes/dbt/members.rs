@@ -1,5 +1,7 @@
 //! What each member of a merged invocation comes to, when another one fails, or leaves.
 
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
 use std::path::PathBuf;
 
 use dbmux_os::child;
