@@ -12,6 +12,7 @@ pub mod file_id;
 pub mod fork;
 pub mod fs_kind;
 pub mod holders;
+pub mod job;
 pub mod memory;
 pub mod new_file;
 pub mod process;
