@@ -49,7 +49,6 @@ mod session;
 mod shared;
 mod snapshot;
 mod state;
-mod theirs;
 
 pub use engine::{DuckDbEngine, check_kind};
 pub use options::DuckDbOptions;

@@ -19,6 +19,7 @@ pub mod process;
 pub mod range_lock;
 pub mod runtime;
 pub mod socket;
+pub mod theirs;
 pub mod view;
 
 pub use error::OsError;
