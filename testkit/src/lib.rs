@@ -16,7 +16,7 @@ pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
 pub use place::{Place, Stopped};
 pub use shell::Shell;
-pub use terminal::Terminal;
+pub use terminal::{Started, Terminal};
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
-use dbmux_os::holders;
+use dbmux_os::{holders, theirs};
 use parking_lot::Mutex;
 
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
     session::DuckDbSession,
     shared::{ScratchFolder, Shared, remove_if_empty},
     snapshot::Snapshots,
-    theirs::{self, Theirs},
 };
 
 /// DuckDB's side of one database file.
@@ -129,26 +128,9 @@ pub fn check_kind(path: &Path) -> Result<(), EngineError> {
     }
 }
 
-/// Two names of a database would have two owners, one after the other: log and sidecar go by the name, and rows that are
-/// in the log of one name are not there by the other.
 fn check_names(path: &Path) -> Result<(), EngineError> {
-    let refused = |why: String| EngineError::Refused { what: format!("opening {}", path.display()), why };
-    let found = fs::metadata(path).ok().filter(|found| found.is_file());
-    let names = found.map_or(1, |found| found.nlink());
-    if names > 1 {
-        return Err(refused(format!(
-            "the file has {names} names (hard links), and each would have a log and an owner of its own: remove all names \
-             but one, and copy the file instead of linking it"
-        )));
-    }
-    match theirs::find(path, &[path.to_owned()]) {
-        Some(Theirs::Log) => Err(refused("it is the name of another database's log: open that database".to_owned())),
-        Some(Theirs::Sidecar) => Err(refused("names with .dbmux are those of dbmux's locks".to_owned())),
-        Some(Theirs::Scratch) => {
-            Err(refused("it is where another database spills its data: use another folder".to_owned()))
-        }
-        Some(Theirs::Database | Theirs::Runtime) | None => Ok(()),
-    }
+    let refused = |why| Err(EngineError::Refused { what: format!("opening {}", path.display()), why });
+    theirs::why_no_database(path).map_or(Ok(()), refused)
 }
 
 /// A file that is being made is empty for a moment: whoever makes it has it locked. No other will be a database, as with

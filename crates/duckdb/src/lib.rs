@@ -50,7 +50,6 @@ mod session;
 mod shared;
 mod snapshot;
 mod state;
-mod theirs;
 
 pub use catalog::CATALOG;
 pub use engine::{DuckDbEngine, check_kind};

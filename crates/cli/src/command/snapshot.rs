@@ -16,6 +16,7 @@ use dbmux_client::{ClientOptions, LeaseProgress, Still, blocking::Client};
 use dbmux_os::{
     file_copy::{self, CopyError, How},
     holders, new_file,
+    theirs::{self, Theirs},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -108,17 +109,42 @@ impl Target {
         let name =
             path.file_name().ok_or_else(|| Failure::usage(format!("{} is no name of a file", path.display())))?;
         let target = Self { path: folder.join(name), folder, force };
+        target.is_no_part()?;
         match fs::symlink_metadata(&target.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => target.has_no_log().map(|()| target),
             Err(error) => Err(failure("look at", path, &error)),
             Ok(_) if !force => Err(target.exists()),
             Ok(found) if !found.is_file() => Err(Failure::usage(format!("{} is no file", path.display()))),
-            Ok(_) => target.is_free().map(|()| target),
+            Ok(_) => target.is_free().and_then(|()| target.has_no_log()).map(|()| target),
         }
     }
 
     fn exists(&self) -> Failure {
         Failure::usage(format!("{} exists", self.path.display())).with_hint("--force replaces it")
+    }
+
+    /// It is not of what stands beside a database: its log, its locks.
+    fn is_no_part(&self) -> Result<(), Failure> {
+        let path = self.path.display();
+        let is_log_of = |suffix| theirs::without_suffix(&self.path, suffix).filter(|database| database.exists());
+        let text = match theirs::find(&self.path, &[]) {
+            Some(Theirs::Sidecar) => format!("{path} is a name of dbmux's locks"),
+            Some(Theirs::Scratch) => format!("{path} is where a database spills its data"),
+            Some(Theirs::Runtime) => format!("{path} is in dbmux's runtime directory"),
+            Some(Theirs::Database | Theirs::Log) | None => match theirs::LOGS.into_iter().find_map(is_log_of) {
+                Some(database) => format!("{path} is the name of a log, that of {}", database.display()),
+                None => return Ok(()),
+            },
+        };
+        Err(Failure::usage(text).with_hint("write to another name"))
+    }
+
+    /// A log that stands beside the copy would be taken for the copy's own, and its changes for those of the database.
+    fn has_no_log(&self) -> Result<(), Failure> {
+        let beside = theirs::LOGS.map(|log| theirs::with_suffix(&self.path, log));
+        let Some(log) = beside.into_iter().find(|log| log.symlink_metadata().is_ok()) else { return Ok(()) };
+        let text = format!("{} is there: a log that would be taken for the copy's", log.display());
+        Err(Failure::usage(text).with_hint("remove it if nothing in it is missed, or write to another name"))
     }
 
     /// Whoever has it open would go on with what nobody sees any more; and locks beside it are those of another database.
