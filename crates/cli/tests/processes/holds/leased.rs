@@ -1,6 +1,6 @@
 //! A command that has a database by a lease, for tests to direct.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,6 +1,6 @@
 //! Reads go on from a snapshot while another process has the file.
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
 
 use std::{
     process::{Command, Stdio},
