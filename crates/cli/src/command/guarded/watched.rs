@@ -41,6 +41,8 @@ struct State {
     /// Set only while its number cannot be anybody else's.
     child: Option<u32>,
     early: Option<i32>,
+    /// We were continued before that: the command may have begun, and stopped, before we knew its number.
+    continued: bool,
 }
 
 impl Watched {
@@ -60,6 +62,9 @@ impl Watched {
         // It came after the lock was granted and before there was anybody to pass it on to.
         if let Some(signal) = state.early.take() {
             let _ = child::signal(child.id(), signal);
+        }
+        if state.continued {
+            let _ = child::signal(child.id(), SIGCONT);
         }
         drop(state);
         while child::until_changed(child.id())? == Change::Stopped {
@@ -87,7 +92,8 @@ impl Watched {
             Some(child) => {
                 let _ = child::signal(child, origin.signal);
             }
-            None if matches!(origin.signal, SIGWINCH | SIGCONT) => {}
+            None if origin.signal == SIGWINCH => {}
+            None if origin.signal == SIGCONT => state.continued = true,
             None => {
                 state.early = Some(origin.signal);
                 self.cancel.cancel();
