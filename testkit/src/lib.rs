@@ -30,6 +30,19 @@ pub fn until(what: &str, mut come: impl FnMut() -> bool) {
     }
 }
 
+/// The processes that have this one as their parent, whichever of its threads has started them; ended ones that nobody has
+/// waited for, too.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let entries = std::fs::read_dir("/proc").expect("it is there").filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|child| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        parent(&stat) == Some(pid)
+    })
+    .collect()
+}
+
 /// The checkout. Asked when a test runs: a build that several checkouts share may have another one in it.
 pub fn checkout() -> std::path::PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).expect("a test is run by cargo");

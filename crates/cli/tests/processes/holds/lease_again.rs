@@ -8,7 +8,7 @@ use std::{
 };
 
 use dbmux_client::{ClientOptions, ErrorCode};
-use dbmux_testkit::{Dice, Place, seed, until};
+use dbmux_testkit::{Dice, Place, children_of, seed, until};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::leased::{Leased, one};
@@ -110,10 +110,8 @@ fn an_asker_who_gives_up_at_any_moment_changes_nothing() {
     }
     // Nothing that copied is left, dead or alive.
     for broker in place.brokers() {
-        let children = format!("/proc/{0}/task/{0}/children", broker.as_raw_nonzero());
-        until("the broker has no child", || {
-            std::fs::read_to_string(&children).is_ok_and(|pids| pids.trim().is_empty())
-        });
+        let broker = u32::try_from(broker.as_raw_nonzero().get()).expect("a process");
+        until("the broker has no child", || children_of(broker).is_empty());
     }
 }
 
