@@ -756,7 +756,8 @@ pub enum LeaseState {
     Draining = 2,
     /// Take a ticket now, and say so.
     Ready = 3,
-    /// The broker has the file released, and does not have its lock. The last event.
+    /// The broker has the file released, and does not have its lock. It may have it again before the asker's turn comes: the
+    /// call goes on until he ends it.
     Released = 4,
 }
 impl LeaseState {
