@@ -6,6 +6,7 @@
 
 mod backend;
 mod error;
+pub mod insert;
 mod service;
 mod statement;
 
