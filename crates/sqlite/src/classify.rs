@@ -70,7 +70,7 @@ pub(crate) fn look(sql: &str, statement: &Statement, noted: Noted) -> Looked {
     } else {
         StatementKind::Read
     };
-    let modifies = (writes && !copies) || (vacuums && !copies);
+    let modifies = (writes || vacuums) && !copies && !explains;
     let may_run_read_only = kind == StatementKind::Read;
     Looked { kind, modifies, control, may_run_read_only, copies, noted }
 }

@@ -113,12 +113,8 @@ impl Connection {
 
     /// What a failure means; what the authorizer refused, in its words.
     pub(crate) fn error(&self, failure: &Failure) -> EngineError {
-        if failure.code & 0xff == rusqlite::ffi::SQLITE_AUTH
-            && let Some(refused) = self.watch.noted().refused
-        {
-            return refused;
-        }
-        errors::of(failure, &self.place.path)
+        // SQLite has several codes, and words of its own, for that.
+        self.watch.noted().refused.unwrap_or_else(|| errors::of(failure, &self.place.path))
     }
 
     pub(crate) fn interrupt_handle(&self) -> InterruptHandle {

@@ -97,14 +97,15 @@ impl Shape {
 
     /// Whether a value is one of these, and stays what it is.
     pub(crate) fn fits(self, class: Class) -> bool {
-        match (self, class) {
-            (Self::Mixed, _) | (_, Class::Null) => true,
-            (Self::Integer, Class::Exact | Class::Integer) => true,
-            (Self::Real, Class::Exact | Class::Real) => true,
-            (Self::Text, Class::Text) => true,
-            (Self::Blob, Class::Blob) => true,
-            _ => false,
-        }
+        matches!(
+            (self, class),
+            (Self::Mixed, _)
+                | (_, Class::Null)
+                | (Self::Integer, Class::Exact | Class::Integer)
+                | (Self::Real, Class::Exact | Class::Real)
+                | (Self::Text, Class::Text)
+                | (Self::Blob, Class::Blob)
+        )
     }
 
     /// The shape of a column by its declared type and its first values. `all`: there are no more.

@@ -11,15 +11,15 @@ use dbmux_engine::{Access, Engine, EngineError, EngineSession, Parameters, Sessi
 use dbmux_sqlite::{SqliteEngine, SqliteOptions};
 
 /// A database, attached.
-pub struct Place {
-    pub engine: SqliteEngine,
-    pub path: PathBuf,
-    pub folder: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) engine: SqliteEngine,
+    pub(crate) path: PathBuf,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Place {
     /// A new one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().canonicalize().expect("the folder").join("a.sqlite");
         let engine = SqliteEngine::new(&path, SqliteOptions::default());
@@ -27,16 +27,16 @@ impl Place {
         Self { engine, path, folder }
     }
 
-    pub fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         Session(self.engine.open_session(&SessionOptions::default()).expect("a session"))
     }
 
-    pub fn reader(&self) -> Session {
+    pub(crate) fn reader(&self) -> Session {
         let options = SessionOptions { read_only: true, ..SessionOptions::default() };
         Session(self.engine.open_session(&options).expect("a session"))
     }
 
-    pub fn beside(&self, suffix: &str) -> PathBuf {
+    pub(crate) fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.as_os_str().to_owned();
         name.push(suffix);
         name.into()
@@ -44,11 +44,11 @@ impl Place {
 }
 
 /// A session.
-pub struct Session(pub Box<dyn EngineSession>);
+pub(crate) struct Session(pub(crate) Box<dyn EngineSession>);
 
 impl Session {
     /// Runs a text's statements; answers with the last one's batches.
-    pub fn batches(&mut self, sql: &str) -> Result<Vec<RecordBatch>, EngineError> {
+    pub(crate) fn batches(&mut self, sql: &str) -> Result<Vec<RecordBatch>, EngineError> {
         let mut batches = Vec::new();
         for statement in self.0.split(sql)? {
             batches = self.one(&statement, None, false)?;
@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Runs one statement.
-    pub fn one(
+    pub(crate) fn one(
         &mut self,
         sql: &str,
         parameters: Option<&Parameters>,
@@ -79,17 +79,17 @@ impl Session {
     }
 
     /// Runs statements that have to succeed.
-    pub fn run(&mut self, sql: &str) {
+    pub(crate) fn run(&mut self, sql: &str) {
         self.batches(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// The last statement's rows, as text: values by `|`, rows by a new line.
-    pub fn text(&mut self, sql: &str) -> String {
+    pub(crate) fn text(&mut self, sql: &str) -> String {
         text(&self.batches(sql).unwrap_or_else(|error| panic!("{sql}: {error}")))
     }
 
     /// What the statements fail with.
-    pub fn error(&mut self, sql: &str) -> EngineError {
+    pub(crate) fn error(&mut self, sql: &str) -> EngineError {
         match self.batches(sql) {
             Ok(batches) => panic!("{sql} did not fail: {}", text(&batches)),
             Err(error) => error,
@@ -98,7 +98,7 @@ impl Session {
 }
 
 /// Batches as text.
-pub fn text(batches: &[RecordBatch]) -> String {
+pub(crate) fn text(batches: &[RecordBatch]) -> String {
     let options = FormatOptions::new().with_null("NULL");
     let mut lines = Vec::new();
     for batch in batches {
