@@ -38,11 +38,11 @@ impl Connection {
         read_only: bool,
         make: bool,
     ) -> Result<Self, Failure> {
-        let read_only = read_only || place.access == Access::ReadOnly;
-        let mut flags = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
-        if make && !read_only {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
+        let flags = match (read_only || place.access == Access::ReadOnly, make) {
+            (true, _) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
         let counted = place.as_of.is_none().then(|| count.enter());
         let handle = match place.as_of {
             None => Handle::open(&place.path, flags)?,
@@ -131,6 +131,7 @@ fn set_up(connection: &rusqlite::Connection, options: &SqliteOptions, read_only:
     if let Some(size) = options.cache_size {
         connection.pragma_update(None, "cache_size", size)?;
     }
+    // Of the session, not of the file: in its temporary tables a session may write beside a copy, too.
     if read_only {
         connection.pragma_update(None, "query_only", true)?;
     }

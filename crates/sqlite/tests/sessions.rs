@@ -1,11 +1,12 @@
 //! Sessions: statements, transactions, parameters, and what is left of a session when the file is released.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own way to fail")]
 
 mod common;
 
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, Float32Array, Int64Array, ListArray, RecordBatch, StringArray},
+    array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray},
     datatypes::Float32Type,
 };
 use common::{Place, text};
@@ -176,11 +177,7 @@ fn parameters_go_by_number_and_by_name() {
         ("SELECT :a, :b", ["a", "b"]),
         ("SELECT @a, $b", ["@a", ":b"]),
         ("SELECT :a, :b", ["1", "2"]),
-        ("SELECT :a, :b", ["", ""]),
     ] {
-        if names == ["", ""] {
-            continue;
-        }
         let rows = session.one(sql, Some(&batch(names)), true).unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(text(&rows), "7|x", "{sql}");
     }
@@ -204,7 +201,6 @@ fn full_text_json_and_vectors_are_there() {
     session.run("INSERT INTO v (rowid, e) VALUES (2, '[0, 1, 0]')");
     let near = session.text("SELECT rowid, distance FROM v WHERE e MATCH '[0, 0.9, 0]' ORDER BY distance LIMIT 1");
     assert!(near.starts_with("2|0.1"), "{near}");
-    let _ = Float32Array::from(vec![0.0]);
 }
 
 #[test]
