@@ -9,13 +9,14 @@ mod hidden;
 mod layout;
 #[cfg(target_os = "linux")]
 mod linux;
+mod sqlite;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-pub use self::layout::Layout;
+pub use self::{layout::Layout, sqlite::SqliteLock};
 use crate::{OsError, file_id::FileId, process::ProcessInfo};
 
 /// Who has a lock.
@@ -72,6 +73,8 @@ pub struct FileHolder {
     pub part: Part,
     /// Whose way of locking that is.
     pub layout: Layout,
+    /// The most that it has of SQLite's locks; `None`: it has none.
+    pub sqlite: Option<SqliteLock>,
     /// It is this process.
     pub mine: bool,
 }
@@ -138,13 +141,15 @@ fn parts(path: &Path) -> [(Part, PathBuf); 3] {
 /// One entry a process and part, with the most that its locks allow.
 fn merge(found: &mut Vec<FileHolder>, lock: Found, part: Part) {
     let layout = Layout::of(part, lock.first, lock.last);
+    let sqlite = SqliteLock::of(part, lock.access, lock.first, lock.last);
     let same = |holder: &&mut FileHolder| holder.part == part && same_process(&holder.who, &lock.who);
     match found.iter_mut().find(same) {
         Some(holder) => {
             holder.access = holder.access.max(lock.access);
+            holder.sqlite = holder.sqlite.max(sqlite);
             holder.mine |= lock.mine;
         }
-        None => found.push(FileHolder { who: lock.who, access: lock.access, part, layout, mine: lock.mine }),
+        None => found.push(FileHolder { who: lock.who, access: lock.access, part, layout, sqlite, mine: lock.mine }),
     }
 }
 
