@@ -65,7 +65,7 @@ impl SqliteLock {
             } else if covers(WAL_CHECKPOINT) || (writes && first < WAL_OPEN) {
                 // Who brings everything over takes the readers' marks for a moment.
                 Self::Checkpoint
-            } else if first >= WAL_READ && first < WAL_OPEN {
+            } else if (WAL_READ..WAL_OPEN).contains(&first) {
                 Self::LogReader
             } else {
                 Self::Open
