@@ -170,6 +170,10 @@ impl Engine for SqliteEngine {
         true
     }
 
+    fn foretells_columns(&self) -> bool {
+        false
+    }
+
     fn attach(&self, access: Access) -> Result<Attachment, EngineError> {
         let mut attachment = self.shared.attachment.lock();
         if let Some(attached) = attachment.as_ref() {
