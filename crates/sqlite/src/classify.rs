@@ -70,7 +70,8 @@ pub(crate) fn look(sql: &str, statement: &Statement, noted: Noted) -> Looked {
     } else {
         StatementKind::Read
     };
-    let modifies = (writes || vacuums) && !copies && !explains;
+    // What no authorizer was asked about, and SQLite calls writing, is the file.
+    let modifies = writes && !copies && (noted.modifies || !noted.writes);
     let may_run_read_only = kind == StatementKind::Read;
     Looked { kind, modifies, control, may_run_read_only, copies, noted }
 }

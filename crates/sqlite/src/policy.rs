@@ -17,6 +17,8 @@ use crate::pragma::{self, Pragma};
 pub(crate) struct Noted {
     /// It changes a database: the file, a temporary one, or one in memory.
     pub(crate) writes: bool,
+    /// It changes the file.
+    pub(crate) modifies: bool,
     /// It makes temporary objects, or attaches something.
     pub(crate) makes_state: bool,
     /// It may have removed the last of them.
@@ -72,6 +74,11 @@ fn note(noted: &mut Noted, asked: &AuthContext<'_>) -> Result<(), EngineError> {
     if noted.own {
         return Ok(());
     }
+    let writes = |noted: &mut Noted| {
+        // Without a name it is not known which, or all of them.
+        noted.modifies |= asked.database_name.is_none_or(|name| name == "main");
+        noted.writes = true;
+    };
     match &asked.action {
         AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => {}
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {}
@@ -80,7 +87,7 @@ fn note(noted: &mut Noted, asked: &AuthContext<'_>) -> Result<(), EngineError> {
             match pragma::judge(pragma_name, *pragma_value)? {
                 Pragma::Reads => {}
                 Pragma::Sets => noted.sets = Some(pragma_name.to_ascii_lowercase()),
-                Pragma::Writes => noted.writes = true,
+                Pragma::Writes => writes(noted),
                 Pragma::WantsAll => noted.wants_all = true,
             };
         }
@@ -104,7 +111,7 @@ fn note(noted: &mut Noted, asked: &AuthContext<'_>) -> Result<(), EngineError> {
         AuthAction::CreateVtable { .. } if asked.database_name == Some("temp") => {
             (noted.writes, noted.makes_state) = (true, true);
         }
-        _ => noted.writes = true,
+        _ => writes(noted),
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn what_a_statement_is_is_sqlites_own_word() {
     use StatementKind::{Exclusive, Read, Write};
     let place = Place::new();
     let mut session = place.session();
-    session.run("CREATE TABLE t (a INTEGER); CREATE VIRTUAL TABLE f USING fts5(b)");
+    session.run("CREATE TABLE t (a INTEGER); CREATE VIRTUAL TABLE f USING fts5(b); CREATE TEMP TABLE mine (a)");
     for (sql, kind, shape, modifies, control) in [
         ("SELECT 1", Read, Rows, false, false),
         ("WITH x AS (SELECT 1) SELECT * FROM x", Read, Rows, false, false),
@@ -59,7 +59,11 @@ fn what_a_statement_is_is_sqlites_own_word() {
         ("UPDATE t SET a = 2", Write, RowsChanged, true, false),
         ("INSERT INTO f(f) VALUES ('optimize')", Write, RowsChanged, true, false),
         ("CREATE TABLE u AS SELECT 1", Write, Nothing, true, false),
-        ("CREATE TEMP TABLE u (a)", Write, Nothing, true, false),
+        ("CREATE TEMP TABLE u (a)", Write, Nothing, false, false),
+        ("INSERT INTO mine VALUES (1)", Write, RowsChanged, false, false),
+        ("DROP TABLE mine", Write, Nothing, false, false),
+        ("ALTER TABLE t ADD COLUMN b", Write, Nothing, true, false),
+        ("PRAGMA main.application_id = 3", Write, Nothing, true, false),
         ("ATTACH ':memory:' AS m", Write, Nothing, false, false),
         ("ANALYZE", Write, Nothing, true, false),
         ("VACUUM", Exclusive, Nothing, true, false),
