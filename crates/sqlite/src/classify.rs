@@ -54,7 +54,8 @@ pub(crate) fn control(sql: &str) -> Option<Control> {
 }
 
 /// Looks at a prepared statement.
-pub(crate) fn look(sql: &str, statement: &Statement, noted: Noted) -> Looked {
+pub(crate) fn look(sql: &str, statement: &Statement, mut noted: Noted) -> Looked {
+    noted.asks_last |= noted.asks_last_inside && !noted.writes;
     let words = split::words(sql, 3);
     let vacuums = words.first().is_some_and(|word| word == "VACUUM");
     let copies = vacuums && words.iter().skip(1).any(|word| word == "INTO");
@@ -74,6 +75,13 @@ pub(crate) fn look(sql: &str, statement: &Statement, noted: Noted) -> Looked {
     let modifies = writes && !copies && (noted.modifies || !noted.writes);
     let may_run_read_only = kind == StatementKind::Read;
     Looked { kind, modifies, control, may_run_read_only, copies, noted }
+}
+
+/// What a setting is, which cannot be prepared without being changed.
+pub(crate) fn look_at_setting(noted: Noted) -> Looked {
+    let modifies = noted.modifies;
+    let kind = StatementKind::Write;
+    Looked { kind, modifies, control: None, may_run_read_only: false, copies: false, noted }
 }
 
 /// Looks at `BEGIN` and the like while no file is attached.

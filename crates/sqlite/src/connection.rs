@@ -79,9 +79,26 @@ impl Connection {
         self.prepare(sql)
     }
 
+    /// Prepares one statement to look at it, and notes what it does. `None`: it is a setting, which SQLite would change by
+    /// that.
+    pub(crate) fn look(&mut self, sql: &str) -> Result<Option<Statement>, EngineError> {
+        self.watch.look();
+        let prepared = self.prepare_watched(sql);
+        let acts = self.watch.noted().acts_at_once;
+        match prepared {
+            Err(error @ EngineError::Refused { .. }) if !acts || self.watch.noted().refused.is_some() => Err(error),
+            Err(EngineError::Refused { .. }) => Ok(None),
+            prepared => prepared.map(Some),
+        }
+    }
+
     /// Prepares one statement anew, and notes what it does.
     pub(crate) fn prepare(&mut self, sql: &str) -> Result<Statement, EngineError> {
         self.watch.clear(false);
+        self.prepare_watched(sql)
+    }
+
+    fn prepare_watched(&self, sql: &str) -> Result<Statement, EngineError> {
         let (statement, end) = Statement::prepare(&self.handle, sql).map_err(|failure| self.error(&failure))?;
         let rest = sql.get(end..).unwrap_or_default();
         match statement {

@@ -105,7 +105,11 @@ fn value(array: &ArrayRef, name: &str) -> Result<Value, EngineError> {
         }
         kind if kind.is_floating() => {
             let array = to(&DataType::Float64)?;
-            Value::Real(array.as_any().downcast_ref::<Float64Array>().map_or(0.0, |array| array.value(0)))
+            let value = array.as_any().downcast_ref::<Float64Array>().map_or(0.0, |array| array.value(0));
+            if value.is_nan() {
+                return Err(unsupported(name, kind, "it is no number (NaN), of which SQLite would make NULL"));
+            }
+            Value::Real(value)
         }
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             Value::Text(to(&DataType::LargeUtf8)?.as_string::<i64>().value(0).to_owned())

@@ -25,16 +25,22 @@ pub(crate) struct Noted {
     pub(crate) drops_state: bool,
     /// The name of the setting that it changes for its session.
     pub(crate) sets: Option<String>,
+    /// It is a setting, which SQLite changes as soon as the statement is prepared.
+    pub(crate) acts_at_once: bool,
     /// It wants the database for itself.
     pub(crate) wants_all: bool,
     /// It asks what the connection's last write was.
     pub(crate) asks_last: bool,
+    /// A view in it does, or a trigger.
+    pub(crate) asks_last_inside: bool,
     /// Why it is refused.
     pub(crate) refused: Option<EngineError>,
     /// A `VACUUM INTO` runs: the file that SQLite attaches is its target.
     copies: bool,
     /// What runs is ours, and no client's.
     own: bool,
+    /// Only looked at: nothing may happen yet.
+    dry: bool,
 }
 
 /// What is noted of the statement that is being prepared, or runs.
@@ -45,6 +51,11 @@ impl Watch {
     /// Begins anew.
     pub(crate) fn clear(&self, copies: bool) {
         *self.0.lock() = Noted { copies, ..Noted::default() };
+    }
+
+    /// Begins anew, for a statement that is only looked at.
+    pub(crate) fn look(&self) {
+        *self.0.lock() = Noted { dry: true, ..Noted::default() };
     }
 
     /// What runs from here on is ours; or a client's again.
@@ -61,6 +72,7 @@ impl Watch {
     pub(crate) fn authorize(&self, asked: AuthContext<'_>) -> Authorization {
         let mut noted = self.0.lock();
         match note(&mut noted, &asked) {
+            Ok(()) if noted.dry && noted.acts_at_once => Authorization::Deny,
             Ok(()) => Authorization::Allow,
             Err(refused) => {
                 noted.refused.get_or_insert(refused);
@@ -84,7 +96,9 @@ fn note(noted: &mut Noted, asked: &AuthContext<'_>) -> Result<(), EngineError> {
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => {}
         AuthAction::Function { function_name } => return function(noted, function_name, asked.accessor),
         AuthAction::Pragma { pragma_name, pragma_value } => {
-            match pragma::judge(pragma_name, *pragma_value)? {
+            let judged = pragma::judge(pragma_name, *pragma_value)?;
+            noted.acts_at_once |= pragma_value.is_some() && matches!(judged, Pragma::Sets | Pragma::Writes);
+            match judged {
                 Pragma::Reads => {}
                 Pragma::Sets => noted.sets = Some(pragma_name.to_ascii_lowercase()),
                 Pragma::Writes => writes(noted),
@@ -124,6 +138,7 @@ fn function(noted: &mut Noted, name: &str, accessor: Option<&str>) -> Result<(),
         "last_insert_rowid" | "changes" | "total_changes" => {
             // In a trigger it is the trigger's own.
             noted.asks_last |= accessor.is_none();
+            noted.asks_last_inside |= accessor.is_some();
             Ok(())
         }
         _ => Ok(()),

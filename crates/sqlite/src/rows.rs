@@ -39,6 +39,8 @@ pub(crate) struct Running {
     shared: Arc<Shared>,
     /// Nothing may be written meanwhile, though the session may.
     query_only: bool,
+    /// The statement may run again as it is.
+    keeps: bool,
 }
 
 impl Running {
@@ -48,10 +50,10 @@ impl Running {
         sql: &Arc<str>,
         slot: &Arc<Slot>,
         shared: &Arc<Shared>,
-        query_only: bool,
+        (query_only, keeps): (bool, bool),
     ) -> Self {
         let (sql, slot, shared) = (Arc::clone(sql), Arc::clone(slot), Arc::clone(shared));
-        Self { statement: Some(statement), connection: Some(connection), sql, slot, shared, query_only }
+        Self { statement: Some(statement), connection: Some(connection), sql, slot, shared, query_only, keeps }
     }
 
     /// Goes on to the next row; `false`: there is none.
@@ -94,7 +96,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        if let Some(statement) = self.statement.take() {
+        if let Some(statement) = self.statement.take()
+            && self.keeps
+        {
             connection.keep(&self.sql, statement);
         }
         if self.query_only

@@ -112,11 +112,22 @@ impl SqliteSession {
 
     /// What a statement that has succeeded leaves in the session.
     fn learn(&self, looked: &Looked, text: &str) {
-        if let Some(setting) = &looked.noted.sets {
+        if let Some(setting) = &looked.noted.sets
+            && self.outlives_its_transaction(setting)
+        {
             self.slot.set(setting.clone(), text.to_owned());
         }
         if looked.noted.makes_state {
             self.slot.carries(true);
+        }
+    }
+
+    /// Whether a setting was changed, and stays so: one is of the transaction, and one is not changed in any.
+    fn outlives_its_transaction(&self, setting: &str) -> bool {
+        match setting {
+            "defer_foreign_keys" => false,
+            "foreign_keys" => !self.slot.in_transaction(),
+            _ => true,
         }
     }
 
@@ -140,7 +151,9 @@ impl EngineSession for SqliteSession {
             (classify::look_without_file(sql)?, Described::default())
         } else {
             self.with_connection(|connection| {
-                let statement = connection.prepare(sql)?;
+                let Some(statement) = connection.look(sql)? else {
+                    return Ok((classify::look_at_setting(connection.watch.noted()), Described::default()));
+                };
                 let looked = classify::look(sql, &statement, connection.watch.noted());
                 let described = Described::of(&statement);
                 connection.keep(&text, statement);
@@ -255,7 +268,9 @@ impl SqliteSession {
                 return Err(error);
             }
         };
-        let mut running = Running::new(statement, connection, text, &self.slot, &self.shared, read);
+        // Settings are changed when they are prepared, and only then.
+        let keeps = !looked.noted.acts_at_once;
+        let mut running = Running::new(statement, connection, text, &self.slot, &self.shared, (read, keeps));
         running.prepare(parameters, looked.copies)?;
         match shape {
             ResultShape::Rows => {
