@@ -12,6 +12,7 @@ mod linux;
 mod sqlite;
 
 use std::{
+    cmp::Reverse,
     fmt,
     path::{Path, PathBuf},
 };
@@ -79,7 +80,8 @@ pub struct FileHolder {
     pub mine: bool,
 }
 
-/// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first. Opens nothing.
+/// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first, and among
+/// them those with the strongest lock of SQLite's. Opens nothing.
 ///
 /// Since when they hold it, the kernel does not tell.
 ///
@@ -92,8 +94,8 @@ pub fn holders_of(path: &Path) -> Result<Vec<FileHolder>, OsError> {
             merge(&mut found, lock, part);
         }
     }
-    // Those that can be named, and watched, come first.
-    found.sort_by_key(|holder| !matches!(holder.who, Who::Process(_)));
+    // Those that can be named, and watched, come first; of several with SQLite those that are most in the way.
+    found.sort_by_key(|holder| (!matches!(holder.who, Who::Process(_)), Reverse(holder.sqlite)));
     Ok(found)
 }
 
