@@ -9,7 +9,7 @@ use crate::{
     errors,
     ffi::{Failure, Handle, Statement},
     options::SqliteOptions,
-    place::{Count, Counted, Place},
+    place::{Counted, Place},
     policy::Watch,
 };
 
@@ -30,11 +30,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection. `make`: the file too, where there is none.
+    /// Opens a connection. `make`: the file too, where there is none. `counted` since before it was asked what answers now:
+    /// whoever lets something else answer, and finds none counted, knows that none will be opened any more.
     pub(crate) fn open(
         place: &Arc<Place>,
         options: &SqliteOptions,
-        count: &Count,
+        counted: Counted,
         read_only: bool,
         make: bool,
     ) -> Result<Self, Failure> {
@@ -43,7 +44,7 @@ impl Connection {
             (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
             (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
-        let counted = place.as_of.is_none().then(|| count.enter());
+        let counted = place.as_of.is_none().then_some(counted);
         let handle = match place.as_of {
             None => Handle::open(&place.path, flags)?,
             // Nobody writes to a copy: no lock is needed, and no log.

@@ -59,7 +59,7 @@ impl SqliteEngine {
     /// The engine's own connection: as long as it is there, the log stays, whatever sessions come and go.
     fn anchor(&self, place: &Arc<Place>) -> Result<Connection, Failure> {
         let Shared { options, open, .. } = self.shared.as_ref();
-        let connection = Connection::open(place, options, open, false, true)?;
+        let connection = Connection::open(place, options, open.enter(), false, true)?;
         // Whether it can be read: a file is opened with its first use only.
         connection.run("SELECT count(*) FROM sqlite_schema")?;
         if place.access == Access::ReadWrite
@@ -97,9 +97,9 @@ impl SqliteEngine {
     /// A name for a copy, which is removed with the answer.
     fn new_copy(&self) -> Result<Copy, EngineError> {
         let scratch = self.shared.scratch();
-        fs::create_dir_all(&scratch).map_err(|error| unusable(&scratch, &error))?;
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        Ok(Copy(scratch.join(format!("snapshot-{}-{number}.sqlite", std::process::id()))))
+        let name = format!("snapshot-{}-{number}.sqlite", std::process::id());
+        Copy::new(&scratch, &name).map_err(|error| unusable(&scratch, &error))
     }
 
     /// Copies the file as it is at one moment, whoever writes to it meanwhile.
@@ -107,7 +107,7 @@ impl SqliteEngine {
         let failed = |failure: Failure| self.error(&failure);
         let copy = self.new_copy()?;
         let Shared { options, open, .. } = self.shared.as_ref();
-        let source = Connection::open(place, options, open, true, false).map_err(failed)?;
+        let source = Connection::open(place, options, open.enter(), true, false).map_err(failed)?;
         let as_of = SystemTime::now();
         // A transaction: the copy is of one moment, however long it takes.
         source.run("BEGIN; SELECT count(*) FROM sqlite_schema").map_err(failed)?;

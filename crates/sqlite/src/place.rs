@@ -1,7 +1,8 @@
 //! What sessions read and write now: the file, or a copy that stands in for it.
 
 use std::{
-    fs,
+    fs, io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -11,6 +12,7 @@ use std::{
 };
 
 use dbmux_engine::Access;
+use parking_lot::Mutex;
 
 /// A file that connections are opened on.
 pub(crate) struct Place {
@@ -35,6 +37,20 @@ impl Place {
 /// A file that is removed when nobody needs it any more.
 pub(crate) struct Copy(pub(crate) PathBuf);
 
+/// Held while a file comes into a scratch folder, and while a folder is removed because it is empty.
+static SCRATCH: Mutex<()> = Mutex::new(());
+
+impl Copy {
+    /// An empty file of this name, in a folder that is made where there is none.
+    pub(crate) fn new(scratch: &Path, name: &str) -> io::Result<Self> {
+        let _alone = SCRATCH.lock();
+        fs::create_dir_all(scratch)?;
+        let path = scratch.join(name);
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self(path))
+    }
+}
+
 impl Drop for Copy {
     fn drop(&mut self) {
         for suffix in ["", "-wal", "-shm", "-journal"] {
@@ -48,6 +64,7 @@ impl Drop for Copy {
 
 /// Removes a scratch folder, and the one around it, if nobody has anything there.
 pub(crate) fn remove_if_empty(scratch: &Path) {
+    let _alone = SCRATCH.lock();
     if fs::remove_dir(scratch).is_ok()
         && let Some(folder) = scratch.parent()
     {

@@ -60,10 +60,10 @@ impl Slot {
             }
             state.pack(connection)?;
         }
+        let counted = shared.open.enter();
         let place = shared.place().ok_or_else(|| shared.released())?;
         let failed = |failure: Failure| crate::errors::of(&failure, &place.path);
-        let connection =
-            Connection::open(&place, &shared.options, &shared.open, self.read_only, false).map_err(failed)?;
+        let connection = Connection::open(&place, &shared.options, counted, self.read_only, false).map_err(failed)?;
         for (_, setting) in &state.settings {
             connection.run(setting).map_err(failed)?;
         }

@@ -6,13 +6,17 @@ mod common;
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use common::{Place, Session};
 use dbmux_engine::{Access, Engine, EngineError, SessionOptions};
+use dbmux_os::holders::holders_of;
 use dbmux_sqlite::{SqliteEngine, SqliteOptions};
 
 /// A Python that speaks by lines; ended when it is dropped.
@@ -295,6 +299,70 @@ fn a_copy_is_of_one_moment_while_others_write() {
     assert_eq!(session.text("SELECT count(*) FROM t"), theirs);
 }
 
+/// Lets the others end, whatever happens.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_read_fails_while_the_file_and_copies_of_it_take_turns() {
+    let place = Place::new();
+    place.session().run("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)");
+    let done = AtomicBool::new(false);
+    let (mut reads, mut copies) = (0, 0);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|number| {
+                let (mut session, done) = (place.session(), &done);
+                scope.spawn(move || {
+                    session.run("CREATE TEMP TABLE mine (a); INSERT INTO mine VALUES (7)");
+                    let mut reads = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        let sql = match number {
+                            // One opens its connection anew each time.
+                            0 => "SELECT count(*) % 2 = 0, 7 FROM t",
+                            1 => "BEGIN; SELECT count(*) FROM t; SELECT count(*) % 2 = 0, (SELECT a FROM mine) FROM t",
+                            _ => "SELECT count(*) % 2 = 0, (SELECT a FROM mine) FROM t",
+                        };
+                        assert_eq!(session.text(sql), "1|7");
+                        if number == 1 {
+                            session.run("COMMIT");
+                        }
+                        reads += 1;
+                    }
+                    reads
+                })
+            })
+            .collect();
+        let _ends = Ends(&done);
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut writer = place.session();
+        while Instant::now() < end {
+            writer.run("BEGIN IMMEDIATE; INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES; COMMIT");
+            place.engine.stand_in_by_itself().expect("it can").expect("a copy");
+            // Who had begun before ends, and then nobody has the file.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while place.engine.has_file_open() {
+                assert!(Instant::now() < deadline, "somebody keeps the file");
+                std::thread::yield_now();
+            }
+            assert!(holders_of(&place.path).expect("a look").is_empty());
+            assert!(!place.beside("-wal").exists());
+            place.engine.attach(Access::ReadWrite).expect("attached");
+            copies += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        reads = readers.into_iter().map(|reader| reader.join().expect("it reads")).sum::<i32>();
+    });
+    eprintln!("{reads} reads beside {copies} copies");
+    assert!(reads > 20 && copies > 3);
+    assert_eq!(place.session().text("PRAGMA integrity_check"), "ok");
+}
+
 #[test]
 fn our_locks_hold_whatever_a_client_reads() {
     // SQLite's locks are POSIX: had anything here opened and closed the file, a foreign program could begin to write.
@@ -317,4 +385,48 @@ fn our_locks_hold_whatever_a_client_reads() {
     let mut python = Python::start(&place.path, script);
     assert_eq!(python.line(), "in");
     python.end();
+}
+
+#[test]
+fn the_sqlite3_shell_reads_and_writes_beside_us() {
+    let place = Place::new();
+    let mut session = place.session();
+    session.run("CREATE TABLE t (a INTEGER PRIMARY KEY)");
+    let path = place.path.clone();
+    let shell = std::thread::spawn(move || {
+        let mut told = Vec::new();
+        for number in 1..=20 {
+            let sql = format!("INSERT INTO t VALUES ({}); SELECT count(*) > 0 FROM t WHERE a > 0;", -number);
+            let ran = Command::new("sqlite3").arg(&path).args([".timeout 20000", &sql]).output();
+            match ran {
+                Ok(ran) => told.push(
+                    String::from_utf8_lossy(&ran.stdout).trim().to_owned() + &String::from_utf8_lossy(&ran.stderr),
+                ),
+                // Not everywhere is one.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        Some(told)
+    });
+    let mut written = 0;
+    while !shell.is_finished() {
+        match insert(&mut session, written + 1) {
+            Ok(()) => written += 1,
+            Err(EngineError::Locked { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+        // SQLite has no line: who tries without a pause keeps those out who look now and then.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let Some(told) = shell.join().expect("it ends") else { return };
+    assert_eq!(told.last().map(String::as_str), Some("1"), "{told:?}");
+    assert!(told.iter().all(|line| line == "1" || line == "0"), "{told:?}");
+    assert_eq!(session.text("SELECT count(*) FROM t WHERE a < 0"), "20");
+    assert_eq!(session.text("SELECT count(*) FROM t WHERE a > 0"), written.to_string());
+    // And the whole database is in the file it opens when we are gone.
+    place.engine.release().expect("released");
+    let ran = Command::new("sqlite3").arg(&place.path).arg("PRAGMA integrity_check; SELECT count(*) FROM t").output();
+    let ran = ran.expect("the shell");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), format!("ok\n{}\n", written + 20));
 }
