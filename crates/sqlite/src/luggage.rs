@@ -1,4 +1,4 @@
-//! What a session has in memory, from one connection to its next.
+//! What a session has of its own, from one connection to its next.
 
 use rusqlite::{Connection as Database, backup::Backup};
 
@@ -19,7 +19,8 @@ impl Luggage {
             let names = names(from)?;
             let mut luggage = Self { temporary: None, attached: Vec::new() };
             for name in names {
-                let mut copy = Database::open_in_memory()?;
+                // A file of its own, which nobody else sees: it may be large.
+                let mut copy = Database::open("")?;
                 Backup::new_with_names(from, name.as_str(), &mut copy, "main")?.step(-1)?;
                 match name.as_str() {
                     "temp" => luggage.temporary = Some(copy),
