@@ -11,11 +11,12 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{Access, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert};
+use dbmux_engine::{Access, CatalogSql, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert};
 use dbmux_os::file_id::FileId;
 use rusqlite::backup::{Backup, StepResult};
 
 use crate::{
+    catalog::CATALOG,
     connection::Connection,
     errors,
     ffi::Failure,
@@ -160,6 +161,10 @@ impl Engine for SqliteEngine {
 
     fn catalog(&self) -> &str {
         "main"
+    }
+
+    fn catalog_sql(&self) -> CatalogSql {
+        CATALOG
     }
 
     fn notices(&self) -> Vec<String> {

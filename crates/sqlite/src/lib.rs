@@ -8,6 +8,7 @@
 //! What always holds: only SQLite opens or closes the file and its `-wal` and `-shm` while anything of ours has them open;
 //! another close would drop its locks. See docs/design/sqlite.md.
 
+mod catalog;
 mod classify;
 mod columns;
 mod connection;
@@ -32,6 +33,7 @@ mod split;
 mod typed;
 mod types;
 
+pub use catalog::CATALOG;
 pub use engine::SqliteEngine;
 pub use kind::check_kind;
 pub use options::{SqliteOptions, Synchronous};
