@@ -184,6 +184,9 @@ pub struct Holder {
     pub part: ::prost::alloc::string::String,
     #[prost(bool, tag = "10")]
     pub stopped: bool,
+    /// The most that it has of SQLite's locks: `reserved`, `pending`, `exclusive`, …; empty: none of them.
+    #[prost(string, tag = "11")]
+    pub lock: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ErrorDetail {

@@ -106,6 +106,12 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
+    /// The columns that are told when a statement is prepared are those that it will answer with. Where it is false, their
+    /// types depend on the values.
+    fn foretells_columns(&self) -> bool {
+        true
+    }
+
     /// As of when the copy is true that answers in the file's stead now; `None`: none does.
     fn snapshot(&self) -> Option<SystemTime>;
 

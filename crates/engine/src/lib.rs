@@ -7,6 +7,7 @@
 mod backend;
 mod catalog;
 mod error;
+pub mod insert;
 mod service;
 mod statement;
 

@@ -121,6 +121,8 @@ pub struct PreparedStatement {
     pub parameters: Schema,
     /// A snapshot answers reads now.
     pub from_snapshot: bool,
+    /// The answer will have the columns told here.
+    pub foretold: bool,
 }
 
 /// One client's conversation with the broker.

@@ -78,8 +78,12 @@ fn process_of(found: &FileHolder) -> Option<ProcessId> {
 
 /// A holder as it is shown.
 fn show(found: &FileHolder, sightings: &Sightings) -> Holder {
-    let mut holder =
-        Holder { writes: found.access == holders::Access::Write, part: found.part.to_string(), ..Holder::default() };
+    let mut holder = Holder {
+        writes: found.access == holders::Access::Write,
+        part: found.part.to_string(),
+        lock: found.sqlite.map(|lock| lock.to_string()).unwrap_or_default(),
+        ..Holder::default()
+    };
     match &found.who {
         Who::Process(process) => {
             holder.set_kind(HolderKind::Process);

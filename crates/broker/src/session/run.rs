@@ -371,6 +371,7 @@ impl BrokerSession {
             schema: prepared.schema,
             parameters: prepared.parameters,
             from_snapshot,
+            foretold: core.engine.foretells_columns(),
         })
     }
 }
