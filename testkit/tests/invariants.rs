@@ -122,7 +122,10 @@ fn only_cli_reads_arguments_prints_and_exits() {
 #[test]
 fn the_client_opens_no_database_file() {
     let words = ["File::open", "OpenOptions", "fs::read(", "fs::read_to_string", "fs::write"];
-    let found = offenders(&words, &["crates/os", "crates/lock", "crates/engine", "crates/duckdb", "crates/sqlite", "crates/broker"]);
+    let found = offenders(
+        &words,
+        &["crates/os", "crates/lock", "crates/engine", "crates/duckdb", "crates/sqlite", "crates/broker"],
+    );
     // The broker's log is the one file that it opens.
     let log = "crates/client/src/connect/spawn.rs";
     let opens: Vec<_> =

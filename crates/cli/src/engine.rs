@@ -56,8 +56,8 @@ fn by_extension(path: &Path) -> Option<EngineArg> {
 
 fn mismatch(path: &Path, what: &str, wish: EngineArg) -> ServiceError {
     let text = format!("{}: {what}, and {} was asked for", path.display(), wish.title());
-    let mut error = ServiceError::new(ErrorCode::InvalidArgument, text)
-        .suggest("leave out --engine, or name another file");
+    let mut error =
+        ServiceError::new(ErrorCode::InvalidArgument, text).suggest("leave out --engine, or name another file");
     error.0.db_path = path.display().to_string();
     error
 }

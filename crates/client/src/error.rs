@@ -245,7 +245,9 @@ impl ClientError {
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
-            Self::Place { .. } | Self::InMemory | Self::OtherEngine { .. } | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
+            Self::Place { .. } | Self::InMemory | Self::OtherEngine { .. } | Self::InvalidArgument(_) => {
+                ErrorCode::InvalidArgument
+            }
         }
     }
 

@@ -11,7 +11,9 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{Access, CatalogSql, Attachment, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert};
+use dbmux_engine::{
+    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert,
+};
 use dbmux_os::file_id::FileId;
 use rusqlite::backup::{Backup, StepResult};
 

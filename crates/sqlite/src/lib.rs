@@ -12,6 +12,7 @@ mod catalog;
 mod classify;
 mod columns;
 mod connection;
+mod copy;
 mod engine;
 mod errors;
 // The one room with raw pointers.
@@ -34,6 +35,7 @@ mod typed;
 mod types;
 
 pub use catalog::CATALOG;
+pub use copy::back_up;
 pub use engine::SqliteEngine;
 pub use kind::check_kind;
 pub use options::{SqliteOptions, Synchronous};

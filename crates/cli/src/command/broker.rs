@@ -120,7 +120,9 @@ async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf)
 /// its statements' affair: that can change while the broker lives.
 fn check_kind(engine: EngineArg, database: &Path) -> Result<(), ServiceError> {
     match engine.check(database) {
-        Err(error @ (EngineError::NotADatabase { .. } | EngineError::Refused { .. } | EngineError::Unsupported { .. })) => {
+        Err(
+            error @ (EngineError::NotADatabase { .. } | EngineError::Refused { .. } | EngineError::Unsupported { .. }),
+        ) => {
             let mut error = ServiceError::from(error);
             error.0.db_path = database.display().to_string();
             Err(error)

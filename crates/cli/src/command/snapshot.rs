@@ -51,7 +51,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> Result<Exit, Failure> {
         Still::begin(&client, &mut |progress: &LeaseProgress| tell((progress.clone(), Instant::now())))
     })?;
     let began = Instant::now();
-    let (copy, how, bytes) = copy(client.database(), &target)?;
+    let (copy, how, bytes) = copy(&still.engine(), client.database(), &target)?;
     let (as_of, took) = (still.as_of().to_owned(), began.elapsed());
     still.end()?;
     // Others write again while the copy reaches the disk.
@@ -78,11 +78,16 @@ fn tell(args: &SnapshotArgs, client: &Client, as_of: &str, how: How, bytes: u64,
     Ok(())
 }
 
-/// Copies the file, which is kept still.
-fn copy(database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
+/// Copies the file, which is kept still; where foreign programs may write all the same, by the engine's own way first.
+fn copy(engine: &str, database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
     let failed = |what: &str, path: &Path, error: &io::Error| failure(what, path, error);
-    let source = File::open(database).map_err(|error| failed("open", database, &error))?;
+    let folder = tempfile::Builder::new().prefix(".dbmux-").tempdir_in(&target.folder);
+    let folder = folder.map_err(|error| failed("write to", &target.folder, &error))?;
+    let moment = by_the_engine(engine, database, &folder.path().join("copy"))?;
+    let source = moment.as_deref().unwrap_or(database);
+    let source = File::open(source).map_err(|error| failed("open", database, &error))?;
     let found = source.metadata().map_err(|error| failed("look at", database, &error))?;
+    let mode = fs::metadata(database).map_err(|error| failed("look at", database, &error))?.mode();
     let copy = file_copy::unnamed(&target.folder, &target.folder)
         .map_err(|error| failed("write to", &target.folder, &error))?;
     let bar = Bar::new(found.size());
@@ -90,9 +95,31 @@ fn copy(database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
         CopyError::Io(error) => failed("copy to", &target.path, &error),
         other => Failure::system(other.to_string()),
     })?;
-    let mode = Permissions::from_mode(found.mode() & 0o7777);
+    let mode = Permissions::from_mode(mode & 0o7777);
     copy.set_permissions(mode).map_err(|error| failed("set the mode of", &target.path, &error))?;
     Ok((copy, how, found.size()))
+}
+
+/// A copy that the engine makes; `None`: the file itself can be copied.
+fn by_the_engine(engine: &str, database: &Path, copy: &Path) -> Result<Option<PathBuf>, Failure> {
+    if engine != "sqlite" {
+        return Ok(None);
+    }
+    #[cfg(feature = "sqlite")]
+    {
+        let failed = |error| {
+            let mut error = dbmux_engine::ServiceError::from(error);
+            error.0.db_path = database.display().to_string();
+            Failure::from(dbmux_client::ClientError::Broker(error.0))
+        };
+        dbmux_sqlite::back_up(database, copy).map(|()| Some(copy.to_owned())).map_err(failed)
+    }
+    #[cfg(not(feature = "sqlite"))]
+    {
+        let text =
+            format!("this dbmux was built without SQLite: {} is not copied to {}", database.display(), copy.display());
+        Err(Failure::system(text))
+    }
 }
 
 /// Where the copy goes.
