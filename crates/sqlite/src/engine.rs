@@ -134,7 +134,6 @@ impl SqliteEngine {
     fn put_in_its_place(&self, copy: Copy, as_of: SystemTime) {
         self.shared.set_place(Some(Place::copy(copy, as_of)));
         *self.shared.attachment.lock() = None;
-        self.shared.anchor.lock().take();
         self.leave();
     }
 
@@ -282,6 +281,11 @@ impl Engine for SqliteEngine {
     }
 
     fn has_file_open(&self) -> bool {
+        if self.attachment().is_none() && self.shared.open.only_one() {
+            // The engine's own connection is the last to go, and takes the log along: one that may only read could not, and
+            // two at once would leave it to each other.
+            self.shared.anchor.lock().take();
+        }
         self.shared.open.any()
     }
 

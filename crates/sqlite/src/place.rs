@@ -82,6 +82,10 @@ impl Count {
         Counted(self.clone())
     }
 
+    pub(crate) fn only_one(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 1
+    }
+
     pub(crate) fn any(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }

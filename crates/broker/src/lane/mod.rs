@@ -258,12 +258,12 @@ fn commit_while_there_is_work(
 ) -> Box<dyn EngineSession> {
     let mut pace = Pace::default();
     loop {
-        // While it waits for a transaction that writes, those who wait here may still give up.
-        let _seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
         let items = queue.take(LARGEST_BATCH, pace);
         if items.is_empty() {
             return session;
         }
+        // While it waits for a transaction that writes, those who wait here may still give up.
+        let seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
         let batch: Vec<_> = items.into_iter().filter(|item| item.claim.become_if_waiting(TAKEN)).collect();
         if batch.is_empty() {
             continue;
@@ -271,7 +271,7 @@ fn commit_while_there_is_work(
         batch.iter().for_each(|item| item.track.enter(Phase::Running));
         core.counters.merged(batch.len());
         let (began, count) = (Instant::now(), batch.len());
-        session = batch::commit(core, shape, session, batch);
+        session = batch::commit(core, shape, session, batch, seat);
         pace = Pace::of(count, queue.waiting(), began.elapsed());
     }
 }

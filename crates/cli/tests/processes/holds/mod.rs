@@ -22,4 +22,5 @@ mod reports;
 mod sharing;
 mod snapshot;
 mod snapshot_kept;
+mod sqlite;
 mod unique;

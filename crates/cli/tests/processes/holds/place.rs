@@ -177,9 +177,9 @@ fn a_database_of_another_engine_is_named_with_both_engines() {
     assert!(made.success());
     let before = fs::read(&path).expect("a file");
     for sql in ["from t", "create table u (i int)"] {
-        let (code, error) = place.fails(&["sql", "a.db", sql]);
+        let (code, error) = place.fails(&["sql", "a.db", sql, "--engine", "duckdb"]);
         assert_eq!(code, 1, "{error}");
-        says(&error, "NOT_A_DATABASE", &["a.db"]);
+        says(&error, "INVALID_ARGUMENT", &["a.db"]);
         let message = error["message"].as_str().expect("a message").to_lowercase();
         assert!(message.contains("sqlite") && message.contains("duckdb"), "{error}");
     }
