@@ -138,8 +138,8 @@ fn serve_refuses_at_once_what_is_no_database() {
     let place = place();
     fs::create_dir(place.path("directory.duckdb")).expect("a directory");
     fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
-    fs::write(place.path("lite.duckdb"), b"SQLite format 3\0 and more").expect("a file");
-    for name in ["directory.duckdb", "text.duckdb", "lite.duckdb"] {
+    fs::write(place.path("picture.duckdb"), b"\x89PNG\r\n and more").expect("a file");
+    for name in ["directory.duckdb", "text.duckdb", "picture.duckdb"] {
         let mut serve = place.dbmux(["serve", name]).stderr(Stdio::piped()).spawn().expect("dbmux starts");
         let mut code = None;
         until("it refuses", || {
