@@ -10,11 +10,9 @@ use std::{
 use clap::ValueEnum;
 use dbmux_engine::{CatalogSql, Engine, EngineError, ErrorCode, ServiceError};
 
-use crate::args::{BrokerOptionArgs, EngineArg};
+use dbmux_os::file_kind::{self, FileKind};
 
-/// By how a file begins: where the letters stand, and what they are.
-const MAGIC: [(usize, &[u8], EngineArg); 2] =
-    [(8, b"DUCK", EngineArg::Duckdb), (0, b"SQLite format 3\0", EngineArg::Sqlite)];
+use crate::args::{BrokerOptionArgs, EngineArg};
 
 /// By the end of its name. Others, `.db` among them, may be anybody's, and are DuckDB's where nobody says otherwise.
 const EXTENSIONS: [(&str, EngineArg); 4] = [
@@ -30,7 +28,8 @@ const EXTENSIONS: [(&str, EngineArg); 4] = [
 /// When the wish and the file, or its name, say different things.
 pub(crate) fn of(path: &Path, wish: Option<EngineArg>) -> Result<EngineArg, ServiceError> {
     let found = by_magic(path);
-    let named = if path.exists() && found.is_some() { None } else { by_extension(path) };
+    // What is there decides, not what it is called.
+    let named = by_extension(path).filter(|_| found.is_none());
     match (wish, found, named) {
         (Some(wish), Some(found), _) if wish != found => {
             Err(mismatch(path, &format!("it is a database of {}", found.title()), wish))
@@ -44,9 +43,12 @@ pub(crate) fn of(path: &Path, wish: Option<EngineArg>) -> Result<EngineArg, Serv
 
 fn by_magic(path: &Path) -> Option<EngineArg> {
     let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(16).read_to_end(&mut start)).ok()?;
-    let is = |at: usize, letters: &[u8]| start.get(at..at + letters.len()) == Some(letters);
-    MAGIC.into_iter().find(|(at, letters, _)| is(*at, letters)).map(|(_, _, engine)| engine)
+    File::open(path).and_then(|file| file.take(file_kind::LENGTH as u64).read_to_end(&mut start)).ok()?;
+    match FileKind::of(&start) {
+        FileKind::DuckDb => Some(EngineArg::Duckdb),
+        FileKind::Sqlite => Some(EngineArg::Sqlite),
+        FileKind::Empty | FileKind::Other(_) => None,
+    }
 }
 
 fn by_extension(path: &Path) -> Option<EngineArg> {
@@ -97,6 +99,24 @@ impl EngineArg {
         }
     }
 
+    /// Its databases are copied by the engine's own way, whoever writes meanwhile; else the file is, while its broker keeps
+    /// it still.
+    pub(crate) fn copies_by_itself(self) -> bool {
+        self == Self::Sqlite
+    }
+
+    /// Copies a database by its engine's own way, of one moment, into a file that is not there yet.
+    pub(crate) fn back_up(self, source: &Path, target: &Path) -> Result<(), EngineError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => dbmux_sqlite::back_up(source, target),
+            _ => Err(EngineError::Unsupported {
+                what: format!("copying {} to {}", source.display(), target.display()),
+                why: format!("{} has no way of its own in this dbmux", self.title()),
+            }),
+        }
+    }
+
     /// How a database of this engine is asked what there is.
     fn catalog(self) -> Option<CatalogSql> {
         match self {
@@ -118,7 +138,12 @@ impl EngineArg {
 
 /// How a database is asked what there is, by the name of its engine as a broker tells it.
 pub(crate) fn catalog(engine: &str) -> Option<CatalogSql> {
-    EngineArg::from_str(engine, true).ok()?.catalog()
+    named(engine)?.catalog()
+}
+
+/// By its name, as a broker tells it.
+pub(crate) fn named(engine: &str) -> Option<EngineArg> {
+    EngineArg::from_str(engine, true).ok()
 }
 
 #[cfg(feature = "duckdb")]

@@ -13,14 +13,17 @@ use std::{
 };
 
 use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
-use dbmux_os::{holders, theirs};
+use dbmux_os::{
+    file_kind::{self, FileKind},
+    holders, theirs,
+};
 use parking_lot::Mutex;
 
 use crate::{
     catalog::CATALOG,
     errors,
     ffi::{self, Door, Failure, Instance, Protection, Replacement},
-    insert, magic,
+    insert,
     name::catalog_name,
     options::{self, DuckDbOptions},
     session::DuckDbSession,
@@ -117,11 +120,14 @@ pub fn check_kind(path: &Path) -> Result<(), EngineError> {
     check_names(path)?;
     let door = Door::open();
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start)).map(drop);
+    let read = File::open(path).and_then(|file| file.take(file_kind::LENGTH as u64).read_to_end(&mut start)).map(drop);
     drop(door);
     match read {
         Ok(()) if start.is_empty() => check_empty(path),
-        Ok(()) => magic::foreign(&start).map_or(Ok(()), |what| Err(not_a_database(path, what))),
+        Ok(()) => match FileKind::of(&start) {
+            FileKind::DuckDb | FileKind::Empty => Ok(()),
+            other => Err(not_a_database(path, other.title())),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(not_a_database(path, "a directory")),
         Err(error) => Err(unusable(path, &error)),

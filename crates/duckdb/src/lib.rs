@@ -35,7 +35,6 @@ mod facts;
 mod ffi;
 mod insert;
 mod interrupt;
-mod magic;
 mod merged;
 mod name;
 mod options;

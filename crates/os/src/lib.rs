@@ -9,6 +9,7 @@ pub mod daemon;
 mod error;
 pub mod file_copy;
 pub mod file_id;
+pub mod file_kind;
 pub mod fork;
 pub mod fs_kind;
 pub mod holders;

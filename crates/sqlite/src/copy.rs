@@ -1,4 +1,4 @@
-//! A copy of a database for keeping, made by a process that serves nobody.
+//! Copies of a database, as it is at one moment, whoever writes to it meanwhile.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use crate::errors;
+use crate::{Synchronous, errors};
 
 /// How long a foreign program may keep the file to itself meanwhile.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Copies a database, as it is at one moment, whoever writes to it meanwhile, into a file that is not there yet.
+/// Copies a database into a file that is not there yet.
 ///
 /// For a process that has no other connection to the file.
 ///
@@ -25,14 +25,25 @@ pub fn back_up(source: &Path, target: &Path) -> Result<(), EngineError> {
         from.busy_timeout(PATIENCE)?;
         // A transaction: the copy is of one moment, however long it takes.
         from.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")?;
-        let mut to = rusqlite::Connection::open(target)?;
-        let done = Backup::new(&from, &mut to)?.step(-1)?;
-        // By itself, without a log beside it.
-        to.pragma_update(None, "journal_mode", "DELETE")?;
-        Ok::<_, rusqlite::Error>(done)
+        // It is for keeping.
+        write(&from, target, Synchronous::Full)
     })();
     match done.map_err(|error| errors::of(&error.into(), source))? {
         StepResult::Done => Ok(()),
         _ => Err(EngineError::Locked { path: source.to_owned(), message: "it cannot be read now".to_owned() }),
     }
+}
+
+/// Writes what the connection's transaction sees into a file that is not there yet, and that is whole by itself: it has no
+/// log beside it.
+pub(crate) fn write(
+    source: &rusqlite::Connection,
+    target: &Path,
+    synchronous: Synchronous,
+) -> rusqlite::Result<StepResult> {
+    let mut target = rusqlite::Connection::open(target)?;
+    target.pragma_update(None, "synchronous", synchronous.word())?;
+    let done = Backup::new(source, &mut target)?.step(-1)?;
+    target.pragma_update(None, "journal_mode", "DELETE")?;
+    Ok(done)
 }

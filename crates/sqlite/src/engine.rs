@@ -15,15 +15,15 @@ use dbmux_engine::{
     Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert,
 };
 use dbmux_os::file_id::FileId;
-use rusqlite::backup::{Backup, StepResult};
+use rusqlite::backup::StepResult;
 
 use crate::{
     catalog::CATALOG,
     connection::Connection,
-    errors,
+    copy, errors,
     ffi::Failure,
     kind::{check_kind, unusable},
-    options::SqliteOptions,
+    options::{SqliteOptions, Synchronous},
     place::{Copy, Place, remove_if_empty},
     session::SqliteSession,
     shared::{Shared, internal},
@@ -114,14 +114,8 @@ impl SqliteEngine {
         let as_of = SystemTime::now();
         // A transaction: the copy is of one moment, however long it takes.
         source.run("BEGIN; SELECT count(*) FROM sqlite_schema").map_err(failed)?;
-        let done = source.handle.with(|source| {
-            let mut target = rusqlite::Connection::open(&copy.0)?;
-            target.pragma_update(None, "synchronous", "OFF")?;
-            let done = Backup::new(source, &mut target)?.step(-1)?;
-            // By itself, without a log beside it.
-            target.pragma_update(None, "journal_mode", "DELETE")?;
-            Ok::<_, rusqlite::Error>(done)
-        });
+        // It is gone with this process, whatever becomes of the machine.
+        let done = source.handle.with(|source| copy::write(source, &copy.0, Synchronous::Off));
         match done.map_err(|error| failed(error.into()))? {
             StepResult::Done => Ok((copy, as_of)),
             _ => {
@@ -265,15 +259,15 @@ impl Engine for SqliteEngine {
         Ok(())
     }
 
-    fn stand_in_by_itself(&self) -> Option<Result<SystemTime, EngineError>> {
+    fn copies_by_itself(&self) -> bool {
+        true
+    }
+
+    fn stand_in_by_itself(&self) -> Result<SystemTime, EngineError> {
         let place = self.shared.place().filter(|_| self.attachment().is_some());
-        let Some(place) = place else {
-            return Some(Err(self.shared.released()));
-        };
-        Some(self.back_up(&place).map(|(copy, as_of)| {
-            self.put_in_its_place(copy, as_of);
-            as_of
-        }))
+        let (copy, as_of) = self.back_up(&place.ok_or_else(|| self.shared.released())?)?;
+        self.put_in_its_place(copy, as_of);
+        Ok(as_of)
     }
 
     fn snapshot(&self) -> Option<SystemTime> {

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use arrow::{
-    array::{Int64Array, RecordBatch},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    array::RecordBatch,
+    datatypes::{Field, Schema, SchemaRef},
 };
 use dbmux_engine::{EngineError, Rows};
 
@@ -24,11 +24,6 @@ const FIRST_ROWS: usize = 1024;
 const BATCH_ROWS: usize = 8192;
 /// Bytes of a batch at most, about: one value may be larger.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// The one column of a statement that answers with a count.
-pub(crate) fn count_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]))
-}
 
 /// A statement that runs, with its connection: both go back to their session when it has ended.
 pub(crate) struct Running {
@@ -279,35 +274,4 @@ fn late(misfit: Misfit, field: &Field, row: usize) -> EngineError {
 
 fn ended() -> EngineError {
     internal("the statement has ended")
-}
-
-/// An answer that was complete when its statement returned.
-pub(crate) struct MadeRows {
-    schema: SchemaRef,
-    batch: Option<RecordBatch>,
-}
-
-impl MadeRows {
-    /// One row with the number of rows changed.
-    pub(crate) fn changed(count: i64) -> Result<Self, EngineError> {
-        let schema = count_schema();
-        let column = Int64Array::from(vec![count]);
-        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(column)]);
-        Ok(Self { schema, batch: Some(batch.map_err(|error| internal(error.to_string()))?) })
-    }
-
-    /// Nothing but success.
-    pub(crate) fn nothing() -> Self {
-        Self { schema: Arc::new(Schema::empty()), batch: None }
-    }
-}
-
-impl Rows for MadeRows {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
-        Ok(self.batch.take())
-    }
 }

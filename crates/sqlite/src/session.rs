@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use dbmux_engine::{
-    EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, Progress, ResultShape,
-    Rows, SessionOptions, SessionState, StatementKind,
+    EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, Progress,
+    ResultShape, Rows, SessionOptions, SessionState, StatementKind, count_schema,
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     connection::Connection,
     errors, luggage, merged,
     parameters::{self, Bind},
-    rows::{MadeRows, Running, StreamedRows, count_schema, query_only},
+    rows::{Running, StreamedRows, query_only},
     shared::Shared,
     slot::Slot,
     split,

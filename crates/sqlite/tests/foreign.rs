@@ -229,7 +229,7 @@ fn a_copy_stands_in_while_a_foreign_program_writes() {
     slow.run("BEGIN");
     assert_eq!(slow.text("SELECT count(*) FROM t"), "1");
     let before = SystemTime::now();
-    let as_of = place.engine.stand_in_by_itself().expect("it can").expect("a copy");
+    let as_of = place.engine.stand_in_by_itself().expect("a copy");
     assert!(as_of >= before && as_of <= SystemTime::now());
     assert_eq!(place.engine.snapshot(), Some(as_of));
     assert!(place.engine.attachment().is_none());
@@ -287,7 +287,7 @@ fn a_copy_is_of_one_moment_while_others_write() {
     let mut session = place.session();
     let mut last = 0;
     for _ in 0..4 {
-        place.engine.stand_in_by_itself().expect("it can").expect("a copy");
+        place.engine.stand_in_by_itself().expect("a copy");
         let rows: i64 = session.text("SELECT count(*) FROM t").parse().expect("a number");
         assert!(rows % 2 == 0 && rows >= last, "{rows} after {last}");
         assert_eq!(session.text("PRAGMA integrity_check"), "ok");
@@ -343,7 +343,7 @@ fn no_read_fails_while_the_file_and_copies_of_it_take_turns() {
         let mut writer = place.session();
         while Instant::now() < end {
             writer.run("BEGIN IMMEDIATE; INSERT INTO t DEFAULT VALUES; INSERT INTO t DEFAULT VALUES; COMMIT");
-            place.engine.stand_in_by_itself().expect("it can").expect("a copy");
+            place.engine.stand_in_by_itself().expect("a copy");
             // Who had begun before ends, and then nobody has the file.
             let deadline = Instant::now() + Duration::from_secs(10);
             while place.engine.has_file_open() {

@@ -1,4 +1,5 @@
-//! The file, kept still for somebody who copies it: nobody writes, and all that is committed is in it.
+//! The file, kept still for somebody who copies it: nobody here writes, and all that is committed is in it, where the
+//! engine does not see to that by itself.
 
 use std::{
     sync::Arc,
@@ -97,7 +98,8 @@ impl File {
         let held = Held::new(self);
         let settling = Settling::new(self);
         self.until_nobody_writes(core, until).await?;
-        let as_of = self.until_settled(core, until).await?;
+        let as_of =
+            if self.engine.copies_by_itself() { SystemTime::now() } else { self.until_settled(core, until).await? };
         drop(settling);
         Ok((as_of, Still { held, inside, one_at_a_time }))
     }

@@ -18,13 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow::{
-    array::{Int64Array, RecordBatch},
-    datatypes::{DataType, Field, Schema},
-};
 use dbmux_engine::{
     Answer, EngineSession, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind,
-    StatementRequest,
+    StatementRequest, count_batch, count_schema,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -284,13 +280,11 @@ fn refuse(core: &Core, shape: &InsertShape, queue: &Queue, error: ServiceError) 
 }
 
 fn one_row_changed() -> Answer {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![1]))]);
-    let batch = batch.map_err(|error| errors::internal(error.to_string()));
+    let batch = count_batch(1).map_err(ServiceError::from);
     Answer {
         kind: StatementKind::Write,
         shape: ResultShape::RowsChanged,
-        schema,
+        schema: count_schema(),
         batches: Box::pin(futures::stream::iter([batch])),
         as_of: None,
         notices: Vec::new(),

@@ -20,6 +20,7 @@ use dbmux_os::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::guarded;
 use crate::{
@@ -81,10 +82,8 @@ fn tell(args: &SnapshotArgs, client: &Client, as_of: &str, how: How, bytes: u64,
 /// Copies the file, which is kept still; where foreign programs may write all the same, by the engine's own way first.
 fn copy(engine: &str, database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
     let failed = |what: &str, path: &Path, error: &io::Error| failure(what, path, error);
-    let folder = tempfile::Builder::new().prefix(".dbmux-").tempdir_in(&target.folder);
-    let folder = folder.map_err(|error| failed("write to", &target.folder, &error))?;
-    let moment = by_the_engine(engine, database, &folder.path().join("copy"))?;
-    let source = moment.as_deref().unwrap_or(database);
+    let moment = by_the_engine(engine, database, target)?;
+    let source = moment.as_ref().map_or(database, |(_, copy)| copy.as_path());
     let source = File::open(source).map_err(|error| failed("open", database, &error))?;
     let found = source.metadata().map_err(|error| failed("look at", database, &error))?;
     let mode = fs::metadata(database).map_err(|error| failed("look at", database, &error))?.mode();
@@ -100,26 +99,29 @@ fn copy(engine: &str, database: &Path, target: &Target) -> Result<(File, How, u6
     Ok((copy, how, found.size()))
 }
 
-/// A copy that the engine makes; `None`: the file itself can be copied.
-fn by_the_engine(engine: &str, database: &Path, copy: &Path) -> Result<Option<PathBuf>, Failure> {
-    if engine != "sqlite" {
+/// A copy that the engine makes, in a folder of its own, which goes with it; `None`: the file itself is copied.
+#[cfg(feature = "broker")]
+fn by_the_engine(engine: &str, database: &Path, target: &Target) -> Result<Option<(TempDir, PathBuf)>, Failure> {
+    let Some(engine) = crate::engine::named(engine).filter(|engine| engine.copies_by_itself()) else { return Ok(None) };
+    let folder = tempfile::Builder::new().prefix(".dbmux-").tempdir_in(&target.folder);
+    let folder = folder.map_err(|error| failure("write to", &target.folder, &error))?;
+    let copy = folder.path().join("copy");
+    engine.back_up(database, &copy).map_err(|error| {
+        let mut error = dbmux_engine::ServiceError::from(error);
+        error.0.db_path = database.display().to_string();
+        Failure::from(dbmux_client::ClientError::Broker(error.0))
+    })?;
+    Ok(Some((folder, copy)))
+}
+
+/// Without engines the broker is another dbmux, and so is who copies what is not DuckDB's.
+#[cfg(not(feature = "broker"))]
+fn by_the_engine(engine: &str, database: &Path, _: &Target) -> Result<Option<(TempDir, PathBuf)>, Failure> {
+    if engine == "duckdb" {
         return Ok(None);
     }
-    #[cfg(feature = "sqlite")]
-    {
-        let failed = |error| {
-            let mut error = dbmux_engine::ServiceError::from(error);
-            error.0.db_path = database.display().to_string();
-            Failure::from(dbmux_client::ClientError::Broker(error.0))
-        };
-        dbmux_sqlite::back_up(database, copy).map(|()| Some(copy.to_owned())).map_err(failed)
-    }
-    #[cfg(not(feature = "sqlite"))]
-    {
-        let text =
-            format!("this dbmux was built without SQLite: {} is not copied to {}", database.display(), copy.display());
-        Err(Failure::system(text))
-    }
+    let text = format!("this dbmux was built without engines: it cannot copy {}", database.display());
+    Err(Failure::system(text))
 }
 
 /// Where the copy goes.

@@ -47,7 +47,7 @@ fn a_file_is_what_it_is_and_a_new_one_what_its_name_or_the_wish_says() {
     assert_eq!(place.sql("b.duckdb", "select count(*) from t"), "2");
     let (code, error) = place.fails(&["sql", "b.duckdb", "select 1", "--engine", "duckdb"]);
     assert_eq!((code, error["code"].as_str()), (1, Some("INVALID_ARGUMENT")), "{error}");
-    let said = error["error"].as_str().or(error["message"].as_str()).unwrap_or_default().to_lowercase();
+    let said = error["message"].as_str().expect("a message").to_lowercase();
     assert!(said.contains("sqlite") && said.contains("duckdb"), "{error}");
     let made = place.run(["sql", "c.db", "create table t (i)", "--engine", "sqlite"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -251,6 +251,7 @@ c.execute('commit')
         let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (2)", "--wait", wait]);
         assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
         assert_eq!(error["holder"]["pid"], other.id(), "{error}");
+        assert!(error["holder"]["lock"].as_str().is_some_and(|lock| lock.contains("reserved")), "{error}");
     }
     let waits = place.dbmux(["sql", "a.sqlite", "insert into t values (3)"]).spawn().expect("it starts");
     drop(other.stdin.take());
@@ -294,4 +295,30 @@ while time.time() < end:
         assert_eq!(place.sql(&target, "select (select x from a) + (select x from b)"), "1000");
     }
     output(writer);
+}
+
+#[test]
+fn a_foreign_reader_is_in_no_copys_way() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer); insert into t values (1)");
+    let script = "
+import sqlite3, sys
+c = sqlite3.connect('a.sqlite', isolation_level=None)
+c.execute('begin'); c.execute('select * from t').fetchall()
+print('reads', flush=True)
+sys.stdin.readline()
+";
+    let mut command = Command::new(python());
+    command.args(["-u", "-c", script]).current_dir(place.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reader = command.spawn().expect("Python runs");
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(reader.stdout.take().expect("its output"));
+    std::io::BufRead::read_line(&mut said, &mut line).expect("it reads");
+    // It keeps the log from being brought into the file.
+    place.sql("a.sqlite", "insert into t values (2)");
+    let kept = place.run(["snapshot", "a.sqlite", "kept.sqlite", "--wait", "3s"]);
+    assert!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+    assert_eq!(place.sql("kept.sqlite", "select count(*) from t"), "2");
+    drop(reader.stdin.take());
+    assert!(reader.wait().expect("its end").success());
 }
