@@ -9,7 +9,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
@@ -30,6 +31,10 @@ use crate::{
     shared::{ScratchFolder, Shared, remove_if_empty},
     snapshot::Snapshots,
 };
+
+/// How long DuckDB may take to forget the path of a file that it has closed.
+const FORGETS_WITHIN: Duration = Duration::from_secs(2);
+const FORGETS_EVERY: Duration = Duration::from_millis(1);
 
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
@@ -76,7 +81,24 @@ impl DuckDbEngine {
     }
 
     /// Opens the file under its name, in a snapshot's place where there is one.
+    ///
+    /// Whoever used it last, maybe a read that has just ended, closes it first, and only then has DuckDB forget its path:
+    /// nobody is told of that moment.
     fn open(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
+        let deadline = Instant::now() + FORGETS_WITHIN;
+        loop {
+            match self.open_now(path, access, storage_version) {
+                Err(failure)
+                    if errors::is_attached_already(&failure) && !self.is_left_open() && Instant::now() < deadline =>
+                {
+                    thread::sleep(FORGETS_EVERY);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn open_now(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
         let Shared { instance, catalog, snapshots, leaving, .. } = self.shared.as_ref();
         let read_only = access == Access::ReadOnly;
         if snapshots.as_of().is_some() {
@@ -89,6 +111,16 @@ impl DuckDbEngine {
         }
         *leaving.lock() = None;
         Ok(())
+    }
+
+    /// Reads that began before a copy took the file's place have it still.
+    fn is_left_open(&self) -> bool {
+        let mut leaving = self.shared.leaving.lock();
+        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
+        if !open {
+            *leaving = None;
+        }
+        open
     }
 
     /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
@@ -278,15 +310,7 @@ impl Engine for DuckDbEngine {
     }
 
     fn has_file_open(&self) -> bool {
-        if self.attachment().is_some() {
-            return true;
-        }
-        let mut leaving = self.shared.leaving.lock();
-        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
-        if !open {
-            *leaving = None;
-        }
-        open
+        self.attachment().is_some() || self.is_left_open()
     }
 
     fn tidy(&self) {

@@ -71,8 +71,9 @@ pub(crate) async fn run(
     let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
     let merged = match core.lanes.accepts(&core, &session, &track, &request) {
-        Some(shape) => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
-        None => Ok(None),
+        // Whoever never waits does not wait for company either.
+        Some(shape) if !deadline.passed() => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
+        _ => Ok(None),
     };
     let outcome = match merged {
         Ok(Some(answer)) => Ok(answer),

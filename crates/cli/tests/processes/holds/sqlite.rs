@@ -247,7 +247,7 @@ c.execute('commit')
     let mut said = std::io::BufReader::new(other.stdout.take().expect("its output"));
     std::io::BufRead::read_line(&mut said, &mut line).expect("it has the lock");
     assert_eq!(place.sql("a.sqlite", "select count(*) from t"), "0", "reads go on");
-    for wait in ["0", "400ms"] {
+    for wait in ["0", "1s"] {
         let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (2)", "--wait", wait]);
         assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
         assert_eq!(error["holder"]["pid"], other.id(), "{error}");
@@ -263,7 +263,7 @@ c.execute('commit')
     let (idle, session) = (client.session().expect("a session"), client.session().expect("a session"));
     idle.execute("begin").expect("it begins");
     idle.execute("insert into t values (4)").expect("it writes");
-    let (code, error) = place.fails(&["sql", "a.sqlite", "update t set i = 0", "--wait", "200ms"]);
+    let (code, error) = place.fails(&["sql", "a.sqlite", "update t set i = 0", "--wait", "500ms"]);
     assert_eq!((code, error["code"].as_str()), (75, Some("DEADLINE_EXCEEDED")), "{error}");
     assert_eq!(error["holder"]["pid"], std::process::id(), "{error}");
     let began = Instant::now();
