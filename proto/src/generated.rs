@@ -184,6 +184,9 @@ pub struct Holder {
     pub part: ::prost::alloc::string::String,
     #[prost(bool, tag = "10")]
     pub stopped: bool,
+    /// The most that it has of SQLite's locks: `reserved`, `pending`, `exclusive`, …; empty: none of them.
+    #[prost(string, tag = "11")]
+    pub lock: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ErrorDetail {
@@ -756,7 +759,8 @@ pub enum LeaseState {
     Draining = 2,
     /// Take a ticket now, and say so.
     Ready = 3,
-    /// The broker has the file released, and does not have its lock. The last event.
+    /// The broker has the file released, and does not have its lock. It may have it again before the asker's turn comes: the
+    /// call goes on until he ends it.
     Released = 4,
 }
 impl LeaseState {

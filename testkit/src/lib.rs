@@ -16,7 +16,7 @@ pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
 pub use place::{Place, Stopped};
 pub use shell::Shell;
-pub use terminal::Terminal;
+pub use terminal::{Started, Terminal};
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +28,19 @@ pub fn until(what: &str, mut come: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never came: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// The processes that have this one as their parent, whichever of its threads has started them; ended ones that nobody has
+/// waited for, too.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let entries = std::fs::read_dir("/proc").expect("it is there").filter_map(Result::ok);
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|child| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        parent(&stat) == Some(pid)
+    })
+    .collect()
 }
 
 /// The checkout. Asked when a test runs: a build that several checkouts share may have another one in it.

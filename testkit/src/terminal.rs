@@ -3,13 +3,15 @@
 //! A real pseudo-terminal, so that the process has one; what it writes is drawn on a screen in memory.
 
 use std::{
-    io::{Read, Write},
+    io::{PipeReader, PipeWriter, Read, Write},
     num::NonZeroU16,
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Condvar, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::PATIENCE;
 
@@ -22,9 +24,11 @@ const WHERE_IS_THE_CURSOR: &[u8] = b"\x1b[6n";
 
 /// A terminal, and the process in it. Dropped, the process is killed.
 pub struct Terminal {
-    child: Child,
+    process: Started,
     keyboard: std::fs::File,
     shared: Arc<Shared>,
+    /// Closed, nobody draws any more.
+    drawing: PipeWriter,
 }
 
 struct Shared {
@@ -54,8 +58,9 @@ impl Terminal {
         let drawn = Drawn { parser: vt100::Parser::new(ROWS, COLUMNS, 500), raw: Vec::new(), over: false };
         let shared = Arc::new(Shared { drawn: Mutex::new(drawn), changed: Condvar::new() });
         let (output, drawing) = (keyboard.try_clone().expect("its output"), Arc::clone(&shared));
-        std::thread::spawn(move || drawing.draw(output));
-        Self { child, keyboard, shared }
+        let (drawn_for, drawing_for) = std::io::pipe().expect("a pipe");
+        std::thread::spawn(move || drawing.draw(output, &drawn_for));
+        Self { process: Started(child), keyboard, shared, drawing: drawing_for }
     }
 
     /// Types; `\x03` is Ctrl-C, `\x04` Ctrl-D, `\r` Return.
@@ -78,6 +83,17 @@ impl Terminal {
         }
     }
 
+    /// Closes the terminal, as the end of a connection or of its window does. The process leads the terminal's session.
+    pub fn hang_up(self) -> Started {
+        let Self { process, keyboard, shared, drawing } = self;
+        drop((keyboard, drawing));
+        let mut drawn = shared.lock();
+        while !drawn.over {
+            drawn = shared.changed.wait(drawn).expect("the drawing ends");
+        }
+        process
+    }
+
     /// Waits for the process's end. Answers with it, and with everything that it has ever written.
     pub fn end(mut self) -> (ExitStatus, String) {
         let status = self.wait();
@@ -94,7 +110,7 @@ impl Terminal {
     fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
-            if let Some(status) = self.child.try_wait().expect("a look") {
+            if let Some(status) = self.process.0.try_wait().expect("a look") {
                 break status;
             }
             let late = Instant::now() > deadline;
@@ -115,10 +131,12 @@ impl Shared {
     }
 
     /// Draws what the process writes, until nobody has the terminal any more.
-    fn draw(&self, mut terminal: std::fs::File) {
+    fn draw(&self, mut terminal: std::fs::File, drawn_for: &PipeReader) {
         let mut buffer = [0; 4096];
         // Its end is an error on a pseudo-terminal.
-        while let Some(length) = terminal.read(&mut buffer).ok().filter(|length| *length > 0) {
+        while comes(&terminal, drawn_for)
+            && let Some(length) = terminal.read(&mut buffer).ok().filter(|length| *length > 0)
+        {
             let mut drawn = self.lock();
             let asked = count(&drawn.raw);
             drawn.raw.extend_from_slice(&buffer[..length]);
@@ -130,20 +148,47 @@ impl Shared {
             }
             self.changed.notify_all();
         }
+        drop(terminal);
         self.lock().over = true;
         self.changed.notify_all();
+    }
+}
+
+/// Waits for what the process writes, or for its end; `false`: nobody wants to see it any more.
+fn comes(terminal: &std::fs::File, drawn_for: &PipeReader) -> bool {
+    let mut both = [PollFd::new(terminal, PollFlags::IN), PollFd::new(drawn_for, PollFlags::IN)];
+    poll(&mut both, None).is_ok() && both[1].revents().is_empty()
+}
+
+/// A process that was started in a terminal. Dropped, it is killed.
+pub struct Started(Child);
+
+impl Started {
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> ExitStatus {
+        let mut ended = None;
+        crate::until("its end", || {
+            ended = self.0.try_wait().expect("a look");
+            ended.is_some()
+        });
+        ended.expect("it has ended")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 /// How often the program has asked where the cursor is.
 fn count(raw: &[u8]) -> usize {
     raw.windows(WHERE_IS_THE_CURSOR.len()).filter(|window| *window == WHERE_IS_THE_CURSOR).count()
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -79,7 +79,7 @@ fn needs(direct: &HashMap<String, BTreeSet<String>>, of: &str) -> BTreeSet<Strin
 
 #[test]
 fn unsafe_and_platforms_live_in_os_and_in_a_backends_ffi() {
-    let places = ["crates/os", "crates/duckdb/src/ffi", "crates/lance/src/ffi.rs"];
+    let places = ["crates/os", "crates/duckdb/src/ffi", "crates/lance/src/ffi.rs", "crates/sqlite/src/ffi.rs"];
     let unsafe_code = offenders(&["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"], &places);
     assert!(unsafe_code.is_empty(), "{unsafe_code:#?}");
     let platforms = offenders(
@@ -95,8 +95,8 @@ fn only_a_backend_names_its_engine_and_the_others_need_no_cpp() {
     let engines = ["libduckdb-sys", "duckdb", "rusqlite", "lancedb"];
     for (package, dependencies) in direct.iter().filter(|(package, _)| package.starts_with("dbmux")) {
         let names_engine = engines.iter().any(|engine| dependencies.contains(*engine));
-        let backends = ["dbmux-duckdb", "dbmux-lance"];
-        assert!(!names_engine || backends.contains(&package.as_str()), "{package} names an engine");
+        let is_backend = matches!(package.as_str(), "dbmux-duckdb" | "dbmux-lance" | "dbmux-sqlite");
+        assert!(!names_engine || is_backend, "{package} names an engine");
     }
     for package in ["dbmux-os", "dbmux-lock", "dbmux-client", "dbmux-engine", "dbmux-wire", "dbmux-broker", "mp"] {
         assert!(!needs(&direct, package).contains("libduckdb-sys"), "{package} needs DuckDB's C++");
@@ -122,7 +122,10 @@ fn only_cli_reads_arguments_prints_and_exits() {
 #[test]
 fn the_client_opens_no_database_file() {
     let words = ["File::open", "OpenOptions", "fs::read(", "fs::read_to_string", "fs::write"];
-    let found = offenders(&words, &["crates/os", "crates/lock", "crates/engine", "crates/duckdb", "crates/broker"]);
+    let found = offenders(
+        &words,
+        &["crates/os", "crates/lock", "crates/engine", "crates/duckdb", "crates/sqlite", "crates/broker"],
+    );
     // The broker's log is the one file that it opens.
     let log = "crates/client/src/connect/spawn.rs";
     let opens: Vec<_> =
@@ -147,6 +150,7 @@ fn dependencies_go_one_way() {
         ("dbmux-engine", &["dbmux-proto"][..]),
         ("dbmux-duckdb", &["dbmux-engine", "dbmux-os"][..]),
         ("dbmux-lance", &["dbmux-engine"][..]),
+        ("dbmux-sqlite", &["dbmux-engine", "dbmux-os"][..]),
         ("dbmux-broker", &["dbmux-engine", "dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
         ("dbmux-wire", &["dbmux-engine", "dbmux-proto"][..]),
         ("dbmux-client", &["dbmux-lock", "dbmux-os", "dbmux-proto"][..]),

@@ -62,8 +62,9 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     if bytes < LEAST {
         return Err(format!("the file has {bytes} bytes only").into());
     }
-    let more = more_than_true(context, &place)?;
+    let (copied, waits) = (more_than_true(context, &place, "snapshot")?, more_than_true(context, &place, "wait")?);
     runtime.block_on(place.stop())?;
+    let small = small(context)?;
     let most = |milliseconds| Goal::AtMost(Figure::Seconds(Duration::from_millis(milliseconds).as_secs_f64()));
     let seconds = |samples: &Samples, quantile| Figure::Seconds(samples.overall(quantile));
     Ok(vec![
@@ -71,7 +72,9 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
         Line::alone("the same, p99", seconds(&idle, 0.99), Goal::None),
         Line::alone("the same, asked while it ran: from its end, p50", seconds(&waiting, 0.5), most(20)),
         Line::alone("the same, p99", seconds(&waiting, 0.99), Goal::None),
-        Line::alone("`dbmux run DB -- true`: more than `true`, p50", seconds(&more, 0.5), most(60)),
+        Line::alone("`dbmux run DB -- true`: more than `true`, a file of 1 MiB, p50", seconds(&small, 0.5), most(60)),
+        Line::alone("the same, a file of 1 GiB, `--reads wait`, p50", seconds(&waits, 0.5), most(60)),
+        Line::alone("the same, a file of 1 GiB, with its copy, p50", seconds(&copied, 0.5), most(60)),
     ])
 }
 
@@ -91,8 +94,20 @@ fn take(place: &Place) -> Result<Lease> {
     Ok(LeaseRequest::new([place.database()])?.reads(Reads::Wait).acquire(&mut |_| {})?)
 }
 
+/// The same of a file that is copied in no time.
+fn small(context: &Context) -> Result<Samples> {
+    let runtime = runtime()?;
+    let place = Place::new(context)?;
+    let session = runtime.block_on(place.client.session())?;
+    runtime.block_on(session.execute("CREATE TABLE t AS SELECT hash(i) AS h FROM range(100000) r(i)"))?;
+    drop(session);
+    let more = more_than_true(context, &place, "snapshot")?;
+    runtime.block_on(place.stop())?;
+    Ok(more)
+}
+
 /// In turn, with a broker that runs and has let the file go.
-fn more_than_true(context: &Context, place: &Place) -> Result<Samples> {
+fn more_than_true(context: &Context, place: &Place, reads: &str) -> Result<Samples> {
     let took = |mut command: Command| -> Result<f64> {
         let began = Instant::now();
         let status = command.stdin(Stdio::null()).status()?;
@@ -105,7 +120,7 @@ fn more_than_true(context: &Context, place: &Place) -> Result<Samples> {
     for round in 0..=context.rounds(50, 20) {
         let alone = took(Command::new("true"))?;
         let mut run = Command::new(&context.dbmux);
-        run.arg("run").arg(place.database()).args(["--", "true"]);
+        run.arg("run").arg(place.database()).args(["--reads", reads, "--", "true"]).stderr(Stdio::null());
         let ours = took(run)?;
         if round > 0 {
             more.push(vec![ours - alone]);

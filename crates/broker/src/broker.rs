@@ -34,9 +34,9 @@ impl Broker {
     /// # Errors
     /// `DATABASE_LOCKED` with the present owner when it does not leave in time; whatever the sidecar or the engine
     /// refuses.
-    pub async fn start<E: Engine>(
+    pub async fn start(
         options: BrokerOptions,
-        make: impl FnOnce() -> Result<E, EngineError> + Send + 'static,
+        make: impl FnOnce() -> Result<Arc<dyn Engine>, EngineError> + Send + 'static,
     ) -> Result<Self, ServiceError> {
         let database = options.database.clone();
         let start_wait = options.start_wait;
@@ -44,7 +44,7 @@ impl Broker {
             let locks = take_locks(&database, start_wait)?;
             // Only the owner may clear what an earlier one has left behind: the engine does that when it is made.
             let engine = make().map_err(|error| errors::engine(error, &database))?;
-            Ok::<_, ServiceError>((locks, Arc::new(engine) as Arc<dyn Engine>))
+            Ok::<_, ServiceError>((locks, engine))
         });
         let (locks, engine) = started.await.map_err(|error| errors::internal(error.to_string()))??;
         let core = Core::new(options, engine);

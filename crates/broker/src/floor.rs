@@ -3,18 +3,17 @@
 //! It is fair: whoever comes after an exclusive statement waits behind it. So one result that nobody reads could keep
 //! everybody waiting; [`Floor::is_wanted`] tells when that is so.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::waiters::Waiters;
 
 /// Where statements run.
 #[derive(Default)]
 pub(crate) struct Floor {
     room: Arc<RwLock<()>>,
-    waiting: AtomicUsize,
+    waiting: Waiters,
 }
 
 /// A place on the floor, given back when it is dropped.
@@ -36,35 +35,19 @@ impl Floor {
         if let Ok(place) = Arc::clone(&self.room).try_read_owned() {
             return OnFloor::Beside(place);
         }
-        let _waits = Waits::new(&self.waiting);
+        let _waits = self.waiting.join();
         OnFloor::Beside(Arc::clone(&self.room).read_owned().await)
     }
 
     /// Waits until nobody else is there.
     pub(crate) async fn alone(&self) -> OnFloor {
-        let _waits = Waits::new(&self.waiting);
+        let _waits = self.waiting.join();
         OnFloor::Alone(Arc::clone(&self.room).write_owned().await)
     }
 
     /// Somebody waits for a place.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-    }
-}
-
-/// Counted while it lives: a wait may be given up at any moment.
-struct Waits<'a>(&'a AtomicUsize);
-
-impl<'a> Waits<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.len() > 0
     }
 }
 

@@ -86,11 +86,7 @@ async fn stands_in_line(core: &Core, mut asks: LeaseAsks) -> bool {
 async fn hold_still(core: &Arc<Core>, ask: &LeaseAsk, mut asks: LeaseAsks, peer: Peer, events: &Events) {
     let patience = ask.wait_ms.map_or(core.options.drain, Duration::from_millis);
     let asked = Asked::new(&core.file, peer, &ask.command, false);
-    let holding = async {
-        core.file.refuse_inside_lease(peer.pid)?;
-        File::hold_still(core, patience).await
-    };
-    let (as_of, still) = match meanwhile(core, holding, events).await {
+    let (as_of, still) = match meanwhile(core, File::hold_still(core, patience, peer.pid), events).await {
         Ok(held) => held,
         Err(why) => return drop(events.send(Err(why)).await),
     };

@@ -11,6 +11,7 @@ mod deadline;
 mod errors;
 mod file;
 mod floor;
+mod holder;
 mod lane;
 mod lease;
 mod lifecycle;

@@ -7,10 +7,7 @@
 //! only a transaction, which passes every other queue, waits for the seat with the file in hand.
 
 use std::{
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
     time::Instant,
 };
 
@@ -18,14 +15,14 @@ use dbmux_engine::Holder;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::session::BrokerSession;
+use crate::{session::BrokerSession, waiters::Waiters};
 
 /// The one seat of a broker.
 #[derive(Default)]
 pub(crate) struct WritersSeat {
     seat: Arc<tokio::sync::Mutex<()>>,
     sitter: Arc<Mutex<Option<Sitter>>>,
-    waiting: AtomicUsize,
+    waiting: Waiters,
 }
 
 struct Sitter {
@@ -42,7 +39,7 @@ pub(crate) struct Seat {
 impl WritersSeat {
     /// Waits for the seat.
     pub(crate) async fn take(&self, session: &Arc<BrokerSession>) -> Seat {
-        let waits = Waits::new(&self.waiting);
+        let waits = self.waiting.join();
         let seat = Arc::clone(&self.seat).lock_owned().await;
         drop(waits);
         *self.sitter.lock() = Some(Sitter { session: Arc::downgrade(session), since: Instant::now() });
@@ -51,13 +48,13 @@ impl WritersSeat {
 
     /// The same on a thread that may block, for those who write together.
     pub(crate) fn take_blocking(&self) -> Seat {
-        let _waits = Waits::new(&self.waiting);
+        let _waits = self.waiting.join();
         Seat { _seat: Arc::clone(&self.seat).blocking_lock_owned(), sitter: Arc::clone(&self.sitter) }
     }
 
     /// Somebody waits for it.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.waiting.len() > 0
     }
 
     /// Who sits in it; `None`: nobody, or a lane.
@@ -74,21 +71,5 @@ impl WritersSeat {
 impl Drop for Seat {
     fn drop(&mut self) {
         *self.sitter.lock() = None;
-    }
-}
-
-/// Counted while it lives: a wait may be given up at any moment.
-struct Waits<'a>(&'a AtomicUsize);
-
-impl<'a> Waits<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -19,14 +19,14 @@ pub(crate) use demo::{DemoArgs, DemoOf, DemoWorkerArgs};
 use examples::{EXAMPLES, LOCK_EXAMPLES, RUN_EXAMPLES, SQL_EXAMPLES};
 pub(crate) use guarded::{LockArgs, ReadsArg, RunArgs, ScopeArg};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 use snapshot::size;
 pub(crate) use snapshot::{CopyArgs, SnapshotArgs};
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(crate) use values::Workers;
 pub(crate) use values::duration;
 use values::storage_version;
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 use values::{count, memory_limit, workers};
 pub(crate) use who::{WaitArgs, WhoArgs};
 
@@ -83,7 +83,7 @@ impl Arguments {
             Command::Snapshot(args) => args.json,
             Command::Demo(args) => args.json,
             Command::Environment { json } => *json,
-            #[cfg(feature = "duckdb")]
+            #[cfg(feature = "broker")]
             Command::Serve(args) => args.json,
             _ => false,
         }
@@ -134,7 +134,7 @@ pub(crate) enum Command {
     /// Ask the broker to finish what runs, and to end.
     Stop(StopArgs),
     /// Serve a database in the foreground, for a service manager.
-    #[cfg(feature = "duckdb")]
+    #[cfg(feature = "broker")]
     Serve(ServeArgs),
     /// Run a command under a fair lock that other dbmux processes see. Starts no broker.
     #[command(after_help = LOCK_EXAMPLES)]
@@ -164,7 +164,7 @@ pub(crate) enum Command {
         json: bool,
     },
     /// The daemon. Started by clients.
-    #[cfg(feature = "duckdb")]
+    #[cfg(feature = "broker")]
     #[command(hide = true)]
     Broker(BrokerArgs),
     /// A project's daemon. Started by `dbmux dbt`.
@@ -206,12 +206,25 @@ pub(crate) struct SqlArgs {
     pub(crate) max_rows: Option<usize>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
+    /// What must be the engine of the file, or become it: by default a file is what it is, and a new one what its name says
+    /// (.sqlite and .sqlite3: SQLite; others DuckDB).
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineArg>,
     /// The storage version of a file that is made, as DuckDB names it: v1.0.0, latest, …
     #[arg(long, value_parser = storage_version, value_name = "VERSION")]
     pub(crate) storage_version: Option<String>,
     /// Errors as one JSON object on standard error, results as --format json.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What serves a database file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// DuckDB.
+    Duckdb,
+    /// SQLite.
+    Sqlite,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -267,7 +280,7 @@ pub(crate) struct StopArgs {
     pub(crate) json: bool,
 }
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The database file; it is made where there is none.
@@ -279,7 +292,7 @@ pub(crate) struct ServeArgs {
     pub(crate) json: bool,
 }
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArgs {
     #[arg(long)]
@@ -288,10 +301,13 @@ pub(crate) struct BrokerArgs {
     pub(crate) options: BrokerOptionArgs,
 }
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 /// How a broker behaves. Every one of these can stand in the environment too.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct BrokerOptionArgs {
+    /// The engine, where the file is not there yet and its name does not tell: DuckDB. A file that is there is what it is.
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineArg>,
     /// How long to wait for the owner lock.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "DURATION")]
     pub(crate) start_wait: Duration,

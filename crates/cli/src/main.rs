@@ -5,6 +5,8 @@
 
 mod args;
 mod command;
+#[cfg(feature = "broker")]
+mod engine;
 mod environment;
 mod exit;
 mod failure;
@@ -24,7 +26,7 @@ fn main() -> std::process::ExitCode {
             render::error::show(&failure, true);
             return failure.exit().into();
         }
-        #[cfg(feature = "duckdb")]
+        #[cfg(feature = "broker")]
         Err(error) if error.use_stderr() && std::env::args_os().nth(1).is_some_and(|command| command == "broker") => {
             let failure = usage::failure(&error);
             command::broker::refuse(&failure);

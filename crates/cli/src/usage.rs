@@ -58,7 +58,7 @@ fn why(error: &clap::Error) -> String {
 ///
 /// # Errors
 /// The first variable that makes no sense.
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(crate) fn check_broker_environment() -> Result<(), Failure> {
     let command = <crate::args::BrokerOptionArgs as clap::Args>::augment_args(clap::Command::new("broker"));
     crate::args::without_empty_variables(command)

@@ -28,6 +28,7 @@ fn dbmux(project: &DbtProject, words: &[&str]) -> Output {
     for name in ["DBMUX_WAIT", "DBT_PROJECT_DIR", "DBT_PROFILES_DIR", "DBT_PROFILE", "DBT_TARGET"] {
         command.env_remove(name);
     }
+    command.env("DBMUX_DBT", dbmux_testkit::dbt_program());
     command.env("DBMUX_RUNTIME_DIR", project.place().join("run")).output().expect("dbmux runs")
 }
 
@@ -139,6 +140,62 @@ fn a_dbt_that_runs_is_shown_and_waited_for() {
         assert!(error(&waited).contains("no dbt runs any more in "), "{}", error(&waited));
         assert!(over.saturating_duration_since(killed) < Duration::from_secs(1), "{:?}", over - killed);
     });
+}
+
+/// Who has the database and is no dbt, until this is dropped.
+fn holder(database: &Path) -> Dbt {
+    let code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); sys.stdin.read()";
+    let mut command = Command::new(dbmux_testkit::dbt_python());
+    let holder = Dbt(command.args(["-c", code]).arg(database).stdin(Stdio::piped()).spawn().expect("Python starts"));
+    until("it has the database", || !dbmux_os::holders::holders_of(database).unwrap_or_default().is_empty());
+    holder
+}
+
+#[test]
+fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
+    // The test project's own profile has the path from the environment.
+    let project = DbtProject::new();
+    let holder = holder(&project.database());
+    let held = format!("(pid {}, ", holder.0.id());
+    let shown = dbmux(&project, &["who", "--dbt"]);
+    let text = out(&shown);
+    assert!(shown.status.success() && error(&shown).is_empty(), "{shown:?}");
+    assert!(text.contains("the project's database is held by ") && text.contains(&held), "{text}");
+    let waited = dbmux(&project, &["wait", "--dbt"]);
+    assert!(waited.status.success() && !error(&waited).contains("unknown"), "{}", error(&waited));
+    drop(holder);
+    for made in ["logs", "target"] {
+        assert!(!project.root().join(made).exists(), "asking writes nothing: {made}");
+    }
+    // A dbt that runs is seen without its database, and nobody waits for longer than was said.
+    let dbt = Dbt::start(&project);
+    until("it runs", || dbmux(&project, &["who", "--dbt", "--check"]).status.code() == Some(75));
+    let (refused, took) = {
+        let began = Instant::now();
+        (dbmux(&project, &["wait", "--dbt", "--wait", "1s"]), began.elapsed())
+    };
+    assert_eq!(refused.status.code(), Some(75));
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    drop(dbt);
+
+    let mut without = Command::new(env!("CARGO_BIN_EXE_dbmux"));
+    without.args(["who", "--dbt"]).current_dir(project.root()).env_clear().env("PATH", "/nowhere");
+    let without = without.output().expect("dbmux runs");
+    assert!(without.status.success());
+    assert!(error(&without).contains("the project's databases are unknown"), "{}", error(&without));
+}
+
+#[test]
+fn a_relative_database_is_looked_for_from_the_project_and_from_here() {
+    let project = DbtProject::new();
+    project.write("profiles.yml", "company: {target: dev, outputs: {dev: {type: duckdb, path: own.duckdb}}}\n");
+    for place in ["own.duckdb", "models/own.duckdb"] {
+        let holder = holder(&project.root().join(place));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dbmux"));
+        command.args(["who", "--dbt"]).current_dir(project.root().join("models"));
+        let text = out(&command.output().expect("dbmux runs"));
+        assert!(text.contains(&format!("(pid {}, ", holder.0.id())), "{place}: {text}");
+    }
 }
 
 #[test]

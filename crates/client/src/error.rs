@@ -40,6 +40,16 @@ pub enum ClientError {
         /// The database.
         database: PathBuf,
     },
+    /// The file is a database of another engine than the one that was asked for.
+    #[error("{}: it is a database of the engine {engine}, and {wanted} was asked for", database.display())]
+    OtherEngine {
+        /// The database.
+        database: PathBuf,
+        /// What it is.
+        engine: String,
+        /// What was asked for.
+        wanted: String,
+    },
     /// No broker could be started.
     #[error("no broker could be started for {}: {reason}", database.display())]
     Start {
@@ -235,7 +245,9 @@ impl ClientError {
             Self::Protocol { .. } | Self::Decode(_) => ErrorCode::Protocol,
             Self::NoSuchDatabase { .. } | Self::NoSuchDirectory { .. } => ErrorCode::NoSuchDatabase,
             Self::Place { permission: true, .. } => ErrorCode::PermissionDenied,
-            Self::Place { .. } | Self::InMemory | Self::InvalidArgument(_) => ErrorCode::InvalidArgument,
+            Self::Place { .. } | Self::InMemory | Self::OtherEngine { .. } | Self::InvalidArgument(_) => {
+                ErrorCode::InvalidArgument
+            }
         }
     }
 
@@ -258,6 +270,7 @@ impl ClientError {
             | Self::SessionLost { database }
             | Self::Start { database, .. }
             | Self::StartTimedOut { database, .. }
+            | Self::OtherEngine { database, .. }
             | Self::NoSuchDatabase { database }
             | Self::NoSuchDirectory { database }
             | Self::NoBroker { database }
@@ -333,6 +346,7 @@ impl ClientError {
             Self::NoSuchDirectory { .. } => "check the path, or make the directory first".to_owned(),
             Self::RuntimeDirectory { directory, closable: true, .. } => format!("chmod 700 {}", directory.display()),
             Self::RuntimeDirectory { .. } => "set DBMUX_RUNTIME_DIR to a directory of yours alone".to_owned(),
+            Self::OtherEngine { .. } => "leave the engine out, or name another file".to_owned(),
             Self::InMemory => "name a file; a database in memory needs no broker, but DuckDB alone".to_owned(),
             Self::Locked { .. } => "wait longer, or end the process that has the file".to_owned(),
             Self::InsideHolder { .. } => "close the file there first".to_owned(),

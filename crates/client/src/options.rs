@@ -40,6 +40,8 @@ pub struct ClientOptions {
     pub reads: Reads,
     /// Whether a database may be made where there is none.
     pub create: bool,
+    /// The engine that the file must be of, or become one of: `duckdb`, `sqlite`. `None`: whichever it is.
+    pub engine: Option<String>,
     /// Whether a broker may be started where none runs.
     pub start: bool,
     /// The `dbmux` binary: a bare name is looked for in `PATH`. `None`: this program, if it is called `dbmux`; else
@@ -65,6 +67,7 @@ impl Default for ClientOptions {
             read_only: false,
             reads: Reads::default(),
             create: true,
+            engine: None,
             start: true,
             broker_program: None,
             broker_arguments: Vec::new(),

@@ -13,6 +13,7 @@ use std::{
 
 use dbmux_engine::EngineError;
 use dbmux_os::{
+    file_kind::{self, FileKind},
     holders::{self, Who},
     range_lock::{self, Kind},
 };
@@ -222,12 +223,13 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), EngineError> {
 }
 
 fn check_magic(mut file: &File, path: &Path) -> Result<(), EngineError> {
-    let mut start = [0; 16];
+    let mut start = [0; file_kind::LENGTH];
     let length = file.read(&mut start).map_err(|error| unreadable(path, &error))?;
-    match crate::magic::foreign(&start[..length]) {
-        None => Ok(()),
-        Some(what) => {
-            Err(refused(format!("ATTACH '{}'", path.display()), &format!("it is {what}, not a DuckDB database")))
+    match FileKind::of(&start[..length]) {
+        FileKind::DuckDb | FileKind::Empty => Ok(()),
+        other => {
+            let why = format!("it is {}, not a DuckDB database", other.title());
+            Err(refused(format!("ATTACH '{}'", path.display()), &why))
         }
     }
 }

@@ -9,27 +9,32 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
-use dbmux_engine::{
-    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions,
+use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
+use dbmux_os::{
+    file_kind::{self, FileKind},
+    holders, theirs,
 };
-use dbmux_os::holders;
 use parking_lot::Mutex;
 
 use crate::{
     catalog::CATALOG,
     errors,
     ffi::{self, Door, Failure, Instance, Protection, Replacement},
-    insert, magic,
+    insert,
     name::catalog_name,
     options::{self, DuckDbOptions},
     session::DuckDbSession,
     shared::{ScratchFolder, Shared, remove_if_empty},
     snapshot::Snapshots,
-    theirs::{self, Theirs},
 };
+
+/// How long DuckDB may take to forget the path of a file that it has closed.
+const FORGETS_WITHIN: Duration = Duration::from_secs(2);
+const FORGETS_EVERY: Duration = Duration::from_millis(1);
 
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
@@ -76,7 +81,24 @@ impl DuckDbEngine {
     }
 
     /// Opens the file under its name, in a snapshot's place where there is one.
+    ///
+    /// Whoever used it last, maybe a read that has just ended, closes it first, and only then has DuckDB forget its path:
+    /// nobody is told of that moment.
     fn open(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
+        let deadline = Instant::now() + FORGETS_WITHIN;
+        loop {
+            match self.open_now(path, access, storage_version) {
+                Err(failure)
+                    if errors::is_attached_already(&failure) && !self.is_left_open() && Instant::now() < deadline =>
+                {
+                    thread::sleep(FORGETS_EVERY);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn open_now(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
         let Shared { instance, catalog, snapshots, leaving, .. } = self.shared.as_ref();
         let read_only = access == Access::ReadOnly;
         if snapshots.as_of().is_some() {
@@ -89,6 +111,16 @@ impl DuckDbEngine {
         }
         *leaving.lock() = None;
         Ok(())
+    }
+
+    /// Reads that began before a copy took the file's place have it still.
+    fn is_left_open(&self) -> bool {
+        let mut leaving = self.shared.leaving.lock();
+        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
+        if !open {
+            *leaving = None;
+        }
+        open
     }
 
     /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
@@ -120,37 +152,23 @@ pub fn check_kind(path: &Path) -> Result<(), EngineError> {
     check_names(path)?;
     let door = Door::open();
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(magic::LENGTH as u64).read_to_end(&mut start)).map(drop);
+    let read = File::open(path).and_then(|file| file.take(file_kind::LENGTH as u64).read_to_end(&mut start)).map(drop);
     drop(door);
     match read {
         Ok(()) if start.is_empty() => check_empty(path),
-        Ok(()) => magic::foreign(&start).map_or(Ok(()), |what| Err(not_a_database(path, what))),
+        Ok(()) => match FileKind::of(&start) {
+            FileKind::DuckDb | FileKind::Empty => Ok(()),
+            other => Err(not_a_database(path, other.title())),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err(not_a_database(path, "a directory")),
         Err(error) => Err(unusable(path, &error)),
     }
 }
 
-/// Two names of a database would have two owners, one after the other: log and sidecar go by the name, and rows that are
-/// in the log of one name are not there by the other.
 fn check_names(path: &Path) -> Result<(), EngineError> {
-    let refused = |why: String| EngineError::Refused { what: format!("opening {}", path.display()), why };
-    let found = fs::metadata(path).ok().filter(|found| found.is_file());
-    let names = found.map_or(1, |found| found.nlink());
-    if names > 1 {
-        return Err(refused(format!(
-            "the file has {names} names (hard links), and each would have a log and an owner of its own: remove all names \
-             but one, and copy the file instead of linking it"
-        )));
-    }
-    match theirs::find(path, &[path.to_owned()]) {
-        Some(Theirs::Log) => Err(refused("it is the name of another database's log: open that database".to_owned())),
-        Some(Theirs::Sidecar) => Err(refused("names with .dbmux are those of dbmux's locks".to_owned())),
-        Some(Theirs::Scratch) => {
-            Err(refused("it is where another database spills its data: use another folder".to_owned()))
-        }
-        Some(Theirs::Database | Theirs::Runtime) | None => Ok(()),
-    }
+    let refused = |why| Err(EngineError::Refused { what: format!("opening {}", path.display()), why });
+    theirs::why_no_database(path).map_or(Ok(()), refused)
 }
 
 /// A file that is being made is empty for a moment: whoever makes it has it locked. No other will be a database, as with
@@ -292,15 +310,7 @@ impl Engine for DuckDbEngine {
     }
 
     fn has_file_open(&self) -> bool {
-        if self.attachment().is_some() {
-            return true;
-        }
-        let mut leaving = self.shared.leaving.lock();
-        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
-        if !open {
-            *leaving = None;
-        }
-        open
+        self.attachment().is_some() || self.is_left_open()
     }
 
     fn tidy(&self) {

@@ -16,7 +16,7 @@ pub(crate) fn statement(failure: &Failure) -> EngineError {
     if let Some(refused) = refusal(&message) {
         return refused;
     }
-    if has("Unique file handle conflict") {
+    if is_attached_already(failure) {
         let what = "attaching the same file once more".to_owned();
         return EngineError::Refused { what, why: "it is attached already: use its tables".to_owned() };
     }
@@ -100,6 +100,11 @@ pub(crate) fn parameter(failure: &Failure, types: impl FnOnce() -> String) -> En
         },
         _ => statement(failure),
     }
+}
+
+/// DuckDB knows the file under some name.
+pub(crate) fn is_attached_already(failure: &Failure) -> bool {
+    failure.message.contains("Unique file handle conflict")
 }
 
 /// A failure to attach the file.

@@ -35,7 +35,6 @@ mod facts;
 mod ffi;
 mod insert;
 mod interrupt;
-mod magic;
 mod merged;
 mod name;
 mod options;
@@ -50,7 +49,6 @@ mod session;
 mod shared;
 mod snapshot;
 mod state;
-mod theirs;
 
 pub use catalog::CATALOG;
 pub use engine::{DuckDbEngine, check_kind};

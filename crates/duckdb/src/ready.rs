@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use dbmux_engine::{EngineError, Prepared, PreparedId, ResultShape, StatementKind};
+use dbmux_engine::{EngineError, Prepared, PreparedId, ResultShape, StatementKind, count_schema};
 
 use crate::errors;
 use crate::{
@@ -12,7 +12,6 @@ use crate::{
     facts::{self, Fact, Scope},
     ffi::{Connection, Failure, ResultKind, Signature, Statement, StatementType},
     policy::{self, Client},
-    rows::count_schema,
 };
 
 /// What will be done.

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use arrow::{
-    array::{Array, Int64Array, RecordBatch},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    array::{Array, RecordBatch},
+    datatypes::SchemaRef,
 };
 use dbmux_engine::{EngineError, Rows};
 
@@ -16,11 +16,6 @@ use crate::{
 
 /// Bytes of a batch at most, about.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// The one column of a statement that answers with a count.
-pub(crate) fn count_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]))
-}
 
 /// Rows of a running statement.
 pub(crate) struct StreamedRows {
@@ -99,37 +94,5 @@ impl Drop for StreamedRows {
     fn drop(&mut self) {
         // The statement ends before the transaction around it.
         self.result = None;
-    }
-}
-
-/// An answer that was complete when its statement returned.
-pub(crate) struct MadeRows {
-    schema: SchemaRef,
-    batch: Option<RecordBatch>,
-}
-
-impl MadeRows {
-    /// One row with the number of rows changed.
-    pub(crate) fn changed(count: u64) -> Result<Self, EngineError> {
-        let schema = count_schema();
-        let column = Int64Array::from(vec![i64::try_from(count).unwrap_or(i64::MAX)]);
-        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(column)])
-            .map_err(|error| EngineError::Internal { message: error.to_string() })?;
-        Ok(Self { schema, batch: Some(batch) })
-    }
-
-    /// Nothing but success.
-    pub(crate) fn nothing() -> Self {
-        Self { schema: Arc::new(Schema::empty()), batch: None }
-    }
-}
-
-impl Rows for MadeRows {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
-        Ok(self.batch.take())
     }
 }

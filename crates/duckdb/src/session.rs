@@ -4,8 +4,8 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use arrow::datatypes::Schema;
 use dbmux_engine::{
-    EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, Rows, SessionOptions,
-    SessionState, StatementKind,
+    EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, Rows,
+    SessionOptions, SessionState, StatementKind,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     policy,
     read_only::ReadOnlyTransaction,
     ready::{Looker, Ready, Work},
-    rows::{MadeRows, StreamedRows},
+    rows::StreamedRows,
     shared::Shared,
     state::Traces,
 };
@@ -197,7 +197,9 @@ fn run<'a>(
     let arguments: Vec<(&str, &Value)> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let mut result = statement.execute(connection, &arguments, BATCH_ROWS).map_err(failed)?;
     match result.kind().map_err(failed)? {
-        Some(ResultKind::Changed) => Ok(Box::new(MadeRows::changed(result.drain().map_err(failed)?)?)),
+        Some(ResultKind::Changed) => {
+            Ok(Box::new(MadeRows::changed(i64::try_from(result.drain().map_err(failed)?).unwrap_or(i64::MAX))?))
+        }
         Some(ResultKind::Nothing) => {
             result.drain().map_err(failed)?;
             Ok(Box::new(MadeRows::nothing()))

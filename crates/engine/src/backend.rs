@@ -71,8 +71,6 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Brings everything that is committed into the file itself: a copy of the file alone is the whole database then.
     ///
-    /// An engine that copies by itself ([`Engine::stand_in_by_itself`]) has nothing to do.
-    ///
     /// Reads may run beside it. The caller sees to it that nobody writes, from before it until the copy is made.
     ///
     /// # Errors
@@ -90,20 +88,32 @@ pub trait Engine: Send + Sync + 'static {
     /// When the copy cannot be read, or no file is attached; the file answers as before.
     fn stand_in(&self, copy: File, as_of: SystemTime) -> Result<(), EngineError>;
 
-    /// The same, by a copy that the engine makes in a way of its own, of which others who write to the file know nothing.
-    /// `None`: it has none, and the file is copied by a process, after [`Engine::settle`]. Answers with as of when the copy
-    /// is true. The caller sees to it that nobody writes here until this returns.
+    /// It makes copies in a way of its own ([`Engine::stand_in_by_itself`]), whoever writes meanwhile. Where it is false, the
+    /// file is copied by a process, after [`Engine::settle`].
+    fn copies_by_itself(&self) -> bool {
+        false
+    }
+
+    /// The same as [`Engine::stand_in`], with a copy that the engine makes. Answers with as of when the copy is true. The
+    /// caller sees to it that nobody writes here until this returns.
     ///
     /// # Errors
     /// When there can be no copy; the file answers as before.
-    fn stand_in_by_itself(&self) -> Option<Result<SystemTime, EngineError>> {
-        None
+    fn stand_in_by_itself(&self) -> Result<SystemTime, EngineError> {
+        let what = "a copy of its own".to_owned();
+        Err(EngineError::Unsupported { what, why: "this engine's file is copied by a process".to_owned() })
     }
 
     /// One session writes at a time: who begins to write waits for the transaction of whoever does. Where it is false, the
     /// engine lets transactions write beside each other.
     fn has_one_writer(&self) -> bool {
         false
+    }
+
+    /// The columns that are told when a statement is prepared are those that it will answer with. Where it is false, their
+    /// types depend on the values.
+    fn foretells_columns(&self) -> bool {
+        true
     }
 
     /// As of when the copy is true that answers in the file's stead now; `None`: none does.

@@ -7,6 +7,8 @@
 mod backend;
 mod catalog;
 mod error;
+pub mod insert;
+mod made;
 mod service;
 mod statement;
 
@@ -19,6 +21,7 @@ pub use dbmux_proto::{
     ErrorCode, HelloReply, HelloRequest, Holder, LeaseAsk, LeaseEvent, StatementEvent, StatsReply, StatusReply,
 };
 pub use error::{EngineError, ServiceError};
+pub use made::{MadeRows, count_batch, count_schema};
 pub use service::{
     Answer, BatchStream, LeaseAsks, LeaseEvents, Peer, PreparedStatement, Service, Session, SessionId, StatementRequest,
 };

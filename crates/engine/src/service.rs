@@ -9,8 +9,8 @@ use arrow::{
 use futures::Stream;
 
 use crate::{
-    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape, ServiceError,
-    StatementEvent, StatementKind, StatsReply, StatusReply,
+    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape,
+    ServiceError, StatementEvent, StatementKind, StatsReply, StatusReply,
 };
 
 /// Names a session on the wire: unguessable, 16 bytes.
@@ -121,6 +121,8 @@ pub struct PreparedStatement {
     pub parameters: Schema,
     /// A snapshot answers reads now.
     pub from_snapshot: bool,
+    /// The answer will have the columns told here.
+    pub foretold: bool,
 }
 
 /// One client's conversation with the broker.

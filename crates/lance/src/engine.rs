@@ -153,19 +153,20 @@ impl Engine for LanceEngine {
         Err(EngineError::Internal { message })
     }
 
-    fn stand_in_by_itself(&self) -> Option<Result<SystemTime, EngineError>> {
+    fn copies_by_itself(&self) -> bool {
+        true
+    }
+
+    fn stand_in_by_itself(&self) -> Result<SystemTime, EngineError> {
         let Some(opened) = self.shared.opened() else {
             let message = "a copy stands in for what is attached, and nothing is".to_owned();
-            return Some(Err(EngineError::Internal { message }));
+            return Err(EngineError::Internal { message });
         };
         self.end_idle_work();
-        let copy = match self.shared.threads.wait(StandIn::of(opened)) {
-            Ok(copy) => copy,
-            Err(error) => return Some(Err(error)),
-        };
+        let copy = self.shared.threads.wait(StandIn::of(opened))?;
         let as_of = copy.as_of;
         *self.shared.source.lock() = Some(Source::Copy(Arc::new(copy)));
-        Some(Ok(as_of))
+        Ok(as_of)
     }
 
     fn has_one_writer(&self) -> bool {

@@ -3,14 +3,13 @@
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use arrow::{
-    array::{Array, Int64Array, RecordBatch},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    array::{Array, RecordBatch},
+    datatypes::SchemaRef,
 };
 use dbmux_engine::{EngineError, Rows};
 use futures::{Stream, StreamExt};
 
 use crate::{
-    errors,
     ffi::{self, TheirBatch},
     opened::Source,
     threads::Threads,
@@ -27,11 +26,6 @@ pub(crate) type TheirStream = Pin<Box<dyn Stream<Item = Result<TheirBatch, Engin
 pub(crate) enum Found {
     Stream { schema: SchemaRef, batches: TheirStream },
     Batch(RecordBatch),
-}
-
-/// The one column of a statement that answers with a count.
-pub(crate) fn count_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]))
 }
 
 /// Rows of a running statement.
@@ -88,45 +82,5 @@ impl Rows for StreamedRows {
                 over
             }
         }
-    }
-}
-
-/// An answer that was complete when its statement returned.
-pub(crate) struct MadeRows {
-    schema: SchemaRef,
-    batch: Option<RecordBatch>,
-    as_of: Option<SystemTime>,
-}
-
-impl MadeRows {
-    /// These rows.
-    pub(crate) fn of(batch: RecordBatch, as_of: Option<SystemTime>) -> Self {
-        Self { schema: batch.schema(), batch: Some(batch), as_of }
-    }
-
-    /// One row with the number of rows changed.
-    pub(crate) fn changed(count: u64) -> Result<Self, EngineError> {
-        let column = Int64Array::from(vec![i64::try_from(count).unwrap_or(i64::MAX)]);
-        let batch = RecordBatch::try_new(count_schema(), vec![Arc::new(column)]);
-        Ok(Self::of(batch.map_err(|error| errors::internal(&error))?, None))
-    }
-
-    /// Nothing but success.
-    pub(crate) fn nothing() -> Self {
-        Self { schema: Arc::new(Schema::empty()), batch: None, as_of: None }
-    }
-}
-
-impl Rows for MadeRows {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn as_of(&self) -> Option<SystemTime> {
-        self.as_of
-    }
-
-    fn next(&mut self) -> Result<Option<RecordBatch>, EngineError> {
-        Ok(self.batch.take())
     }
 }

@@ -14,8 +14,8 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use dbmux_engine::{
-    EngineError, EngineSession, InsertShape, Interrupter, Parameters, Prepared, PreparedId, ResultShape, Rows,
-    SessionOptions, SessionState, StatementKind,
+    EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, ResultShape, Rows,
+    SessionOptions, SessionState, StatementKind, count_schema,
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     looks, maintain, merged,
     opened::{At, Source, read_only},
     operations::{Checkout, Operation},
-    rows::{Found, MadeRows, StreamedRows, count_schema},
+    rows::{Found, StreamedRows},
     search,
     shared::Shared,
     sql::{self, Planned},
@@ -133,15 +133,15 @@ impl LanceSession {
     ) -> Result<MadeRows, EngineError> {
         let opened = source.writable()?.as_ref();
         match operation {
-            Operation::Add(ask) => MadeRows::changed(writes::add(opened, running, &ask.table, rows(given)?).await?),
+            Operation::Add(ask) => changed(writes::add(opened, running, &ask.table, rows(given)?).await?),
             Operation::MergeInsert(ask) => {
-                MadeRows::changed(writes::merge_insert(opened, running, ask, rows(given)?).await?)
+                changed(writes::merge_insert(opened, running, ask, rows(given)?).await?)
             }
-            Operation::Update(ask) => MadeRows::changed(writes::update(opened, running, ask).await?),
-            Operation::Delete(ask) => MadeRows::changed(writes::delete(opened, running, ask).await?),
+            Operation::Update(ask) => changed(writes::update(opened, running, ask).await?),
+            Operation::Delete(ask) => changed(writes::delete(opened, running, ask).await?),
             Operation::CreateTable(ask) => {
                 let rows = some_columns(given).map(ffi::batch_to_theirs).transpose()?;
-                MadeRows::changed(catalog::create(opened, running, ask, rows).await?)
+                changed(catalog::create(opened, running, ask, rows).await?)
             }
             Operation::DropTable(ask) => catalog::drop_table(opened, running, ask).await.map(|()| MadeRows::nothing()),
             Operation::CreateIndex(ask) => {
@@ -291,4 +291,8 @@ fn some_columns(given: Option<&Parameters>) -> Option<&Parameters> {
 fn rows(given: Option<&Parameters>) -> Result<TheirBatch, EngineError> {
     let missing = || errors::sql("07001", "the rows are the statement's parameters, and there are none");
     ffi::batch_to_theirs(some_columns(given).ok_or_else(missing)?)
+}
+
+fn changed(count: u64) -> Result<MadeRows, EngineError> {
+    MadeRows::changed(i64::try_from(count).unwrap_or(i64::MAX))
 }

@@ -101,19 +101,36 @@ pub fn signal(child: u32, signal: i32) -> Result<(), OsError> {
     kill_process(pid_of(child)?, signal).map_err(|error| OsError::call("send a signal", error))
 }
 
-/// Waits until a child has ended, and leaves it to be reaped: until then its number is nobody else's.
+/// What has become of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended, and is left to be reaped: until then its number is nobody else's.
+    Ended,
+    /// It has stopped: by Ctrl-Z, or by itself. Told until [`take_stop`], or until it goes on.
+    Stopped,
+}
+
+/// Waits until a child has ended or stopped.
 ///
 /// # Errors
 /// When it is no child of ours.
-pub fn until_ended(child: &Child) -> Result<(), OsError> {
-    let pid = pid_of(child.id())?;
+pub fn until_changed(child: u32) -> Result<Change, OsError> {
+    let pid = pid_of(child)?;
     loop {
-        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-            Ok(_) => return Ok(()),
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT) {
+            Ok(Some(status)) if status.stopped() => return Ok(Change::Stopped),
+            Ok(_) => return Ok(Change::Ended),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(OsError::call("wait for a child", error)),
         }
     }
+}
+
+/// Takes note of a child's stop, so that the next wait is for something new. The signal that stopped it; `None`: it goes on
+/// again, or has ended.
+pub fn take_stop(child: u32) -> Option<i32> {
+    let status = waitid(WaitId::Pid(pid_of(child).ok()?), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+    status.ok().flatten().and_then(|status| status.stopping_signal())
 }
 
 #[cfg(test)]
@@ -166,8 +183,24 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().expect("a child");
         assert!(signal(child.id(), 9999).is_err(), "there is no such signal");
         signal(child.id(), libc::SIGTERM).expect("a signal");
-        until_ended(&child).expect("it ends");
+        assert_eq!(until_changed(child.id()).expect("it is ours"), Change::Ended);
+        assert_eq!(take_stop(child.id()), None);
         assert_eq!(child.wait().expect("it is left to be reaped").signal(), Some(libc::SIGTERM));
-        assert!(until_ended(&child).is_err(), "it is nobody's by now");
+        assert!(until_changed(child.id()).is_err(), "it is nobody's by now");
+    }
+
+    #[test]
+    fn a_childs_stop_is_seen_until_it_is_taken_note_of() {
+        let mut child =
+            Command::new("sh").args(["-c", "kill -STOP $$; kill -TSTP $$; exit 3"]).spawn().expect("a child");
+        for stop in [libc::SIGSTOP, libc::SIGTSTP] {
+            for _ in 0..2 {
+                assert_eq!(until_changed(child.id()).expect("it is ours"), Change::Stopped);
+            }
+            assert_eq!((take_stop(child.id()), take_stop(child.id())), (Some(stop), None));
+            signal(child.id(), libc::SIGCONT).expect("a signal");
+        }
+        assert_eq!(until_changed(child.id()).expect("it is ours"), Change::Ended);
+        assert_eq!(child.wait().expect("its end").code(), Some(3));
     }
 }

@@ -9,13 +9,15 @@ mod hidden;
 mod layout;
 #[cfg(target_os = "linux")]
 mod linux;
+mod sqlite;
 
 use std::{
+    cmp::Reverse,
     fmt,
     path::{Path, PathBuf},
 };
 
-pub use self::layout::Layout;
+pub use self::{layout::Layout, sqlite::SqliteLock};
 use crate::{OsError, file_id::FileId, process::ProcessInfo};
 
 /// Who has a lock.
@@ -72,11 +74,14 @@ pub struct FileHolder {
     pub part: Part,
     /// Whose way of locking that is.
     pub layout: Layout,
+    /// The most that it has of SQLite's locks; `None`: it has none.
+    pub sqlite: Option<SqliteLock>,
     /// It is this process.
     pub mine: bool,
 }
 
-/// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first. Opens nothing.
+/// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first, and among
+/// them those with the strongest lock of SQLite's. Opens nothing.
 ///
 /// Since when they hold it, the kernel does not tell.
 ///
@@ -89,8 +94,8 @@ pub fn holders_of(path: &Path) -> Result<Vec<FileHolder>, OsError> {
             merge(&mut found, lock, part);
         }
     }
-    // Those that can be named, and watched, come first.
-    found.sort_by_key(|holder| !matches!(holder.who, Who::Process(_)));
+    // Those that can be named, and watched, come first; of several with SQLite those that are most in the way.
+    found.sort_by_key(|holder| (!matches!(holder.who, Who::Process(_)), Reverse(holder.sqlite)));
     Ok(found)
 }
 
@@ -138,13 +143,15 @@ fn parts(path: &Path) -> [(Part, PathBuf); 3] {
 /// One entry a process and part, with the most that its locks allow.
 fn merge(found: &mut Vec<FileHolder>, lock: Found, part: Part) {
     let layout = Layout::of(part, lock.first, lock.last);
+    let sqlite = SqliteLock::of(part, lock.access, lock.first, lock.last);
     let same = |holder: &&mut FileHolder| holder.part == part && same_process(&holder.who, &lock.who);
     match found.iter_mut().find(same) {
         Some(holder) => {
             holder.access = holder.access.max(lock.access);
+            holder.sqlite = holder.sqlite.max(sqlite);
             holder.mine |= lock.mine;
         }
-        None => found.push(FileHolder { who: lock.who, access: lock.access, part, layout, mine: lock.mine }),
+        None => found.push(FileHolder { who: lock.who, access: lock.access, part, layout, sqlite, mine: lock.mine }),
     }
 }
 

@@ -9,15 +9,18 @@ pub mod daemon;
 mod error;
 pub mod file_copy;
 pub mod file_id;
+pub mod file_kind;
 pub mod fork;
 pub mod fs_kind;
 pub mod holders;
+pub mod job;
 pub mod memory;
 pub mod new_file;
 pub mod process;
 pub mod range_lock;
 pub mod runtime;
 pub mod socket;
+pub mod theirs;
 pub mod view;
 
 pub use error::OsError;

@@ -104,7 +104,8 @@ pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
         Err(error) => return Err(OsError::path("find", path, error)),
     };
     if canonical.is_dir() {
-        return Err(OsError::path("open", path, io::Error::from(io::ErrorKind::IsADirectory)));
+        let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name the database's file");
+        return Err(OsError::path("open", path, error));
     }
     if canonical.exists() && !canonical.is_file() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");

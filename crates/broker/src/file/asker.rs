@@ -13,7 +13,7 @@ use dbmux_os::process;
 use dbmux_proto::HolderKind;
 
 use super::File;
-use crate::errors;
+use crate::{errors, holder};
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -55,16 +55,13 @@ impl Drop for Asked {
 impl Asker {
     /// As he is shown to those who wait for him.
     fn holder(&self) -> Holder {
-        let mut holder = Holder { pid: self.pid, command: self.command.clone(), ..Holder::default() };
-        holder.set_kind(HolderKind::Process);
-        "snapshot".clone_into(&mut holder.part);
-        if let Ok(seen) = process::info(self.pid) {
-            if holder.command.is_empty() {
-                holder.command = seen.command;
-            }
-            (holder.user, holder.stopped) = (seen.user, seen.stopped);
-            holder.working_directory = seen.working_directory.map(|path| path.display().to_string()).unwrap_or_default();
+        let seen = process::info(self.pid).ok().map(|seen| holder::of_process(&seen, HolderKind::Process));
+        let gone = || Holder { kind: HolderKind::Process.into(), pid: self.pid, ..Holder::default() };
+        let mut holder = seen.unwrap_or_else(gone);
+        if !self.command.is_empty() {
+            holder.command.clone_from(&self.command);
         }
+        "snapshot".clone_into(&mut holder.part);
         errors::set_since(&mut holder, self.since);
         holder
     }

@@ -8,10 +8,12 @@ use std::{
     fs::File,
     io::{self, PipeWriter, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use dbmux_os::file_copy;
+use parking_lot::Mutex;
 
 /// How copies are made.
 #[derive(Debug, Clone)]
@@ -22,12 +24,22 @@ pub(super) struct Copier {
     pub(super) limit: u64,
 }
 
-/// Keeps the child going.
-pub(super) struct Leash(#[expect(dead_code, reason = "held, not read")] PipeWriter);
+/// Keeps the child going; ended with it, should it be stopped too.
+pub(super) struct Leash {
+    child: Arc<Mutex<Child>>,
+    _pipe: PipeWriter,
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        // It may have ended, and have been waited for.
+        let _ = self.child.lock().kill();
+    }
+}
 
 /// A copy that is being made.
 pub(super) struct Copying {
-    child: std::process::Child,
+    child: Arc<Mutex<Child>>,
     /// Taken when the copy is whole.
     target: Option<File>,
 }
@@ -35,9 +47,10 @@ pub(super) struct Copying {
 impl Drop for Copying {
     /// A child that nobody wants any more ends at once, and leaves nothing behind.
     fn drop(&mut self) {
+        let mut child = self.child.lock();
         // It may have ended, and have been waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -53,7 +66,9 @@ impl Copier {
         let mut command = Command::new(program);
         command.args(words).arg("--source").arg(database).arg("--limit").arg(self.limit.to_string());
         command.current_dir("/").stdin(leash).stdout(target.try_clone()?).stderr(Stdio::piped());
-        Ok((Copying { child: command.spawn()?, target: Some(target) }, Leash(held)))
+        let child = Arc::new(Mutex::new(command.spawn()?));
+        let leash = Leash { child: Arc::clone(&child), _pipe: held };
+        Ok((Copying { child, target: Some(target) }, leash))
     }
 }
 
@@ -64,11 +79,13 @@ impl Copying {
     /// In the child's words.
     pub(super) fn finish(mut self) -> Result<File, String> {
         let mut said = String::new();
-        if let Some(mut words) = self.child.stderr.take() {
+        let words = self.child.lock().stderr.take();
+        if let Some(mut words) = words {
             // What it says is for the error only.
             let _ = words.read_to_string(&mut said);
         }
-        match self.child.wait() {
+        let ended = self.child.lock().wait();
+        match ended {
             Ok(status) if status.success() => self.target.take().ok_or_else(|| "the copy is gone".to_owned()),
             Ok(status) if said.trim().is_empty() => Err(format!("the process that copies ended with {status}")),
             Ok(_) => Err(said.trim().to_owned()),

@@ -15,7 +15,7 @@ use dbmux_proto::HolderKind;
 use parking_lot::Mutex;
 
 use super::File;
-use crate::errors;
+use crate::{errors, holder};
 
 /// Who else has the file.
 #[derive(Debug, Default)]
@@ -78,25 +78,19 @@ fn process_of(found: &FileHolder) -> Option<ProcessId> {
 
 /// A holder as it is shown.
 fn show(found: &FileHolder, sightings: &Sightings) -> Holder {
-    let mut holder =
-        Holder { writes: found.access == holders::Access::Write, part: found.part.to_string(), ..Holder::default() };
-    match &found.who {
-        Who::Process(process) => {
-            holder.set_kind(HolderKind::Process);
-            holder.pid = process.id.pid;
-            holder.command.clone_from(&process.command);
-            holder.user.clone_from(&process.user);
-            holder.working_directory =
-                process.working_directory.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-            holder.stopped = process.stopped;
-            if let Some(since) = sightings.since(process.id) {
-                errors::set_since(&mut holder, since);
-            }
-        }
-        Who::OtherNamespace => holder.set_kind(HolderKind::OtherNamespace),
-        Who::OtherHost => holder.set_kind(HolderKind::OtherHost),
-        Who::Unknown => holder.set_kind(HolderKind::Unknown),
+    let hidden = |kind: HolderKind| Holder { kind: kind.into(), ..Holder::default() };
+    let mut holder = match &found.who {
+        Who::Process(process) => holder::of_process(process, HolderKind::Process),
+        Who::OtherNamespace => hidden(HolderKind::OtherNamespace),
+        Who::OtherHost => hidden(HolderKind::OtherHost),
+        Who::Unknown => hidden(HolderKind::Unknown),
+    };
+    if let Some(since) = process_of(found).and_then(|process| sightings.since(process)) {
+        errors::set_since(&mut holder, since);
     }
+    holder.writes = found.access == holders::Access::Write;
+    holder.part = found.part.to_string();
+    holder.lock = found.sqlite.map(|lock| lock.to_string()).unwrap_or_default();
     holder
 }
 

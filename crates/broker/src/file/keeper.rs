@@ -301,7 +301,7 @@ impl Keeper {
         let Some(guard) = taken else { return Ok(false) };
         self.guard = outside::last_owner_gone(&self.file, guard, &self.options.shutdown).await;
         self.file.lock_is_ours(self.guard.is_some());
-        self.file.waits_for_nobody();
+        self.file.lease_is_over();
         Ok(self.guard.is_some())
     }
 

@@ -420,6 +420,14 @@ impl File {
         }
     }
 
+    /// The same of a lease. A foreign process may still be there: that is known when the file is attached.
+    fn lease_is_over(&self) {
+        let waited = self.view.borrow().lease.is_some();
+        if waited {
+            self.waits_for_nobody();
+        }
+    }
+
     fn tell(&self, change: impl FnOnce(&mut View)) {
         self.view.send_modify(|view| {
             view.turn += 1;

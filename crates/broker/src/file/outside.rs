@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{File, KeeperOptions, foreign};
-use crate::{errors, locks};
+use crate::{errors, holder, locks};
 
 /// How often it is looked who has the file lock that is waited for.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -122,15 +122,6 @@ pub(super) async fn last_owner_gone(file: &File, mut guard: Guard, shutdown: &Ca
 
 fn show(owner: ProcessId) -> Option<dbmux_engine::Holder> {
     let seen = process::info(owner.pid).ok().filter(|seen| seen.id == owner)?;
-    let mut holder = dbmux_engine::Holder {
-        pid: owner.pid,
-        command: seen.command,
-        user: seen.user,
-        part: "lease".to_owned(),
-        stopped: seen.stopped,
-        writes: true,
-        ..Default::default()
-    };
-    holder.set_kind(HolderKind::Lease);
-    Some(holder)
+    let shown = holder::of_process(&seen, HolderKind::Lease);
+    Some(dbmux_engine::Holder { part: "lease".to_owned(), writes: true, ..shown })
 }

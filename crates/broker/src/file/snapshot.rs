@@ -108,9 +108,10 @@ impl File {
             () = given_up.cancelled() => return Err(NotMade::GivenUp),
             still = self.keep_still(core, until) => still?,
         };
-        let as_of = match self.by_the_engine().await? {
-            Some(as_of) => as_of,
-            None => self.by_a_child(core, as_of, given_up).await?,
+        let as_of = if self.engine.copies_by_itself() {
+            self.by_the_engine().await?
+        } else {
+            self.by_a_child(core, as_of, given_up).await?
         };
         self.is_copied(as_of, still);
         Ok(as_of)
@@ -125,10 +126,9 @@ impl File {
         still.map_err(|error| NotMade::Refused(error.0.message.clone()))
     }
 
-    /// `None`: the engine has no way of its own.
-    async fn by_the_engine(&self) -> Result<Option<SystemTime>, NotMade> {
+    async fn by_the_engine(&self) -> Result<SystemTime, NotMade> {
         let engine = Arc::clone(&self.engine);
-        let made = blocking(move || engine.stand_in_by_itself().transpose()).await?;
+        let made = blocking(move || engine.stand_in_by_itself()).await?;
         made.map_err(|error| NotMade::Refused(format!("the file could not be copied: {error}")))
     }
 

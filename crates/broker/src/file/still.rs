@@ -1,4 +1,5 @@
-//! The file, kept still for somebody who copies it: nobody writes, and all that is committed is in it.
+//! The file, kept still for somebody who copies it: nobody here writes, and all that is committed is in it, where the
+//! engine does not see to that by itself.
 
 use std::{
     sync::Arc,
@@ -61,8 +62,11 @@ impl Drop for Settling<'_> {
 pub(super) enum Patience {
     /// He is told so at once: there is something else that he can do.
     GivesUp,
-    /// He waits.
-    Waits,
+    /// He waits, unless he runs inside of what he waits for.
+    Waits {
+        /// His process; 0: not known.
+        asker: u32,
+    },
 }
 
 impl File {
@@ -70,12 +74,16 @@ impl File {
     ///
     /// # Errors
     /// `DATABASE_LOCKED` with whoever is in the way at the deadline; why the file cannot be attached.
-    pub(crate) async fn hold_still(core: &Arc<Core>, patience: Duration) -> Result<(SystemTime, Still), ServiceError> {
+    pub(crate) async fn hold_still(
+        core: &Arc<Core>,
+        patience: Duration,
+        asker: u32,
+    ) -> Result<(SystemTime, Still), ServiceError> {
         let until = Instant::now() + patience;
         let file = &core.file;
         let waits = tokio::time::timeout_at(until.into(), Arc::clone(&file.making).lock_owned()).await;
         let one_at_a_time = waits.map_err(|_| in_the_way("another copy of the file is being made", core))?;
-        file.still(core, one_at_a_time, until, Patience::Waits).await
+        file.still(core, one_at_a_time, until, Patience::Waits { asker }).await
     }
 
     pub(super) async fn still(
@@ -90,7 +98,8 @@ impl File {
         let held = Held::new(self);
         let settling = Settling::new(self);
         self.until_nobody_writes(core, until).await?;
-        let as_of = self.until_settled(core, until).await?;
+        let as_of =
+            if self.engine.copies_by_itself() { SystemTime::now() } else { self.until_settled(core, until).await? };
         drop(settling);
         Ok((as_of, Still { held, inside, one_at_a_time }))
     }
@@ -103,7 +112,7 @@ impl File {
         patience: Patience,
     ) -> Result<FileUse, ServiceError> {
         // One who waits wants it to be attached for writing, as it is when nobody else has it.
-        let need = if patience == Patience::Waits { Need::Write } else { Need::Read };
+        let need = if patience == Patience::GivesUp { Need::Read } else { Need::Write };
         let (mut view, _demand) = (self.view.subscribe(), Demand::new(self, need));
         core.must_exist()?;
         let since = view.borrow_and_update().turn;
@@ -111,17 +120,21 @@ impl File {
         loop {
             match self.try_enter(Need::ReadNow)? {
                 Some(inside) if inside.access == Access::ReadWrite => return Ok(inside),
-                Some(_) if patience == Patience::GivesUp => return Err(in_the_way("another process reads the file", core)),
+                Some(_) if patience == Patience::GivesUp => {
+                    return Err(in_the_way("another process reads the file", core));
+                }
                 Some(_) | None => self.kick.notify_one(),
             }
             if tokio::time::timeout_at(until.into(), view.changed()).await.is_err() {
                 return Err(locked());
             }
             let seen = view.borrow_and_update().clone();
-            match seen.failure {
-                Some((turn, error)) if turn > since => return Err(error),
-                _ if patience == Patience::GivesUp && seen.holder_now().is_some() => return Err(locked()),
-                _ => {}
+            let busy = seen.holder_now().is_some();
+            match (seen.failure, patience) {
+                (Some((turn, error)), _) if turn > since => return Err(error),
+                (_, Patience::GivesUp) if busy => return Err(locked()),
+                (_, Patience::GivesUp) => {}
+                (_, Patience::Waits { asker }) => self.refuse_inside_lease(asker)?,
             }
         }
     }

@@ -3,17 +3,20 @@
 use dbmux_engine::{EngineError, EngineSession, InsertShape, ServiceError};
 
 use super::{Item, Outcome};
-use crate::core::Core;
+use crate::{core::Core, seat::Seat};
 
-/// Commits the items and acknowledges each. Gives the session back.
+/// Commits the items and acknowledges each. Gives the session back; and the writer's seat before anybody is told: one who
+/// has to run by himself needs it.
 pub(super) fn commit(
     core: &Core,
     shape: &InsertShape,
     mut session: Box<dyn EngineSession>,
     items: Vec<Item>,
+    seat: Option<Seat>,
 ) -> Box<dyn EngineSession> {
     let mut outcomes = Vec::with_capacity(items.len());
     halve(core, shape, session.as_mut(), &items, &mut outcomes);
+    drop(seat);
     for (item, outcome) in items.into_iter().zip(outcomes) {
         // Whoever asked may be gone.
         let _ = item.done.send(outcome);

@@ -18,13 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arrow::{
-    array::{Int64Array, RecordBatch},
-    datatypes::{DataType, Field, Schema},
-};
 use dbmux_engine::{
     Answer, EngineSession, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind,
-    StatementRequest,
+    StatementRequest, count_batch, count_schema,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -258,12 +254,12 @@ fn commit_while_there_is_work(
 ) -> Box<dyn EngineSession> {
     let mut pace = Pace::default();
     loop {
-        // While it waits for a transaction that writes, those who wait here may still give up.
-        let _seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
         let items = queue.take(LARGEST_BATCH, pace);
         if items.is_empty() {
             return session;
         }
+        // While it waits for a transaction that writes, those who wait here may still give up.
+        let seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
         let batch: Vec<_> = items.into_iter().filter(|item| item.claim.become_if_waiting(TAKEN)).collect();
         if batch.is_empty() {
             continue;
@@ -271,7 +267,7 @@ fn commit_while_there_is_work(
         batch.iter().for_each(|item| item.track.enter(Phase::Running));
         core.counters.merged(batch.len());
         let (began, count) = (Instant::now(), batch.len());
-        session = batch::commit(core, shape, session, batch);
+        session = batch::commit(core, shape, session, batch, seat);
         pace = Pace::of(count, queue.waiting(), began.elapsed());
     }
 }
@@ -284,13 +280,11 @@ fn refuse(core: &Core, shape: &InsertShape, queue: &Queue, error: ServiceError) 
 }
 
 fn one_row_changed() -> Answer {
-    let schema = Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(vec![1]))]);
-    let batch = batch.map_err(|error| errors::internal(error.to_string()));
+    let batch = count_batch(1).map_err(ServiceError::from);
     Answer {
         kind: StatementKind::Write,
         shape: ResultShape::RowsChanged,
-        schema,
+        schema: count_schema(),
         batches: Box::pin(futures::stream::iter([batch])),
         as_of: None,
         notices: Vec::new(),

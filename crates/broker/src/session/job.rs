@@ -237,12 +237,12 @@ impl Thread {
         if self.turn.state().in_transaction {
             self.check_transaction(&prepared, read_only)?;
             if self.lacks_seat(&prepared, read_only) {
-                return Ok(Some(End::Lacks(Lacks::TheWritersSeat)));
+                return Ok(Some(End::Lacks(Lacks::WritersSeat)));
             }
         } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
         } else if self.lacks_seat(&prepared, read_only) {
-            return Ok(Some(End::Lacks(Lacks::TheWritersSeat)));
+            return Ok(Some(End::Lacks(Lacks::WritersSeat)));
         }
         let Self { core, job, turn, reply, rights } = self;
         let on_copy =
@@ -250,10 +250,10 @@ impl Thread {
         let mut rows = match turn.execute(prepared.id, job.request.parameters.as_ref(), read_only) {
             // It writes after all, and has done nothing: it gets the file.
             Err(EngineError::ReadOnly { .. }) if on_copy => {
-                return Ok(Some(End::Lacks(Lacks::TheFileForWriting)));
+                return Ok(Some(End::Lacks(Lacks::FileForWriting)));
             }
             // A foreign process is at work in the file, beside which nothing has been done.
-            Err(EngineError::Locked { .. }) => return Ok(Some(End::Lacks(Lacks::TheFileFromAnother))),
+            Err(EngineError::Locked { .. }) => return Ok(Some(End::Lacks(Lacks::FileFromAnother))),
             begun => begun?,
         };
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.

@@ -20,8 +20,8 @@ use std::{
 };
 
 use dbmux_engine::{
-    CatalogSql, EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement, Priority,
-    ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
+    CatalogSql, EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement,
+    Priority, ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
 use dbmux_proto::LeaseReads;
 use futures::{Stream, StreamExt};

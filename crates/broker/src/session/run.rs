@@ -48,12 +48,12 @@ pub(crate) struct Rights {
 /// What an unfinished statement still needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lacks {
-    TheFileForWriting,
-    TheDatabaseForItself,
+    FileForWriting,
+    DatabaseForItself,
     /// Another session writes, and one does at a time.
-    TheWritersSeat,
+    WritersSeat,
     /// A foreign process is at work in it.
-    TheFileFromAnother,
+    FileFromAnother,
 }
 
 pub(crate) async fn run(
@@ -71,8 +71,9 @@ pub(crate) async fn run(
     let track = Arc::clone(&registered.track);
     let counted = core.counters.begin();
     let merged = match core.lanes.accepts(&core, &session, &track, &request) {
-        Some(shape) => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
-        None => Ok(None),
+        // Whoever never waits does not wait for company either.
+        Some(shape) if !deadline.passed() => core.lanes.insert(&core, shape, &request, &registered, deadline).await,
+        _ => Ok(None),
     };
     let outcome = match merged {
         Ok(Some(answer)) => Ok(answer),
@@ -197,7 +198,7 @@ async fn acquire_more(
     deadline: Deadline,
 ) -> Result<Rights, ServiceError> {
     match what {
-        Lacks::TheFileForWriting => {
+        Lacks::FileForWriting => {
             // Ours must go first: the file is attached anew. So must the places, which others need who only read.
             drop(had);
             loop {
@@ -211,12 +212,12 @@ async fn acquire_more(
                 }
             }
         }
-        Lacks::TheWritersSeat if had.permit.is_none() => {
+        Lacks::WritersSeat if had.permit.is_none() => {
             // A transaction has passed every queue, and keeps what it has.
             let seat = sit_down(core, session, track, deadline).await?;
             Ok(Rights { seat: Some(seat), ..had })
         }
-        Lacks::TheWritersSeat => {
+        Lacks::WritersSeat => {
             // Nothing is kept meanwhile: whoever sits needs a place, and may need the file.
             drop(had);
             loop {
@@ -230,11 +231,11 @@ async fn acquire_more(
                 }
             }
         }
-        Lacks::TheFileFromAnother => {
+        Lacks::FileFromAnother => {
             File::wait_for_another(core, deadline, track).await?;
             Ok(had)
         }
-        Lacks::TheDatabaseForItself => {
+        Lacks::DatabaseForItself => {
             drop(had.floor);
             let floor = step_on_floor(core, core.floor.alone(), track, deadline).await?;
             Ok(Rights { floor: Some(floor), ..had })
@@ -276,10 +277,10 @@ pub(crate) fn lacks(prepared: &Prepared, rights: &mut Rights, read_only: bool) -
     // What changes the session only is done beside a copy, too; the engine has the last word.
     let beside_copy = !prepared.modifies && rights.file.as_ref().is_some_and(|file| !file.keeps_file());
     if !beside_copy && rights.file.as_mut().is_some_and(|file| !file.may_write()) {
-        return Ok(Some(Lacks::TheFileForWriting));
+        return Ok(Some(Lacks::FileForWriting));
     }
     if prepared.kind == Exclusive && rights.floor.as_ref().is_some_and(|floor| !floor.alone()) {
-        return Ok(Some(Lacks::TheDatabaseForItself));
+        return Ok(Some(Lacks::DatabaseForItself));
     }
     Ok(None)
 }
@@ -371,6 +372,7 @@ impl BrokerSession {
             schema: prepared.schema,
             parameters: prepared.parameters,
             from_snapshot,
+            foretold: core.engine.foretells_columns(),
         })
     }
 }

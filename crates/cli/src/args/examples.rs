@@ -55,11 +55,17 @@ pub(super) const RUN_EXAMPLES: &str = "Examples:
   dbmux run sales.duckdb -- python load.py       it opens sales.duckdb itself
   dbmux run a.duckdb b.duckdb -- ./merge.sh      both files, all or none
   dbmux run sales.duckdb --wait 0 -- ./load.py   now or never: exits 75 when somebody has it
+  dbmux run big.duckdb --reads wait -- ./load.py makes no copy: everybody else waits
 
-What runs may end, nobody else begins, the broker lets the file go, and the command starts.
-Statements of others that come meanwhile wait in line, and are told for whom; they go on when the
-command has ended. A transaction that is idle for longer than DBMUX_IDLE_TRANSACTION is ended, and a
-statement that runs for longer than DBMUX_DRAIN.
+What runs may end, nobody else begins, the broker lets the file go, and the command starts. Writes
+that come meanwhile wait in line, and are told for whom; they go on when the command has ended. A
+transaction that is idle for longer than DBMUX_IDLE_TRANSACTION is ended, and a statement that runs
+for longer than DBMUX_DRAIN.
+
+Reads go on: where a broker runs, a copy answers them, and says as of when. It is made before the
+command starts: at once where the file system shares blocks (XFS, Btrfs), else in some seconds for
+each GiB, and takes as much room. Of a file larger than DBMUX_SNAPSHOT_LIMIT there is none: then
+reads wait. So they do with `--reads wait`: no copy is made, and the command waits for none.
 
 The command's exit code is passed on: 128 + n when signal n ended it, 127 when it is not there, 126
 when it cannot be run. A `dbmux run` inside of it, on the same file, does not wait for itself; a

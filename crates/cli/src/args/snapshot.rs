@@ -32,7 +32,7 @@ pub(crate) struct CopyArgs {
     pub(crate) limit: u64,
 }
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 /// `2GiB`, `500MB`, `0`, `none`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 9] = [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workers {
     pub(crate) min: usize,
@@ -10,10 +10,10 @@ pub(crate) struct Workers {
 }
 
 /// Statements that can run side by side: each has a thread.
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 const MOST_WORKERS: usize = 256;
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(super) fn workers(text: &str) -> Result<Workers, String> {
     let allowed = || format!("it is MIN..MAX, or one number, from 1 to {MOST_WORKERS}, as 4..16");
     let number = |text: &str| text.trim().parse::<usize>().map_err(|_| allowed());
@@ -24,14 +24,14 @@ pub(super) fn workers(text: &str) -> Result<Workers, String> {
     if min == 0 || max < min || max > MOST_WORKERS { Err(allowed()) } else { Ok(Workers { min, max }) }
 }
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(super) fn count<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok().filter(|count| (LEAST..=MOST).contains(count));
     count.ok_or_else(|| format!("it is a number from {LEAST} to {MOST}"))
 }
 
 /// `4GB`, `80%`, `none`: what DuckDB takes, without what leaves it no memory at all.
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(super) fn memory_limit(text: &str) -> Result<String, String> {
     const UNITS: &[&str] = &["kb", "mb", "gb", "tb", "kib", "mib", "gib", "tib"];
     let wish = text.trim();

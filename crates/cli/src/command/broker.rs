@@ -10,7 +10,6 @@ use std::{
 
 use dbmux_broker::{Broker, BrokerOptions};
 use dbmux_client::ClientError;
-use dbmux_duckdb::{DuckDbEngine, DuckDbOptions};
 use dbmux_engine::{EngineError, ErrorCode, ServiceError};
 use dbmux_proto::{Ready, ready::Outcome};
 use prost::Message;
@@ -20,7 +19,8 @@ use tokio::{
 };
 
 use crate::{
-    args::{BrokerArgs, BrokerOptionArgs},
+    args::{BrokerArgs, BrokerOptionArgs, EngineArg},
+    engine,
     exit::Exit,
     failure::Failure,
 };
@@ -105,11 +105,11 @@ async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf)
         other => refused(other),
     })?;
     let socket = dbmux_os::runtime::socket_path(&database).map_err(refused)?;
-    check_kind(&database)?;
-    let engine_options = engine_options(&args.options);
-    let path = database.clone();
+    let engine = engine::of(&database, args.options.engine)?;
+    check_kind(engine, &database)?;
+    let (path, chosen) = (database.clone(), args.options.clone());
     let options = broker_options(&args.options, database, socket.clone());
-    let broker = Broker::start(options, move || DuckDbEngine::new(path, engine_options)).await?;
+    let broker = Broker::start(options, move || engine.start(path, &chosen)).await?;
     // The owner lock is ours: a socket that is there was left behind.
     let listener = listen(&socket)
         .map_err(|error| ServiceError::new(ErrorCode::Internal, format!("listen on {}: {error}", socket.display())))?;
@@ -118,9 +118,11 @@ async fn start(args: &BrokerArgs) -> Result<(Arc<Broker>, UnixListener, PathBuf)
 
 /// Refuses a file that will never be a database, before a lock is laid beside it. One that may only not be read now is
 /// its statements' affair: that can change while the broker lives.
-fn check_kind(database: &Path) -> Result<(), ServiceError> {
-    match dbmux_duckdb::check_kind(database) {
-        Err(error @ (EngineError::NotADatabase { .. } | EngineError::Refused { .. })) => {
+fn check_kind(engine: EngineArg, database: &Path) -> Result<(), ServiceError> {
+    match engine.check(database) {
+        Err(
+            error @ (EngineError::NotADatabase { .. } | EngineError::Refused { .. } | EngineError::Unsupported { .. }),
+        ) => {
             let mut error = ServiceError::from(error);
             error.0.db_path = database.display().to_string();
             Err(error)
@@ -166,15 +168,6 @@ async fn end_of_process() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-    }
-}
-
-fn engine_options(args: &BrokerOptionArgs) -> DuckDbOptions {
-    DuckDbOptions {
-        storage_version: args.storage_version.clone(),
-        threads: args.threads,
-        memory_limit: args.memory_limit.clone(),
-        install_extensions: args.install_extensions,
     }
 }
 

@@ -17,9 +17,9 @@ mod status;
 mod stop;
 mod who;
 
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 pub(crate) mod broker;
-#[cfg(feature = "duckdb")]
+#[cfg(feature = "broker")]
 mod serve;
 
 use std::future::Future;
@@ -34,7 +34,7 @@ use crate::{
 
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
-    #[cfg(feature = "duckdb")]
+    #[cfg(feature = "broker")]
     if matches!(arguments.command, Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)) {
         crate::usage::check_broker_environment()?;
     }
@@ -59,9 +59,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
-        #[cfg(feature = "duckdb")]
+        #[cfg(feature = "broker")]
         Command::Serve(args) => serve::run(args),
-        #[cfg(feature = "duckdb")]
+        #[cfg(feature = "broker")]
         Command::Broker(args) => broker::run(&args),
     }
 }

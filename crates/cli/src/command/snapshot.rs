@@ -16,9 +16,11 @@ use dbmux_client::{ClientOptions, LeaseProgress, Still, blocking::Client};
 use dbmux_os::{
     file_copy::{self, CopyError, How},
     holders, new_file,
+    theirs::{self, Theirs},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::guarded;
 use crate::{
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &SnapshotArgs) -> Result<Exit, Failure> {
         Still::begin(&client, &mut |progress: &LeaseProgress| tell((progress.clone(), Instant::now())))
     })?;
     let began = Instant::now();
-    let (copy, how, bytes) = copy(client.database(), &target)?;
+    let (copy, how, bytes) = copy(&still.engine(), client.database(), &target)?;
     let (as_of, took) = (still.as_of().to_owned(), began.elapsed());
     still.end()?;
     // Others write again while the copy reaches the disk.
@@ -77,11 +79,14 @@ fn tell(args: &SnapshotArgs, client: &Client, as_of: &str, how: How, bytes: u64,
     Ok(())
 }
 
-/// Copies the file, which is kept still.
-fn copy(database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
+/// Copies the file, which is kept still; where foreign programs may write all the same, by the engine's own way first.
+fn copy(engine: &str, database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
     let failed = |what: &str, path: &Path, error: &io::Error| failure(what, path, error);
-    let source = File::open(database).map_err(|error| failed("open", database, &error))?;
+    let moment = by_the_engine(engine, database, target)?;
+    let source = moment.as_ref().map_or(database, |(_, copy)| copy.as_path());
+    let source = File::open(source).map_err(|error| failed("open", database, &error))?;
     let found = source.metadata().map_err(|error| failed("look at", database, &error))?;
+    let mode = fs::metadata(database).map_err(|error| failed("look at", database, &error))?.mode();
     let copy = file_copy::unnamed(&target.folder, &target.folder)
         .map_err(|error| failed("write to", &target.folder, &error))?;
     let bar = Bar::new(found.size());
@@ -89,9 +94,34 @@ fn copy(database: &Path, target: &Target) -> Result<(File, How, u64), Failure> {
         CopyError::Io(error) => failed("copy to", &target.path, &error),
         other => Failure::system(other.to_string()),
     })?;
-    let mode = Permissions::from_mode(found.mode() & 0o7777);
+    let mode = Permissions::from_mode(mode & 0o7777);
     copy.set_permissions(mode).map_err(|error| failed("set the mode of", &target.path, &error))?;
     Ok((copy, how, found.size()))
+}
+
+/// A copy that the engine makes, in a folder of its own, which goes with it; `None`: the file itself is copied.
+#[cfg(feature = "broker")]
+fn by_the_engine(engine: &str, database: &Path, target: &Target) -> Result<Option<(TempDir, PathBuf)>, Failure> {
+    let Some(engine) = crate::engine::named(engine).filter(|engine| engine.copies_by_itself()) else { return Ok(None) };
+    let folder = tempfile::Builder::new().prefix(".dbmux-").tempdir_in(&target.folder);
+    let folder = folder.map_err(|error| failure("write to", &target.folder, &error))?;
+    let copy = folder.path().join("copy");
+    engine.back_up(database, &copy).map_err(|error| {
+        let mut error = dbmux_engine::ServiceError::from(error);
+        error.0.db_path = database.display().to_string();
+        Failure::from(dbmux_client::ClientError::Broker(error.0))
+    })?;
+    Ok(Some((folder, copy)))
+}
+
+/// Without engines the broker is another dbmux, and so is who copies what is not DuckDB's.
+#[cfg(not(feature = "broker"))]
+fn by_the_engine(engine: &str, database: &Path, _: &Target) -> Result<Option<(TempDir, PathBuf)>, Failure> {
+    if engine == "duckdb" {
+        return Ok(None);
+    }
+    let text = format!("this dbmux was built without engines: it cannot copy {}", database.display());
+    Err(Failure::system(text))
 }
 
 /// Where the copy goes.
@@ -108,17 +138,42 @@ impl Target {
         let name =
             path.file_name().ok_or_else(|| Failure::usage(format!("{} is no name of a file", path.display())))?;
         let target = Self { path: folder.join(name), folder, force };
+        target.is_no_part()?;
         match fs::symlink_metadata(&target.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(target),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => target.has_no_log().map(|()| target),
             Err(error) => Err(failure("look at", path, &error)),
             Ok(_) if !force => Err(target.exists()),
             Ok(found) if !found.is_file() => Err(Failure::usage(format!("{} is no file", path.display()))),
-            Ok(_) => target.is_free().map(|()| target),
+            Ok(_) => target.is_free().and_then(|()| target.has_no_log()).map(|()| target),
         }
     }
 
     fn exists(&self) -> Failure {
         Failure::usage(format!("{} exists", self.path.display())).with_hint("--force replaces it")
+    }
+
+    /// It is not of what stands beside a database: its log, its locks.
+    fn is_no_part(&self) -> Result<(), Failure> {
+        let path = self.path.display();
+        let is_log_of = |suffix| theirs::without_suffix(&self.path, suffix).filter(|database| database.exists());
+        let text = match theirs::find(&self.path, &[]) {
+            Some(Theirs::Sidecar) => format!("{path} is a name of dbmux's locks"),
+            Some(Theirs::Scratch) => format!("{path} is where a database spills its data"),
+            Some(Theirs::Runtime) => format!("{path} is in dbmux's runtime directory"),
+            Some(Theirs::Database | Theirs::Log) | None => match theirs::LOGS.into_iter().find_map(is_log_of) {
+                Some(database) => format!("{path} is the name of a log, that of {}", database.display()),
+                None => return Ok(()),
+            },
+        };
+        Err(Failure::usage(text).with_hint("write to another name"))
+    }
+
+    /// A log that stands beside the copy would be taken for the copy's own, and its changes for those of the database.
+    fn has_no_log(&self) -> Result<(), Failure> {
+        let beside = theirs::LOGS.map(|log| theirs::with_suffix(&self.path, log));
+        let Some(log) = beside.into_iter().find(|log| log.symlink_metadata().is_ok()) else { return Ok(()) };
+        let text = format!("{} is there: a log that would be taken for the copy's", log.display());
+        Err(Failure::usage(text).with_hint("remove it if nothing in it is missed, or write to another name"))
     }
 
     /// Whoever has it open would go on with what nobody sees any more; and locks beside it are those of another database.

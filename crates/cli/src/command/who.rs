@@ -65,8 +65,12 @@ pub(crate) fn run(named: &Path, json: bool) -> Result<Exit, Failure> {
 /// Since when it has the file, the kernel does not tell, and a process's age is no answer. It is known of whoever goes by
 /// dbmux's file lock, and of whoever a broker waits for and has seen before: as the errors of that broker tell it.
 fn holder(found: &FileHolder, broker: Option<&StatusReply>, file: Option<&Snapshot>) -> Holder {
-    let mut holder =
-        Holder { writes: found.access == Access::Write, part: found.part.to_string(), ..Holder::default() };
+    let mut holder = Holder {
+        writes: found.access == Access::Write,
+        part: found.part.to_string(),
+        lock: found.sqlite.map(|lock| lock.to_string()).unwrap_or_default(),
+        ..Holder::default()
+    };
     let kind = match &found.who {
         Who::Process(process) => {
             holder.pid = process.id.pid;
@@ -118,7 +122,7 @@ fn kind(holder: &Holder, layout: Layout) -> String {
         (_, Layout::Other) => "a program that locks a part of the file",
     };
     let does = if holder.writes { "may write" } else { "reads" };
-    format!("{what}; {does}")
+    if holder.lock.is_empty() { format!("{what}; {does}") } else { format!("{what}; {does} ({})", holder.lock) }
 }
 
 /// What one can do about it; nothing for a broker that runs, which is in nobody's way.

@@ -94,6 +94,9 @@ pub(crate) fn holder_within(holder: &Holder, most: usize) -> String {
     if holder.stopped {
         facts.push("stopped".to_owned());
     }
+    if !holder.lock.is_empty() {
+        facts.push(holder.lock.clone());
+    }
     if facts.is_empty() { what } else { format!("{what}   ({})", facts.join(", ")) }
 }
 

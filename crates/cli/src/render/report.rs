@@ -17,6 +17,7 @@ pub(crate) fn holder(holder: &Holder) -> Value {
         "working_directory": text(&holder.working_directory),
         "writes": holder.writes,
         "part": text(&holder.part),
+        "lock": text(&holder.lock),
         "stopped": holder.stopped,
     })
 }

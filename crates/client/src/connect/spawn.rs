@@ -64,6 +64,9 @@ fn launch(target: &Target, deadline: Deadline) -> Result<Child, ClientError> {
     let mut command = Command::new(&program);
     command.arg("broker").arg("--database").arg(&target.database);
     command.arg("--start-wait").arg(format!("{wait}ms")).args(&target.options.broker_arguments);
+    if let Some(engine) = &target.options.engine {
+        command.arg("--engine").arg(engine);
+    }
     if target.options.runtime_directory.is_some() {
         command.env("DBMUX_RUNTIME_DIR", &target.runtime);
     }

@@ -116,7 +116,7 @@ impl Target {
         loop {
             let link = self.connect_or_start(deadline).await?;
             match link.hello(self.hello(), deadline).await {
-                Ok(reply) => return Ok((link, reply)),
+                Ok(reply) => return self.is_of_engine(&reply).map(|()| (link, reply)),
                 Err(Trouble::Broker(detail)) if detail.code() == ErrorCode::Protocol => {
                     self.replace(link, &detail.message, deadline).await?;
                 }
@@ -132,6 +132,18 @@ impl Target {
                     pause = LEAVING.1.min(pause * 2);
                 }
             }
+        }
+    }
+
+    /// Refuses a file of another engine than the one that was asked for.
+    fn is_of_engine(&self, reply: &HelloReply) -> Result<(), ClientError> {
+        match &self.options.engine {
+            Some(wanted) if *wanted != reply.engine => Err(ClientError::OtherEngine {
+                database: self.database.clone(),
+                engine: reply.engine.clone(),
+                wanted: wanted.clone(),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -13,12 +13,13 @@ use std::{
 use dbmux_lock::{
     CancelFlag, Guard, Lock, LockError, LockName, Mode, Request, Snapshot, TicketInfo, Wait, WaitState, sidecar_path,
 };
-use dbmux_os::runtime::LEASE_VARIABLE;
+use dbmux_os::{process, runtime::LEASE_VARIABLE};
 use dbmux_proto::{Holder, HolderKind, LeaseEvent, LeaseState};
 
 use super::{
     LeaseProgress, LeaseStage, Reads,
     broker::{self, Asked, Wish},
+    own::Asking,
 };
 use crate::{ClientError, Priority, lock_holder};
 
@@ -93,8 +94,9 @@ pub(super) fn take(
     let lock = Lock::open_for_database(database, LockName::File).map_err(|error| lock_error(&error, database))?;
     let (tell, news) = mpsc::channel();
     let cancel = ask.cancel.below();
-    let (reads, asked) = (ask.reads, None);
-    let mut turn = Turn { ask, reads, database, cancel, asked, line: None, keeper: None, observe, notices };
+    let (asking, reads, asked) = (Asking::begin(database), ask.reads, None);
+    let mut turn =
+        Turn { ask, reads, database, asking: &asking, cancel, asked, line: None, keeper: None, observe, notices };
     if ask.reads == Reads::Snapshot {
         turn.prepare(&tell, &news)?;
     }
@@ -102,6 +104,9 @@ pub(super) fn take(
     let taken = turn.until_taken(&tell, &news);
     // It ends by itself: it has been granted, or has given up.
     let _ = waiting.join();
+    if taken.is_ok() {
+        asking.succeed();
+    }
     taken
 }
 
@@ -111,6 +116,7 @@ struct Turn<'a> {
     /// What is left of the wish for a snapshot.
     reads: Reads,
     database: &'a Path,
+    asking: &'a Asking<'a>,
     /// Of this wait alone: where waiting cannot help, or is not wanted.
     cancel: CancelFlag,
     /// The broker was told.
@@ -243,7 +249,12 @@ impl Turn<'_> {
     fn hopeless(&self) -> Option<ClientError> {
         let ticket = self.line.as_ref().and_then(|line| line.holder.as_ref());
         let holder = self.holder()?;
-        if ticket.is_some_and(|ticket| ticket.is_around(std::process::id(), LEASE_VARIABLE)) {
+        // What became of this process by `exec` is inside, whether or not it still has the variable.
+        let became_us = |ticket: &TicketInfo| ticket.same_namespace && process::own().id == ticket.process;
+        let is_around = |ticket: &TicketInfo| {
+            ticket.is_around(std::process::id(), LEASE_VARIABLE) || (became_us(ticket) && self.asking.is_first())
+        };
+        if ticket.is_some_and(is_around) {
             let (database, holder) = (self.database.to_owned(), Box::new(holder));
             return Some(ClientError::InsideHolder { database, holder });
         }
@@ -275,7 +286,9 @@ impl Turn<'_> {
 fn broker_elsewhere(database: &Path) -> Option<String> {
     let owner = Lock::peek(&sidecar_path(database), LockName::Owner).ok().flatten()?;
     let pid = owner.holders.first()?.process.pid;
-    Some(format!("reads wait: the broker (pid {pid}) is not to be found from here, for it has another runtime directory"))
+    Some(format!(
+        "reads wait: the broker (pid {pid}) is not to be found from here, for it has another runtime directory"
+    ))
 }
 
 /// Whoever has the file lock: the database's broker, or a lease.

@@ -26,6 +26,7 @@ mod broker;
 mod held;
 mod line;
 mod outside;
+mod own;
 mod progress;
 mod request;
 mod still;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use dbmux_lock::CancelFlag;
+use dbmux_os::theirs;
 
 use super::{
     Lease, LeaseProgress,
@@ -53,9 +54,15 @@ impl LeaseRequest {
     /// directories must.
     ///
     /// # Errors
-    /// When a path cannot be that of a database.
+    /// When a path cannot be that of a database, or is another's: a log, a lock's file, a second name of the same file.
     pub fn new(databases: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, ClientError> {
-        let databases = databases.into_iter().map(|path| canonical(path.as_ref()));
+        let databases = databases.into_iter().map(|path| {
+            let database = canonical(path.as_ref())?;
+            match theirs::why_no_database(&database) {
+                Some(why) => Err(ClientError::InvalidArgument(format!("{}: {why}", path.as_ref().display()))),
+                None => Ok(database),
+            }
+        });
         let mut databases = databases.collect::<Result<Vec<_>, _>>()?;
         databases.sort();
         databases.dedup();

@@ -22,7 +22,7 @@ pub struct Still {
     asks: mpsc::UnboundedSender<LeaseAsk>,
     events: Streaming<LeaseEvent>,
     /// Keeps the broker.
-    _session: blocking::Session,
+    session: blocking::Session,
 }
 
 impl Still {
@@ -57,7 +57,7 @@ impl Still {
             match event.state() {
                 LeaseState::Ready => {
                     let (as_of, target) = (event.as_of, target.clone());
-                    return Ok(Self { as_of, target, asks, events, _session: session });
+                    return Ok(Self { as_of, target, asks, events, session });
                 }
                 _ => observe(&progress(&target.database, event, began)),
             }
@@ -70,12 +70,17 @@ impl Still {
     /// When the broker has let others write, because they had waited for too long, or is gone: a copy that was made
     /// meanwhile may be no database.
     pub fn end(self) -> Result<(), ClientError> {
-        let Self { asks, mut events, target, _session, .. } = self;
+        let Self { asks, mut events, target, session: _session, .. } = self;
         drop(asks);
         match next(&mut events, &target)? {
             None => Ok(()),
             Some(_) => Err(ClientError::SessionLost { database: target.database }),
         }
+    }
+
+    /// The engine of the database, as its broker calls it.
+    pub fn engine(&self) -> String {
+        self.session.hello().engine.clone()
     }
 
     /// As of when the file is true: RFC 3339.
@@ -92,4 +97,3 @@ fn progress(database: &Path, event: LeaseEvent, began: Instant) -> LeaseProgress
     let (stage, ahead) = (LeaseStage::Queued, usize::try_from(event.ahead).unwrap_or(usize::MAX));
     LeaseProgress { database: database.to_owned(), stage, holder: event.holder, ahead, waited: began.elapsed() }
 }
-

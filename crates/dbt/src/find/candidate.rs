@@ -16,7 +16,7 @@ use dbmux_os::{
 use super::{
     Candidate, Evidence, Kind, PartOfRun, ProjectBy, Search,
     arguments::{self, Invocation, Place, Reading, Work},
-    look::file,
+    look::{self, file},
 };
 use crate::DbtError;
 
@@ -42,6 +42,8 @@ pub(super) enum Looked {
 pub(super) struct Looker {
     root: FileId,
     logs: Vec<FileId>,
+    /// Databases that are called so from each process's own directory.
+    relative: Vec<PathBuf>,
 }
 
 /// What is known of one process.
@@ -61,7 +63,7 @@ impl Looker {
             source,
         })?;
         let logs = search.logs.iter().filter_map(|path| id(path).ok()).collect();
-        Ok(Self { root, logs })
+        Ok(Self { root, logs, relative: search.relative.clone() })
     }
 
     /// Looks; `None`: it is of no interest at all, or has ended.
@@ -72,6 +74,8 @@ impl Looker {
         reading: Reading,
         locks: &[(PathBuf, Part)],
     ) -> Option<Looked> {
+        let own = if locks.is_empty() { self.own_locks(pid, &reading) } else { Vec::new() };
+        let locks = if locks.is_empty() { &own } else { locks };
         let names = matches!(reading, Reading::Python | Reading::Other) && locks.is_empty();
         let part = match reading {
             Reading::Starts { .. } => PartOfRun::Around,
@@ -92,6 +96,21 @@ impl Looker {
         }
         let process = process::info(pid).ok()?;
         Some(Looked::Candidate(Candidate { process, verdict, evidence: look.evidence, part }))
+    }
+
+    /// The locks that a process of this project has on its own files: those that the profile names relative to wherever dbt
+    /// runs. Another project's may have the same names, so the process must be known to be of this one.
+    fn own_locks(&self, pid: u32, reading: &Reading) -> Vec<(PathBuf, Part)> {
+        let own = look::own_locks(&self.relative, pid);
+        let dbt = match reading {
+            Reading::Dbt(dbt) | Reading::LanguageServer(dbt) | Reading::Starts { dbt, .. } => Some(dbt),
+            _ => None,
+        };
+        let is_ours = || {
+            self.project_of(pid, dbt).is_ok_and(|project| project.is_ok())
+                || self.log(pid).is_ok_and(|log| log.is_some())
+        };
+        if own.is_empty() || !is_ours() { Vec::new() } else { own }
     }
 
     /// What a person would take for dbt here: by a word of its arguments, in this project.

@@ -27,6 +27,7 @@ pub struct Search {
     pub(super) root: PathBuf,
     pub(super) databases: Vec<PathBuf>,
     pub(super) logs: Vec<PathBuf>,
+    pub(super) relative: Vec<PathBuf>,
     without: Vec<ProcessId>,
     without_trees: Vec<ProcessId>,
 }
@@ -39,7 +40,7 @@ impl Search {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let logs = vec![root.join("logs")];
-        Self { root, databases: Vec::new(), logs, without: Vec::new(), without_trees: Vec::new() }
+        Self { root, databases: Vec::new(), logs, relative: Vec::new(), without: Vec::new(), without_trees: Vec::new() }
     }
 
     /// The project's directory.
@@ -51,6 +52,14 @@ impl Search {
     #[must_use]
     pub fn databases(mut self, databases: impl IntoIterator<Item = PathBuf>) -> Self {
         self.databases.extend(databases);
+        self
+    }
+
+    /// Adds DuckDB files as the project's profile names them, relative: each process of this project has its own, below its
+    /// working directory.
+    #[must_use]
+    pub fn relative_databases(mut self, names: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.relative.extend(names);
         self
     }
 
@@ -124,7 +133,8 @@ impl Search {
     pub(super) fn may_be_in_the_way(&self, host: ProcessId) -> bool {
         dbmux_os::process::is_alive(host)
             && (view::activity(host.pid) != Ok(Activity::Waits)
-                || self.holders().is_ok_and(|(_, locks)| locks.contains_key(&host.pid)))
+                || self.holders().is_ok_and(|(_, locks)| locks.contains_key(&host.pid))
+                || !own_locks(&self.relative, host.pid).is_empty())
     }
 
     /// Looks at one process, and more closely where its command line or a lock gives reason to.
@@ -154,6 +164,20 @@ impl Search {
             || self.without.contains(&process)
             || self.without_trees.iter().any(|ours| dbmux_os::process::is_inside(process.pid, *ours))
     }
+}
+
+/// The locks that a process has on files that are called so from its working directory.
+pub(super) fn own_locks(names: &[PathBuf], pid: u32) -> Vec<(PathBuf, Part)> {
+    let mut found = Vec::new();
+    for name in names {
+        // A directory that may not be seen is another user's: its lock is not seen either.
+        let reached = view::reach(pid, name);
+        let holders = reached.exists().then(|| holders::holders_of(&reached).ok()).flatten().unwrap_or_default();
+        let is_its = |holder: &&FileHolder| matches!(&holder.who, Who::Process(process) if process.id.pid == pid);
+        let place = || view::working_directory(pid).map_or_else(|_| name.clone(), |directory| directory.join(name));
+        found.extend(holders.iter().filter(is_its).map(|holder| (place(), holder.part)));
+    }
+    found
 }
 
 fn blind(error: &OsError) -> Found {

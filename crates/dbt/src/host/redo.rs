@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Hear, Heard, Job, invoke};
+use super::{Hear, Heard, Job, invoke, summary};
 use crate::{
     DbtCommand, DbtError,
     warm::{NodeResult, Outcome, Progress, Warm},
@@ -16,6 +16,9 @@ const PASSING: [&str; 5] = [
     "transactioncontext error: conflict",
     "conflict on",
 ];
+
+/// Of a node that was not run for another's sake.
+const SKIPPED: &str = "skipped";
 
 type Tell<'a> = &'a mut dyn FnMut(Hear<'_>, &Progress<'_>);
 
@@ -47,32 +50,44 @@ pub(super) fn where_it_helps(
     outcome.error = second.error.or(outcome.error);
     outcome.results.extend(second.results);
     if outcome.error.is_none() {
-        let failed = outcome.results.iter().any(|result| super::summary::has_failed(&result.status));
+        let failed = outcome.results.iter().any(|result| summary::has_failed(&result.status));
         outcome.exit_code = i32::from(failed);
     }
     Ok(outcome)
 }
 
-/// What failed in passing; and what was skipped, where nothing failed for good that it may have been skipped for.
+/// What failed in passing, and what was skipped for nothing else: what something above it has failed for good for would be
+/// skipped again, or worse, be built on what is old, for dbt skips within one invocation only.
 fn again(results: &[NodeResult]) -> Vec<String> {
-    let failed = |result: &&NodeResult| matches!(result.status.as_str(), "error" | "runtime error");
-    let passing: Vec<String> = results
-        .iter()
-        .filter(failed)
-        .filter(|result| in_passing(result))
-        .map(|result| result.unique_id.clone())
-        .collect();
+    let failed = results.iter().filter(|result| result.status != SKIPPED && summary::has_failed(&result.status));
+    let (passing, for_good): (Vec<_>, Vec<_>) = failed.partition(|result| in_passing(result));
     if passing.is_empty() {
-        return passing;
+        return Vec::new();
     }
-    let skipped = results.iter().filter(|result| result.status == "skipped").map(|result| result.unique_id.clone());
-    // What was skipped for a node that failed for good is skipped again: dbt itself sees to that only within one
-    // invocation, so where there are both, only what failed in passing is run again.
-    let for_good = results.iter().filter(failed).any(|result| !in_passing(result));
-    if for_good { passing } else { passing.into_iter().chain(skipped).collect() }
+    let skipped = || results.iter().filter(|result| result.status == SKIPPED);
+    let mut again: Vec<&NodeResult> = passing.into_iter().chain(skipped()).collect();
+    // Where nothing failed for good, all was skipped for what failed in passing, whatever is known of why.
+    while !for_good.is_empty() {
+        let those: HashSet<&str> = again.iter().map(|result| result.unique_id.as_str()).collect();
+        let before = again.len();
+        again.retain(|result| {
+            let reasons = &result.skipped_for;
+            result.status != SKIPPED
+                || (!reasons.is_empty() && reasons.iter().all(|reason| those.contains(reason.as_str())))
+        });
+        if again.len() == before {
+            break;
+        }
+    }
+    again.into_iter().map(|result| result.unique_id.clone()).collect()
 }
 
 fn in_passing(result: &NodeResult) -> bool {
+    // A test that fails says what it found. A hook is nothing that can be selected.
+    let may_pass = matches!(result.status.as_str(), "error" | "runtime error");
+    if !may_pass || result.unique_id.starts_with("operation.") {
+        return false;
+    }
     let message = result.message.as_deref().unwrap_or_default().to_lowercase();
     PASSING.iter().any(|passing| message.contains(passing))
 }
@@ -101,17 +116,53 @@ mod tests {
             message: Some(message.to_owned()),
             failures: None,
             rows_affected: None,
+            skipped_for: Vec::new(),
         }
+    }
+
+    fn skipped(id: &str, reasons: &[&str]) -> NodeResult {
+        let skipped_for = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+        NodeResult { skipped_for, ..result(id, "skipped", "") }
     }
 
     #[test]
     fn only_what_failed_in_passing_is_run_again() {
         let lock = result("model.p.a", "error", "IO Error: Could not set lock on file \"x\"");
         let sql = result("model.p.b", "error", "Parser Error: syntax error");
-        let skipped = result("model.p.c", "skipped", "");
-        assert_eq!(again(&[lock.clone(), skipped.clone()]), ["model.p.a", "model.p.c"]);
-        assert_eq!(again(&[lock, sql.clone(), skipped.clone()]), ["model.p.a"]);
-        assert_eq!(again(&[sql, skipped]), [""; 0]);
+        let later = skipped("model.p.c", &[]);
+        assert_eq!(again(&[lock.clone(), later.clone()]), ["model.p.a", "model.p.c"]);
+        assert_eq!(again(&[lock, sql.clone(), later.clone()]), ["model.p.a"], "nobody knows for which it was skipped");
+        assert_eq!(again(&[sql, later]), [""; 0]);
+        let hook = result("operation.p.p-on-run-end-0", "error", "TransactionContext Error: Conflict on update!");
+        assert_eq!(again(&[hook]), [""; 0], "it cannot be selected");
+    }
+
+    #[test]
+    fn what_was_skipped_for_a_failure_that_stays_is_skipped() {
+        let lock = result("model.p.a", "error", "TransactionContext Error: Conflict on update!");
+        for (id, status, message) in
+            [("model.p.b", "error", "Parser Error"), ("test.p.b.1", "fail", "Got 1 result, conflict on nothing")]
+        {
+            let good = result(id, status, message);
+            let results = [
+                skipped("model.p.below_a", &["model.p.a"]),
+                skipped("model.p.below_that", &["model.p.a", "model.p.below_a"]),
+                skipped("model.p.below_b", &[id]),
+                skipped("model.p.below_both", &["model.p.a", id]),
+                // dbt has said only what is next above it.
+                skipped("model.p.far_below_both", &["model.p.below_both"]),
+                // As a model is skipped for its own unit test: it is not told why.
+                skipped("model.p.unknown", &[]),
+                skipped("model.p.below_unknown", &["model.p.unknown"]),
+                good,
+                lock.clone(),
+            ];
+            assert_eq!(again(&results), ["model.p.a", "model.p.below_a", "model.p.below_that"]);
+        }
+    }
+
+    #[test]
+    fn nodes_are_selected_by_their_names() {
         for (id, selected) in [
             ("model.p.a", "a"),
             ("model.p.a.v2", "a.v2"),

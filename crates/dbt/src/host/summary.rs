@@ -54,6 +54,7 @@ mod tests {
             message: Some("why".to_owned()),
             failures: None,
             rows_affected: None,
+            skipped_for: Vec::new(),
         }
     }
 

@@ -132,13 +132,13 @@ impl<'a> ScenarioRun<'a> {
             descriptors.extend(lease.descriptors()?);
         }
         let borrowed: Vec<_> = descriptors.iter().map(std::os::fd::AsFd::as_fd).collect();
-        let cancel = self.plan.cancel.child();
+        let running = self.plan.cancel.invocation();
         let job = Job {
             commands: &commands,
             setting: &self.ground.setting,
             directory: &self.plan.project.root,
             descriptors: &borrowed,
-            cancel: &cancel,
+            cancel: &running.cancel,
             profile_has_threads: self.ground.profile_has_threads,
         };
         let (plan, scenario) = (self.plan, self.scenario);

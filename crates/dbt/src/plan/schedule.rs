@@ -44,7 +44,8 @@ impl<'a> Schedule<'a> {
         &self.fates
     }
 
-    /// The next ones to run, in one invocation: the first that is ready, and what is ready and can be merged with it.
+    /// The next ones to run, in one invocation: the first that is ready, and what is ready and can be merged with it. What is
+    /// ready and cannot be comes after it: a scenario has one file and one dbt, which takes one request at a time.
     /// Empty: nothing is left that can run.
     pub fn next_group(&mut self) -> Vec<usize> {
         let ready: Vec<usize> = (0..self.steps.len()).filter(|step| self.is_ready(*step)).collect();

@@ -12,13 +12,9 @@ use super::ProfileOptions;
 /// The files that this adapter would open with DuckDB's lock on them.
 pub(super) fn databases(adapter: &str, paths: &[(String, Option<String>)], options: &ProfileOptions) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    if adapter != "duckdb" {
-        return found;
-    }
-    let named = paths.iter().filter_map(|(path, kind)| file(path, kind.as_deref()));
-    for name in named {
+    for name in names(adapter, paths) {
         let place = match (name.strip_prefix('~'), &options.home) {
-            (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => home.join(rest.trim_matches('/')),
+            (Some(rest), Some(home)) if is_home(name) => home.join(rest.trim_matches('/')),
             _ => options.directory.join(name),
         };
         if let Ok(path) = canonical_database_path(&place)
@@ -28,6 +24,25 @@ pub(super) fn databases(adapter: &str, paths: &[(String, Option<String>)], optio
         }
     }
     found
+}
+
+/// Those of them that are named relative to dbt's working directory, by these names.
+pub(super) fn relative(adapter: &str, paths: &[(String, Option<String>)]) -> Vec<PathBuf> {
+    let relative = names(adapter, paths).filter(|name| !name.starts_with('/') && !is_home(name));
+    let mut found: Vec<PathBuf> = relative.map(PathBuf::from).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn names<'a>(adapter: &str, paths: &'a [(String, Option<String>)]) -> impl Iterator<Item = &'a str> {
+    let paths = if adapter == "duckdb" { paths } else { &[] };
+    paths.iter().filter_map(|(path, kind)| file(path, kind.as_deref()))
+}
+
+/// Whether DuckDB takes it for a path below the home directory.
+fn is_home(name: &str) -> bool {
+    name.strip_prefix('~').is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The name of the DuckDB file that a path means; `None`: it means none.

@@ -27,6 +27,9 @@ pub struct Profile {
     /// The DuckDB files that dbt opens, attached ones too: canonical, without repetition. One whose directory is missing
     /// is not among them: dbt cannot open it either. None for another adapter.
     pub databases: Vec<PathBuf>,
+    /// Those of them that are named relative to wherever dbt runs, as they are named: from another directory, the same
+    /// command opens others.
+    pub relative: Vec<PathBuf>,
     /// How many threads it sets, if it does.
     pub threads: Option<u32>,
     /// The `profiles.yml`.
@@ -122,6 +125,7 @@ pub fn read(project: &Project, options: &ProfileOptions) -> Result<Read, DbtErro
         name: name.clone(),
         target: target.to_owned(),
         databases: files::databases(&adapter, &said.paths, options),
+        relative: files::relative(&adapter, &said.paths),
         adapter,
         threads: said.threads,
         file,
@@ -155,6 +159,7 @@ pub fn ask(options: &ProfileOptions, setting: &Setting, warm: &mut Warm) -> Resu
     let paths: Vec<_> = own.into_iter().chain(attached.filter(|_| !asked.remote)).collect();
     Ok(Profile {
         databases: files::databases(&asked.adapter, &paths, options),
+        relative: files::relative(&asked.adapter, &paths),
         name: asked.name,
         target: asked.target,
         adapter: asked.adapter,

@@ -65,8 +65,10 @@ fn options_go_before_variables_and_they_before_what_is_written() {
     let dev = place.profile(&["run"], &[]);
     assert_eq!((dev.name.as_str(), dev.target.as_str(), dev.threads), ("shop", "dev", Some(4)));
     assert_eq!(dev.databases, [root.join("a.duckdb"), root.join("other.duckdb")]);
+    assert_eq!(dev.relative, [PathBuf::from("a.duckdb"), PathBuf::from("other.duckdb")]);
     assert_eq!(dev.file, root.join("home/.dbt/profiles.yml"));
     let prod = place.profile(&["run"], &[("DBT_TARGET", "prod")]);
+    assert!(prod.relative.is_empty(), "home is home from everywhere");
     assert_eq!((prod.databases, prod.threads), (vec![root.join("home/prod.duckdb")], None));
     assert_eq!(place.profile(&["run", "-t", "dev"], &[("DBT_TARGET", "prod")]), dev);
     assert_eq!(place.profile(&["run"], &[("DBT_TARGET", "prod"), ("DBT_ENGINE_TARGET", "dev")]), dev);

@@ -29,6 +29,7 @@ pub(super) fn converse(stream: UnixStream, shared: &Arc<Shared>) -> std::io::Res
     if answered.is_err() {
         shared.cancel(asked.id);
     }
+    shared.has_been_told();
     // Whoever listens hears the end.
     stream.shutdown(std::net::Shutdown::Both)
 }

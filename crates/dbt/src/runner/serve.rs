@@ -8,6 +8,7 @@ use std::{
 };
 
 use dbmux_lock::{LockError, Wait};
+use dbmux_os::file_id::FileId;
 
 use super::{Place, converse::converse, shared::Shared, work::Worker};
 use crate::{DbtError, warm::WarmOptions};
@@ -31,6 +32,7 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
         reason: format!("listen on {}: {error}", place.socket().display()),
         log: place.log(),
     })?;
+    let own = FileId::of_path(place.socket()).ok();
     let shared = Arc::new(Shared::new(place.project.clone()));
     let accepting = Arc::clone(&shared);
     std::thread::spawn(move || accept(&listener, &accepting));
@@ -42,17 +44,18 @@ pub fn serve(place: &Place, options: &RunnerOptions, says: impl FnOnce()) -> Res
             worker.work();
         }
         // Whoever starts one now waits for us to have gone, and whoever has just connected is served first.
-        let _leaving = match place.start_lock(Wait::For(BEFORE_LEAVING)) {
+        let leaving = match place.start_lock(Wait::For(BEFORE_LEAVING)) {
             Ok(leaving) => Some(leaving),
             Err(DbtError::Lock(LockError::TimedOut { .. })) => continue,
             // The runtime directory is gone: nobody can reach us.
             Err(_) => None,
         };
-        if !shared.close() {
+        if !shared.close(options.idle_exit) {
             continue;
         }
-        // Whoever cannot remove it leaves it to the next one.
-        let _ = std::fs::remove_file(place.socket());
+        if let Some(leaving) = leaving {
+            place.clear(leaving, own);
+        }
         return Ok(());
     }
 }

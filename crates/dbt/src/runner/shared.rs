@@ -22,6 +22,10 @@ const INTERRUPTED: u8 = 130;
 /// How long getting ready may take beyond a request's own time, while it waits for nobody.
 const TO_BEGIN: Duration = Duration::from_secs(60);
 
+/// How long whoever is being told its answer is waited for beyond the idle time, before the runner leaves all the same: it
+/// may be stopped.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
 /// What comes to a connection's thread.
 #[derive(Debug)]
 pub(super) enum Message {
@@ -95,6 +99,8 @@ struct State {
     waiting: CancelFlag,
     present: Option<Waiting>,
     idle_since: Option<Instant>,
+    /// Conversations that have not come to their end: the answer is on its way.
+    talking: usize,
     /// The runner leaves: nobody is heard any more.
     closed: bool,
 }
@@ -116,13 +122,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request into the line; `None`: the runner leaves.
+    /// Takes a request into the line; `None`: the runner leaves. Whoever calls it says when it has been answered
+    /// ([`Shared::has_been_told`]).
     pub(super) fn enter(&self, request: Request, replies: Sender<Message>) -> Option<Asked> {
         let mut state = self.state();
         if state.closed {
             return None;
         }
         state.last += 1;
+        state.talking += 1;
         let asked = Asked {
             id: state.last,
             command: Arc::new(DbtCommand::parse(request.args.clone())),
@@ -139,10 +147,16 @@ impl Shared {
         Some(asked)
     }
 
+    /// The answer to a request has been written, or nobody reads it.
+    pub(super) fn has_been_told(&self) {
+        self.state().talking -= 1;
+        self.changed.notify_all();
+    }
+
     /// Hears nobody any more; `false`: somebody is there.
-    pub(super) fn close(&self) -> bool {
+    pub(super) fn close(&self, idle: Duration) -> bool {
         let mut state = self.state();
-        state.closed = state.asked.is_empty();
+        state.closed = state.asked.is_empty() && state.stays_for(idle).is_none();
         state.closed
     }
 
@@ -189,8 +203,7 @@ impl Shared {
             if !state.queue.is_empty() {
                 return true;
             }
-            let since = *state.idle_since.get_or_insert_with(Instant::now);
-            let Some(left) = idle.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) else { return false };
+            let Some(left) = state.stays_for(idle) else { return false };
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -284,6 +297,13 @@ impl Shared {
 }
 
 impl State {
+    /// How much longer it stays where nothing is asked for: not while somebody is being told; `None`: no longer.
+    fn stays_for(&mut self, idle: Duration) -> Option<Duration> {
+        let idle = if self.talking == 0 { idle } else { idle + LAST_WORD };
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        idle.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+    }
+
     fn members(&self) -> Vec<Asked> {
         self.group.iter().filter_map(|id| self.asked.get(id).cloned()).collect()
     }
@@ -332,4 +352,36 @@ fn whom(asked: &Asked) -> Whom {
 /// What whoever is cancelled before it began is told.
 pub(super) fn interrupted() -> Reply {
     Reply::Ended(Ended { code: INTERRUPTED, nodes: Vec::new(), times: Times::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::mpsc};
+
+    use super::*;
+    use crate::{Interpreter, Scope};
+
+    #[test]
+    fn it_does_not_leave_before_everybody_has_been_told() {
+        let shared = Shared::new(PathBuf::from("/nowhere"));
+        let request = || Request {
+            args: vec!["run".to_owned()],
+            directory: PathBuf::from("/nowhere"),
+            environment: BTreeMap::new(),
+            interpreter: Interpreter { python: PathBuf::new(), script: PathBuf::new() },
+            wait_ms: 0,
+            priority: None,
+            scope: Scope::Project,
+            sequential: false,
+            command: String::new(),
+        };
+        let (sender, _inbox) = mpsc::channel();
+        let asked = shared.enter(request(), sender.clone()).expect("it is heard");
+        assert!(!shared.close(Duration::ZERO), "it waits");
+        assert!(shared.cancel(asked.id));
+        assert!(!shared.close(Duration::ZERO), "its answer is on its way");
+        shared.has_been_told();
+        assert!(shared.close(Duration::ZERO));
+        assert!(shared.enter(request(), sender).is_none(), "nobody is heard any more");
+    }
 }

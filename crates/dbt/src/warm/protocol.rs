@@ -162,8 +162,13 @@ pub struct NodeResult {
     pub message: Option<String>,
     /// How many rows a test found wanting.
     pub failures: Option<i64>,
-    /// Where the adapter tells. dbt-duckdb does not.
+    /// What the adapter tells. dbt-duckdb tells it of seeds only: of a table in a DuckDB file it is how many rows it has
+    /// now. Nobody knows it of a view, nor in the middle of an invocation.
     pub rows_affected: Option<i64>,
+    /// Where it was skipped: the nodes above it that failed, or were skipped, as far as dbt tells. Not known in the middle
+    /// of an invocation.
+    #[serde(default)]
+    pub skipped_for: Vec<String>,
 }
 
 /// The profile as dbt itself reads it.

@@ -1,6 +1,8 @@
 //! dbt inside of other programs: notebooks, bridges, and what merely has Python or DuckDB.
 
-use dbmux_dbt::find::{Evidence, Kind};
+use std::time::Duration;
+
+use dbmux_dbt::find::{Evidence, Kind, wait_for_dbt_completion};
 
 use super::support::*;
 
@@ -97,4 +99,29 @@ fn who_has_the_file_without_dbt_is_told_apart() {
     assert_eq!(found.other_holders.len(), 1, "{:?}", found.other_holders);
     let candidate = &found.candidates.iter().find(|candidate| candidate.process.id.pid == holder.pid());
     assert!(candidate.is_some_and(|candidate| candidate.verdict.is_err()), "it is explained");
+}
+
+/// A notebook beside the models: its relative database is there, and no other evidence tells that it holds anything.
+#[test]
+fn a_bridge_that_holds_a_relative_file_of_its_own_directory_is_in_the_way() {
+    let scene = Scene::new();
+    let root = scene.project("proj");
+    let profile = "small:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: small.duckdb}\n";
+    std::fs::write(root.join("profiles.yml"), profile).expect("a file");
+    let script = scene.path("node_python_bridge.py");
+    std::fs::write(&script, NOTEBOOK).expect("a file");
+    let (python, script) = (dbt_python().display().to_string(), script.display().to_string());
+    let quiet = [("DBT_LOG_LEVEL_FILE", "none")];
+    let mut bridge = scene.start_with(&root.join("models"), &[&python, &script], &quiet);
+    bridge.hear("imported");
+    bridge.say("run --select short --project-dir .. --profiles-dir ..");
+    bridge.hear("done");
+    let search = search(&root).relative_databases(["small.duckdb".into()]);
+    until("it waits", || {
+        let found = search.look().expect("a look");
+        find_of(&found, bridge.pid()).is_some_and(|find| find.kind == Kind::IdleHolding && find.is_in_the_way())
+    });
+    bridge.say("let go");
+    bridge.hear("done");
+    wait_for_dbt_completion(&search, Some(Duration::from_secs(20)), None, &mut |_| {}).expect("it has let go");
 }

@@ -126,3 +126,40 @@ fn another_projects_dbt_with_this_ones_database_is_found_by_its_lock() {
     let find = until_it_has_the_lock(&root, dbt.pid());
     assert_eq!((find.kind, find.is_in_the_way()), (Kind::Running, true));
 }
+
+/// Where the profile's path is relative, each dbt has its own file, below its own working directory.
+#[test]
+fn a_relative_database_is_where_each_process_is() {
+    let scene = Scene::new();
+    let (root, other) = (scene.project("proj"), scene.project("other"));
+    for root in [&root, &other] {
+        let profile = "small:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: small.duckdb}\n";
+        std::fs::write(root.join("profiles.yml"), profile).expect("a file");
+    }
+    let search = Search::new(&root).databases([root.join("small.duckdb")]).relative_databases(["small.duckdb".into()]);
+    let words = ["run", "--select", "long", "--project-dir", "..", "--profiles-dir", ".."];
+    let below = scene.dbt(&root.join("models"), &words);
+    let elsewhere = scene.dbt(&other, &["run", "--select", "long"]);
+    until("both have their files", || {
+        let locked = |path: std::path::PathBuf, pid: u32| {
+            let holders = dbmux_os::holders::holders_of(&path).unwrap_or_default();
+            holders
+                .iter()
+                .any(|holder| matches!(&holder.who, dbmux_os::holders::Who::Process(process) if process.id.pid == pid))
+        };
+        locked(root.join("models/small.duckdb"), below.pid()) && locked(other.join("small.duckdb"), elsewhere.pid())
+    });
+    let found = search.look().expect("a look");
+    let find = find_of(&found, below.pid()).expect("it is found");
+    let own = root.join("models/small.duckdb");
+    assert!(
+        find.evidence.iter().any(|evidence| matches!(evidence, Evidence::Lock { database, .. } if *database == own)),
+        "{:?}",
+        find.evidence
+    );
+    // Another project's file is called the same, from its own directory.
+    assert!(find_of(&found, elsewhere.pid()).is_none(), "{:#?}", found.finds);
+    // Without the name, it is found by the rest.
+    let without = look(&root);
+    assert!(!find_of(&without, below.pid()).expect("by its arguments").has_the_lock());
+}

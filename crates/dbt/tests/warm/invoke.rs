@@ -2,7 +2,7 @@
 
 use std::{io::Read, os::fd::AsFd, path::Path};
 
-use dbmux_dbt::warm::{Cancel, Progress, Restart};
+use dbmux_dbt::warm::{Cancel, Outcome, Progress, Restart};
 
 use crate::support::{Place, is_locked, sql};
 
@@ -151,4 +151,33 @@ fn a_process_that_keeps_a_file_open_is_not_kept() {
     assert_eq!(place.warm.pid(), None);
     let (outcome, seen) = place.dbt(&["run", "--select", "m_1"]);
     assert_eq!((outcome.exit_code, outcome.ended, seen.restart), (0, None, Some(Restart::Held(other))));
+}
+
+#[test]
+fn tells_how_many_rows_a_table_has_and_prints_and_writes_what_plain_dbt_does() {
+    let mut place = Place::new();
+    let rows = |outcome: &Outcome, node: &str| {
+        let node = outcome.results.iter().find(|result| result.unique_id.ends_with(node)).expect("its result");
+        node.rows_affected
+    };
+    let (outcome, seen) = place.dbt(&["build", "--vars", "employees: 300"]);
+    assert_eq!(outcome.exit_code, 0, "{}", seen.stdout);
+    for (node, is) in [(".m_1", Some(97)), (".employees", Some(300)), (".stg_employees", None)] {
+        assert_eq!(rows(&outcome, node), is, "{node}");
+    }
+    assert!(outcome.results.iter().all(|node| !node.unique_id.starts_with("test.") || node.rows_affected.is_none()));
+    assert!(rows(&outcome, "seed.company.departments").is_some_and(|rows| rows > 0), "dbt-duckdb tells it of seeds");
+    // An incremental one: all that it has, not what came last; and a snapshot.
+    let next = "{employees: 300, year: 2025}";
+    let (outcome, _) = place.dbt(&["build", "--select", "sim_hires", "employee_history", "--vars", next]);
+    for node in ["sim_hires", "employee_history"] {
+        let counted = sql(&place.project, &format!("select count(*) from {node}"));
+        assert_eq!(format!("[({},)]", rows(&outcome, node).expect("its rows")), counted, "{node}");
+    }
+    assert!(!place.is_locked());
+    let log = std::fs::read_to_string(place.project.root().join("logs/dbt.log")).expect("dbt's log");
+    assert!(!log.contains("count(*) from \"company\""), "dbt's log is dbt's");
+    // What compiles makes nothing.
+    let (outcome, _) = place.dbt(&["compile", "--select", "m_1"]);
+    assert_eq!(rows(&outcome, ".m_1"), None);
 }

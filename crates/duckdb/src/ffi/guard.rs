@@ -21,9 +21,8 @@ use std::{
     },
 };
 
+use dbmux_os::theirs::{self, LOGS, SCRATCH, SIDECAR, Theirs, destination, with_suffix};
 use parking_lot::RwLock;
-
-use crate::theirs::{self, LOGS, SCRATCH, SIDECAR, Theirs, destination, with_suffix};
 
 /// Behind the database's name: dbmux's own.
 const SIDECARS: [&str; 2] = [SIDECAR, SCRATCH];

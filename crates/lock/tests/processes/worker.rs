@@ -52,6 +52,8 @@ fn stop_in_the_gate(directory: &Path) {
         if step == "gate entered" {
             std::fs::write(&held, b"").unwrap();
             kill_process(getpid(), Signal::STOP).unwrap();
+            // The kernel may choose another thread to hear of it first: this one must not leave the gate meanwhile.
+            std::thread::sleep(Duration::from_secs(1));
         }
     });
     let lock = Lock::open(&directory.join(LOCK), LockName::Plain).unwrap();

@@ -1,15 +1,9 @@
 //! Whose way of locking a lock's range is.
 
-use super::Part;
+use super::{Part, sqlite};
 
 /// Where dbmux's own lock is cut in two: a POSIX lock below, an OFD lock above.
 pub(super) const CUT: u64 = 1 << 62;
-/// SQLite's locking bytes: PENDING, RESERVED, and 510 SHARED ones (sqlite.org/fileformat.html, "the lock-byte page").
-const SQLITE_FIRST: u64 = 0x4000_0000;
-const SQLITE_LAST: u64 = SQLITE_FIRST + 511;
-/// SQLite's WAL-index locks in the shared memory (sqlite.org/walformat.html).
-const SQLITE_SHM_FIRST: u64 = 120;
-const SQLITE_SHM_LAST: u64 = 128;
 
 /// Whose way of locking it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +21,8 @@ impl Layout {
     pub(super) fn of(part: Part, first: u64, last: Option<u64>) -> Self {
         let within = |from, to| first >= from && last.is_some_and(|last| last <= to);
         match part {
-            Part::SharedMemory if within(SQLITE_SHM_FIRST, SQLITE_SHM_LAST) => Self::Sqlite,
-            Part::Database if within(SQLITE_FIRST, SQLITE_LAST) => Self::Sqlite,
+            Part::SharedMemory if within(sqlite::WAL_WRITE, sqlite::WAL_OPEN) => Self::Sqlite,
+            Part::Database if within(sqlite::PENDING, sqlite::LAST) => Self::Sqlite,
             Part::Database | Part::Wal if first == 0 && last.is_none_or(|last| last >= CUT - 1) => Self::DuckDb,
             Part::Database | Part::Wal if first == CUT && last.is_none() => Self::DuckDb,
             _ => Self::Other,
@@ -46,7 +40,7 @@ mod tests {
         assert_eq!(Layout::of(Part::Wal, 0, None), Layout::DuckDb);
         assert_eq!(Layout::of(Part::Database, 0, Some(CUT - 1)), Layout::DuckDb);
         assert_eq!(Layout::of(Part::Database, CUT, None), Layout::DuckDb);
-        assert_eq!(Layout::of(Part::Database, SQLITE_FIRST + 2, Some(SQLITE_LAST)), Layout::Sqlite);
+        assert_eq!(Layout::of(Part::Database, sqlite::PENDING + 2, Some(sqlite::LAST)), Layout::Sqlite);
         assert_eq!(Layout::of(Part::SharedMemory, 123, Some(123)), Layout::Sqlite);
         assert_eq!(Layout::of(Part::Database, 5, Some(9)), Layout::Other);
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dbmux_os::holders::{Access, Layout, Part, holders_of};
+use dbmux_os::holders::{Access, Layout, Part, SqliteLock, Who, holders_of};
 
 use crate::foreign::{Foreign, held_by, of_part};
 
@@ -25,6 +25,13 @@ fn sqlite(path: &std::path::Path) -> Foreign {
     process
 }
 
+/// What one of several has.
+fn lock_of(path: &std::path::Path, part: Part, process: &Foreign) -> Option<SqliteLock> {
+    let found = of_part(path, part);
+    let his = |who: &Who| matches!(who, Who::Process(who) if who.id.pid == process.pid());
+    found.into_iter().find(|holder| his(&holder.who)).and_then(|holder| holder.sqlite)
+}
+
 #[test]
 fn sqlite_that_waits_for_nothing_holds_nothing() {
     let place = Place::new();
@@ -43,6 +50,7 @@ fn sqlite_reads() {
     reader.does("rows = db.execute('select a from t'); rows.fetchone()");
     let holder = held_by(&path, Part::Database, &reader);
     assert_eq!((holder.access, holder.layout), (Access::Read, Layout::Sqlite));
+    assert_eq!(holder.sqlite, Some(SqliteLock::Shared));
     reader.does("rows.close()");
     assert!(holders_of(&path).expect("a look").is_empty(), "it has let go");
 }
@@ -55,6 +63,7 @@ fn sqlite_reserves_waits_and_has_it_alone() {
     writer.does("db.execute('begin immediate')");
     let reserved = held_by(&path, Part::Database, &writer);
     assert_eq!((reserved.access, reserved.layout), (Access::Write, Layout::Sqlite));
+    assert_eq!(reserved.sqlite, Some(SqliteLock::Reserved));
 
     // A commit that a reader keeps waiting holds PENDING, beside the reader.
     reader.does("db.execute('begin'); db.execute('select * from t').fetchall()");
@@ -67,12 +76,15 @@ fn sqlite_reserves_waits_and_has_it_alone() {
     assert!(both.iter().all(|holder| holder.layout == Layout::Sqlite), "{both:?}");
     let writes = both.iter().filter(|holder| holder.access == Access::Write).count();
     assert_eq!(writes, 1, "{both:?}");
+    assert_eq!(lock_of(&path, Part::Database, &writer), Some(SqliteLock::Pending));
+    assert_eq!(lock_of(&path, Part::Database, &reader), Some(SqliteLock::Shared));
     reader.does("db.execute('rollback')");
     writer.does("db.execute('commit')");
 
     writer.does("db.execute('begin exclusive')");
     let alone = held_by(&path, Part::Database, &writer);
     assert_eq!((alone.access, alone.layout), (Access::Write, Layout::Sqlite));
+    assert_eq!(alone.sqlite, Some(SqliteLock::Exclusive));
 }
 
 #[test]
@@ -86,6 +98,13 @@ fn sqlite_reads_with_a_write_ahead_log() {
     assert_eq!(memory.layout, Layout::Sqlite);
     let main = held_by(&path, Part::Database, &reader);
     assert_eq!((main.access, main.layout), (Access::Read, Layout::Sqlite));
+    assert_eq!((memory.sqlite, main.sqlite), (Some(SqliteLock::LogReader), Some(SqliteLock::Shared)));
+    let mut writer = sqlite(&path);
+    writer.does("db.execute('begin immediate')");
+    assert_eq!(lock_of(&path, Part::SharedMemory, &writer), Some(SqliteLock::LogWriter));
+    writer.does("db.execute('rollback')");
+    reader.does("db.execute('rollback')");
+    assert_eq!(lock_of(&path, Part::SharedMemory, &reader), Some(SqliteLock::Open));
 }
 
 #[test]

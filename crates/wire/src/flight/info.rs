@@ -81,7 +81,7 @@ fn foretold(statement: &PreparedStatement) -> Result<Bytes, Status> {
         && statement.shape == ResultShape::Rows
         && statement.parameters == Schema::empty();
     // An answer from a snapshot says so in its schema, which the client takes from the answer then.
-    let certain = certain && !statement.from_snapshot;
+    let certain = certain && statement.foretold && !statement.from_snapshot;
     if certain { schema_bytes(&statement.schema) } else { Ok(Bytes::new()) }
 }
 

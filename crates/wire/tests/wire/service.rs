@@ -174,7 +174,8 @@ impl Session for TestSession {
         let count = sql.matches('?').count();
         let parameters: Vec<_> = (1..=count).map(|n| Field::new(n.to_string(), DataType::Null, true)).collect();
         let (schema, from_snapshot) = (data::schema(&batches), sql == "snapshot");
-        Ok(PreparedStatement { id, kind, shape, schema, parameters: Schema::new(parameters), from_snapshot })
+        let parameters = Schema::new(parameters);
+        Ok(PreparedStatement { id, kind, shape, schema, parameters, from_snapshot, foretold: true })
     }
 
     async fn forget(&self, prepared: PreparedId) {

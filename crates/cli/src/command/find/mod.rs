@@ -1,17 +1,19 @@
-//! `dbmux who --dbt` and `dbmux wait --dbt`: who runs dbt in a project. Starts nothing, and never opens a database.
+//! `dbmux who --dbt` and `dbmux wait --dbt`: who runs dbt in a project. Never opens a database, and starts nothing but,
+//! where only dbt can read the profile, the Python that has it.
 
+mod databases;
 mod show;
 
 use std::{io::Write, path::Path, time::Instant};
 
 use dbmux_client::Holder;
 use dbmux_dbt::{
-    DbtCommand, Environment, Project, Whom,
+    Environment, Project, Whom,
     find::{Found, Search, Waiting, wait_for_dbt_completion},
-    profile::{self, ProfileOptions, Read},
 };
 use serde_json::json;
 
+use self::databases::Databases;
 use crate::{
     args::{WaitArgs, WhoArgs},
     exit::Exit,
@@ -22,7 +24,8 @@ use crate::{
 /// Shows who runs dbt there.
 pub(crate) fn who(args: &WhoArgs, named: Option<&Path>) -> Result<Exit, Failure> {
     let project = project(named)?;
-    let found = search(&project).look()?;
+    let search = Databases::read(&project).or_ask(&project).add_to(&project, search(&project));
+    let found = search.look()?;
     warn(&found);
     let mut out = render::report_output();
     if args.json {
@@ -45,7 +48,18 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<Exit, Failure> {
         }
         told = true;
     };
-    let found = wait_for_dbt_completion(&search(&project), Some(args.wait), None, &mut tell)?;
+    let mut wait = |search: &Search| {
+        let left = args.wait.saturating_sub(began.elapsed());
+        wait_for_dbt_completion(search, Some(left), None, &mut tell)
+    };
+    let databases = Databases::read(&project);
+    let found = if databases.need_dbt() {
+        // It takes its time: whoever is seen without it is waited for first, and no longer than was said.
+        wait(&search(&project))?;
+        wait(&databases.or_ask(&project).add_to(&project, search(&project)))?
+    } else {
+        wait(&databases.add_to(&project, search(&project)))?
+    };
     warn(&found);
     let waited = began.elapsed();
     if args.json {
@@ -72,21 +86,9 @@ fn environment() -> Environment {
     std::env::vars_os().collect()
 }
 
-/// What to look for: locks too, where the profile tells the databases without dbt.
+/// What to look for, but for the locks.
 fn search(project: &Project) -> Search {
-    let search = Search::new(&project.root).logs(&project.log_path);
-    let options = ProfileOptions::of(&DbtCommand::parse(Vec::new()), &project.root, &environment());
-    match profile::read(project, &options) {
-        Ok(Read::Profile(profile)) => search.databases(profile.databases),
-        Ok(Read::NeedsDbt) => {
-            note("note: only dbt itself can read this profile: who has the lock on its databases is not looked for");
-            search
-        }
-        Err(error) => {
-            note(&format!("note: who has the lock on the project's databases is not looked for: {error}"));
-            search
-        }
-    }
+    Search::new(&project.root).logs(&project.log_path)
 }
 
 fn warn(found: &Found) {

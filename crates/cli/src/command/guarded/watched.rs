@@ -1,4 +1,11 @@
 //! The command that runs, the signals that are passed on to it, and its end.
+//!
+//! What the terminal's keys send, the kernel sends to the whole group: the command has it already. Of the terminal's end it
+//! tells the session's leader alone; as such we pass that on too, as a shell does.
+//!
+//! A command that stops is told to the shell that watches us as our own stop: what it sees is what the command would have
+//! shown it. Where nobody watches, its stop is waited out. A signal that was ignored when we were started stays ignored, for
+//! us and for the command.
 
 use std::{
     process::{Child, ExitStatus},
@@ -6,9 +13,12 @@ use std::{
 };
 
 use dbmux_lock::CancelFlag;
-use dbmux_os::child;
+use dbmux_os::{
+    child::{self, Change},
+    job,
+};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
+    consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
     iterator::{SignalsInfo, exfiltrator::WithOrigin},
     low_level::siginfo::{Cause, Origin},
 };
@@ -16,7 +26,7 @@ use signal_hook::{
 use crate::failure::Failure;
 
 /// What is passed on.
-const SIGNALS: [i32; 7] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH];
+const SIGNALS: [i32; 8] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT];
 
 /// The command that runs, and what came before it ran.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +41,8 @@ struct State {
     /// Set only while its number cannot be anybody else's.
     child: Option<u32>,
     early: Option<i32>,
+    /// We were continued before that: the command may have begun, and stopped, before we knew its number.
+    continued: bool,
 }
 
 impl Watched {
@@ -51,21 +63,37 @@ impl Watched {
         if let Some(signal) = state.early.take() {
             let _ = child::signal(child.id(), signal);
         }
+        if state.continued {
+            let _ = child::signal(child.id(), SIGCONT);
+        }
         drop(state);
-        child::until_ended(&child)?;
+        while child::until_changed(child.id())? == Change::Stopped {
+            self.stop_with(child.id());
+        }
         self.state().child = None;
         Ok(child.wait()?)
+    }
+
+    /// Stops as the command has, where somebody sees it. Nothing is passed on meanwhile: the command does not go on between
+    /// the look at it and our own stop, or else we would stay behind with its lease.
+    fn stop_with(&self, child: u32) {
+        let _state = self.state();
+        if let Some(signal) = child::take_stop(child)
+            && job::is_watched()
+        {
+            job::stop(signal);
+        }
     }
 
     fn receive(&self, origin: &Origin) {
         let mut state = self.state();
         match state.child {
-            // The terminal has told the whole group already.
-            Some(_) if matches!(origin.cause, Cause::Kernel) => {}
+            Some(_) if matches!(origin.cause, Cause::Kernel) && !is_told_to_us_alone(origin.signal) => {}
             Some(child) => {
                 let _ = child::signal(child, origin.signal);
             }
             None if origin.signal == SIGWINCH => {}
+            None if origin.signal == SIGCONT => state.continued = true,
             None => {
                 state.early = Some(origin.signal);
                 self.cancel.cancel();
@@ -74,9 +102,14 @@ impl Watched {
     }
 }
 
+/// Of what the kernel sends: the terminal's end, and the continuation that comes with it.
+fn is_told_to_us_alone(signal: i32) -> bool {
+    matches!(signal, SIGHUP | SIGCONT) && job::leads_session()
+}
+
 /// Passes signals on from now.
 pub(crate) fn listen(watched: &Watched) -> Result<(), Failure> {
-    let mut signals = SignalsInfo::<WithOrigin>::new(SIGNALS)?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(SIGNALS.into_iter().filter(|signal| !job::ignores(*signal)))?;
     let watched = watched.clone();
     std::thread::spawn(move || {
         for origin in signals.forever() {

@@ -1,5 +1,6 @@
 //! `dbmux sql`: statements from the command line, a file, standard input or a prompt, in one session.
 
+mod catalog;
 mod parameters;
 mod prompt;
 mod runner;
@@ -7,6 +8,7 @@ mod stdin;
 
 use std::ffi::OsString;
 
+use clap::ValueEnum;
 use dbmux_client::{Client, ClientOptions};
 
 use crate::{
@@ -115,6 +117,7 @@ fn options(args: &SqlArgs) -> ClientOptions {
         read_only: args.read_only,
         reads: args.reads.into(),
         create: !args.read_only,
+        engine: args.engine.and_then(|engine| Some(engine.to_possible_value()?.get_name().to_owned())),
         broker_program: chosen_program().map(Into::into),
         broker_arguments: version.flat_map(|version| [OsString::from("--storage-version"), version.into()]).collect(),
         ..ClientOptions::default()

@@ -13,7 +13,10 @@ use reedline::{
 };
 use tokio::runtime::Runtime;
 
-use super::runner::{Runner, was_cancelled};
+use super::{
+    catalog::Catalog,
+    runner::{Runner, was_cancelled},
+};
 use crate::{args::Format, exit::Exit, failure::Failure, render, split::Splitter};
 
 /// Statements that are remembered.
@@ -27,10 +30,6 @@ Statements end with a semicolon, and may have several lines.
   .help            this
   .quit            ends; so do .exit, exit, quit and Ctrl-D
 Ctrl-C cancels the statement that runs, or clears the line.";
-
-const TABLES: &str = "SELECT schema_name AS schema, table_name AS name, 'table' AS kind FROM duckdb_tables() \
-    WHERE database_name = current_database() UNION ALL SELECT schema_name, view_name, 'view' FROM duckdb_views() \
-    WHERE database_name = current_database() AND NOT internal ORDER BY ALL";
 
 /// Asks for statements until the person has had enough.
 pub(super) fn run(runtime: &Runtime, runner: &mut Runner) -> Result<Exit, Failure> {
@@ -94,8 +93,8 @@ fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), Failure
     let mut words = text.split_whitespace();
     match (words.next().unwrap_or_default(), words.next()) {
         (".help", None) => render::note(HELP),
-        (".tables", None) => statements(runtime, runner, &format!("{TABLES};"))?,
-        (".schema", table) => statements(runtime, runner, &schema(table))?,
+        (".tables", None) => asked(runtime, runner, Catalog::all_tables)?,
+        (".schema", table) => asked(runtime, runner, |catalog| catalog.all_definitions(table))?,
         (".mode", None) => render::note(&format!("{:?}", runner.output.format).to_lowercase()),
         (".mode", Some(name)) => match Format::from_str(name, true) {
             Ok(Format::Arrow) | Err(_) => render::note("table, csv, json or jsonl"),
@@ -106,14 +105,15 @@ fn dot(runtime: &Runtime, runner: &mut Runner, text: &str) -> Result<(), Failure
     Ok(())
 }
 
-fn schema(table: Option<&str>) -> String {
-    let only = table.map(|name| format!(" AND name = '{}'", name.trim_end_matches(';').replace('\'', "''")));
-    format!(
-        "SELECT sql FROM (SELECT table_name AS name, sql FROM duckdb_tables() WHERE database_name = current_database() \
-         UNION ALL SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() AND NOT internal) \
-         WHERE true{} ORDER BY name;",
-        only.unwrap_or_default()
-    )
+/// Asks what there is, in the words of the engine.
+fn asked(runtime: &Runtime, runner: &mut Runner, question: impl Fn(&Catalog) -> String) -> Result<(), Failure> {
+    match runtime.block_on(runner.catalog())? {
+        Some(catalog) => statements(runtime, runner, &question(&catalog)),
+        None => {
+            render::note("this build does not know how to ask that of the database's engine");
+            Ok(())
+        }
+    }
 }
 
 fn editor() -> Reedline {

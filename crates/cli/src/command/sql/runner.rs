@@ -14,7 +14,10 @@ use dbmux_lock::{Lock, LockName};
 use futures::StreamExt;
 use tokio::{pin, select, sync::watch, time::sleep};
 
-use super::parameters::{self, Parameter};
+use super::{
+    catalog::Catalog,
+    parameters::{self, Parameter},
+};
 use crate::{
     args::Format,
     exit::Exit,
@@ -59,10 +62,7 @@ impl Runner {
 
     /// Runs one statement to its end.
     pub(super) async fn run(&mut self, sql: &str) -> Result<(), Failure> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.connect().await?,
-        };
+        let session = self.take_session().await?;
         let mut statement = Statement::new(sql).read_only(self.output.read_only);
         if split::has_parameters(sql) {
             statement = parameters::bind(statement, &self.parameters);
@@ -70,6 +70,14 @@ impl Runner {
         let done = run(&session, statement, self.output, &mut self.results).await;
         self.session = Some(session);
         done
+    }
+
+    /// How to ask what there is.
+    pub(super) async fn catalog(&mut self) -> Result<Option<Catalog>, Failure> {
+        let session = self.take_session().await?;
+        let hello = session.hello();
+        self.session = Some(session);
+        Ok(Catalog::of(&hello.engine, &hello.catalog))
     }
 
     pub(super) fn database(&self) -> &Path {
@@ -83,6 +91,13 @@ impl Runner {
             Ok(_) => true,
             // The engine's word: there is none. Any other error leaves it to the broker, which rolls back by itself.
             Err(error) => !matches!(error.code(), ErrorCode::Sql | ErrorCode::SessionLost),
+        }
+    }
+
+    async fn take_session(&mut self) -> Result<Session, Failure> {
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => self.connect().await,
         }
     }
 

@@ -12,6 +12,7 @@ mod readme;
 mod reports;
 mod screen;
 mod shim;
+mod signals;
 mod silent;
 mod terminal;
 mod unfinished;

@@ -249,7 +249,7 @@ fn bad_input_of_each_kind_is_named() {
         error["message"].as_str().unwrap().to_owned()
     };
     let sql = |arguments: &[&str]| place.dbmux([&["sql"], arguments, &["--json"]].concat());
-    for (database, word) in [("", "value is required"), ("/dev/null", "no regular file"), (".", "is a directory")] {
+    for (database, word) in [("", "value is required"), ("/dev/null", "no regular file"), (".", "it is a directory")] {
         let code = if database.is_empty() { 2 } else { 1 };
         let told = message(sql(&[database, "select 1"]), code);
         assert!(told.contains(word) && told.matches("find").count() <= 1, "{database}: {told}");

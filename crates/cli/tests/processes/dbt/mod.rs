@@ -1,7 +1,9 @@
 //! `dbmux dbt` with real dbt, on the test project.
 
 mod build;
+mod members;
 mod merging;
 mod order;
 mod plans;
+mod runner;
 mod shop;

@@ -65,6 +65,13 @@ fn years_are_built_in_order_merged_where_they_can_be_and_resumed() {
     };
     assert_eq!(invocation("exits[year=2024]"), invocation("raises[year=2024]"), "they need the same, and go together");
     assert_ne!(invocation("exits[year=2024]"), invocation("exits[year=2025]"));
+    let rows = |name: &str| {
+        let step = report["steps"].as_array().and_then(|steps| steps.iter().find(|step| step["step"] == name)).cloned();
+        step.and_then(|step| step["rows"].as_i64()).unwrap_or_default().to_string()
+    };
+    let has = "SELECT (SELECT count(*) FROM sim_hires) + (SELECT count(*) FROM sim_year_end)";
+    assert_eq!(rows("end[year=2025]"), shop.sql(has), "what the tables have");
+    assert_ne!(rows("seed"), "0", "what was loaded");
     let merged = shop.contents();
     // The same by plain dbt, a process a step.
     let plain = Shop::new();

@@ -266,3 +266,17 @@ fn statements_of_an_open_transaction_pass_a_full_queue() {
     assert_eq!(queued.line(), "{\"1\":1}");
     assert_eq!(transaction.ask("select count(*) as n from t"), "{\"n\":2}");
 }
+
+#[test]
+fn who_never_waits_is_not_kept_waiting_for_company() {
+    for file in ["a.duckdb", "a.sqlite"] {
+        let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+        let client = place.blocking_client(file, ClientOptions { wait: Duration::ZERO, ..ClientOptions::default() });
+        let session = client.session().expect("a session");
+        session.execute("create table t (i integer)").expect("it is made");
+        for number in 0..200 {
+            session.execute(&format!("insert into t values ({number})")).expect("nobody is in its way");
+        }
+        assert_eq!(place.sql(file, "select count(*) from t"), "200");
+    }
+}

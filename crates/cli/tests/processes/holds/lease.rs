@@ -108,7 +108,7 @@ fn nonsense_is_refused_by_name_and_leaves_nothing_held() {
         (&["a.duckdb", "true"], 2, "CMD"),
         (&["a.duckdb", "--"], 2, "CMD"),
         (&["--", "true"], 2, "DB"),
-        (&["folder", "--", "true"], 1, "folder"),
+        (&["folder", "--", "true"], 1, "open folder: it is a directory; name the database's file"),
         (&["a.duckdb", "nowhere/b.duckdb", "--", "true"], 1, "nowhere/b.duckdb"),
         (&[":memory:", "--", "true"], 1, ":memory:"),
     ];
@@ -119,6 +119,31 @@ fn nonsense_is_refused_by_name_and_leaves_nothing_held() {
         assert!(error.contains(named), "{arguments:?}: {error}");
         assert_eq!(place.sql("a.duckdb", "select 1"), "1", "{arguments:?}");
     }
+}
+
+/// Two names of one file would be two leases on it at once; log and locks are no databases at all.
+#[test]
+fn names_that_belong_to_another_database_are_refused() {
+    let place = place();
+    place.sql("a.duckdb", "create table t as select 1 as i");
+    place.sql("b.duckdb", "create table t as select 2 as i");
+    until("the file is let go", || place.status("a.duckdb")["state"] == "released");
+    std::fs::hard_link(place.path("a.duckdb"), place.path("second.duckdb")).expect("a link");
+    for (name, why) in [
+        ("second.duckdb", "2 names (hard links)"),
+        ("a.duckdb", "2 names (hard links)"),
+        ("b.duckdb.wal", "another database's log"),
+        ("b.duckdb.dbmux", "dbmux's locks"),
+    ] {
+        let output = place.run(["run", name, "--", "echo", "in"]);
+        let error = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{name}: {error}");
+        assert!(error.contains(name) && error.contains(why), "{name}: {error}");
+        assert!(!place.path(&format!("{name}.dbmux")).exists() || name == "a.duckdb");
+    }
+    assert!(!place.path("second.duckdb.dbmux").exists(), "nothing was begun");
+    std::fs::remove_file(place.path("second.duckdb")).expect("it is there");
+    assert!(place.run(["run", "a.duckdb", "--", "true"]).status.success());
 }
 
 /// Whoever does not wait for others takes what nobody uses.

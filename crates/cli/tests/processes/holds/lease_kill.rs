@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dbmux_testkit::{Foreign, Place, Shell, Terminal, python, until};
+use dbmux_testkit::{Foreign, Place, Shell, Terminal, children_of, python, until};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn place() -> Place {
@@ -224,8 +224,9 @@ fn what_a_command_leaves_behind_does_not_keep_the_file() {
 }
 
 fn child_of(pid: u32) -> u32 {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("a list");
-    children.trim().parse().expect("one child")
+    let children = children_of(pid);
+    assert_eq!(children.len(), 1, "{children:?}");
+    children[0]
 }
 
 #[test]

@@ -62,6 +62,13 @@ fn nobody_lets_himself_in_by_hand() {
     let lost = inside(&place, &["b.duckdb"], "unset DBMUX_LEASE; dbmux run b.duckdb -- echo in");
     assert_eq!((lost.0, lost.1.as_str()), (Some(1), ""), "{}", lost.2);
     assert!(lost.2.contains("runs inside of: waiting cannot help"), "{}", lost.2);
+    // Nor does one that the owner itself has become.
+    let binary = place.binary().to_str().expect("text");
+    let runtime = format!("DBMUX_RUNTIME_DIR={}", place.path("run").display());
+    let nested = [binary, "run", "b.duckdb", "--wait", "20s", "--", "echo", "in"];
+    let lost = place.run(["run", "b.duckdb", "--", "env", "-i", &runtime].into_iter().chain(nested));
+    assert_eq!((lost.status.code(), text(&lost.stdout)), (Some(1), String::new()), "{}", text(&lost.stderr));
+    assert!(text(&lost.stderr).contains("runs inside of: waiting cannot help"), "{}", text(&lost.stderr));
 }
 
 #[test]

@@ -138,8 +138,8 @@ fn serve_refuses_at_once_what_is_no_database() {
     let place = place();
     fs::create_dir(place.path("directory.duckdb")).expect("a directory");
     fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
-    fs::write(place.path("lite.duckdb"), b"SQLite format 3\0 and more").expect("a file");
-    for name in ["directory.duckdb", "text.duckdb", "lite.duckdb"] {
+    fs::write(place.path("picture.duckdb"), b"\x89PNG\r\n and more").expect("a file");
+    for name in ["directory.duckdb", "text.duckdb", "picture.duckdb"] {
         let mut serve = place.dbmux(["serve", name]).stderr(Stdio::piped()).spawn().expect("dbmux starts");
         let mut code = None;
         until("it refuses", || {
@@ -177,9 +177,9 @@ fn a_database_of_another_engine_is_named_with_both_engines() {
     assert!(made.success());
     let before = fs::read(&path).expect("a file");
     for sql in ["from t", "create table u (i int)"] {
-        let (code, error) = place.fails(&["sql", "a.db", sql]);
+        let (code, error) = place.fails(&["sql", "a.db", sql, "--engine", "duckdb"]);
         assert_eq!(code, 1, "{error}");
-        says(&error, "NOT_A_DATABASE", &["a.db"]);
+        says(&error, "INVALID_ARGUMENT", &["a.db"]);
         let message = error["message"].as_str().expect("a message").to_lowercase();
         assert!(message.contains("sqlite") && message.contains("duckdb"), "{error}");
     }

@@ -98,6 +98,46 @@ fn a_copy_replaces_nothing_that_it_must_not() {
     assert!(!place.path("other").exists());
 }
 
+/// A log or locks of a database, and a log that would become the copy's.
+#[test]
+fn a_copy_is_nothing_that_stands_beside_a_database() {
+    let place = place();
+    place.make("a.duckdb", "create table t as select 1 as i");
+    place.make("kept.duckdb", "create table t as select 2 as i");
+    // Foreign, with what a killed process has left.
+    for name in ["foreign.duckdb", "gone.duckdb.wal", "left.duckdb", "left.duckdb.wal"] {
+        std::fs::write(place.path(name), "text").expect("a file");
+    }
+    let files = || {
+        let names = ["foreign.duckdb", "gone.duckdb.wal", "left.duckdb", "left.duckdb.wal", "kept.duckdb.dbmux"];
+        names.map(|name| std::fs::read(place.path(name)).expect("a file"))
+    };
+    let before = files();
+    for (target, why, todo) in [
+        ("a.duckdb.wal", "the name of a log", "another name"),
+        ("kept.duckdb.wal", "the name of a log", "another name"),
+        ("foreign.duckdb.wal", "the name of a log", "another name"),
+        ("foreign.duckdb.wal.recovery", "the name of a log", "another name"),
+        ("kept.duckdb.dbmux", "dbmux's locks", "another name"),
+        ("new.dbmux", "dbmux's locks", "another name"),
+        ("left.duckdb", "left.duckdb.wal is there", "remove it"),
+        ("gone.duckdb", "gone.duckdb.wal is there", "remove it"),
+    ] {
+        for force in [None, Some("--force")] {
+            let (code, error) =
+                place.fails(&["snapshot", "a.duckdb", target].into_iter().chain(force).collect::<Vec<_>>());
+            assert_eq!(code, 2, "{target}: {error}");
+            let (message, hint) = (error["message"].as_str().unwrap_or_default(), error["suggestion"].as_str());
+            if force.is_some() || target != "left.duckdb" {
+                assert!(message.contains(why) && hint.is_some_and(|hint| hint.contains(todo)), "{target}: {error}");
+            }
+        }
+    }
+    assert!(files() == before && !place.path("gone.duckdb").exists(), "something was written");
+    std::fs::remove_file(place.path("gone.duckdb.wal")).expect("it is there");
+    assert!(place.run(["snapshot", "a.duckdb", "gone.duckdb"]).status.success(), "nothing of it is there any more");
+}
+
 #[test]
 fn a_disk_that_is_too_full_for_the_copy_lets_reads_wait_and_says_so() {
     let place = place();

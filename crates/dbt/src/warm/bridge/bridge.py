@@ -10,6 +10,7 @@ What always holds:
 - When the host is gone (the socket's end is seen), what runs is cancelled as by Ctrl-C, and the process ends.
 """
 
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -24,6 +25,7 @@ import time
 from dbmux_manifest import KeptManifest, WholeJson
 from dbmux_outputs import Channel, Logged, Outputs
 from dbmux_release import interrupt_statements, release, still_open
+from dbmux_rows import count_rows
 
 # How long dbt may take to stop after its host is gone, before the process ends without it, in seconds.
 LAST_PATIENCE = 30
@@ -160,11 +162,16 @@ class Bridge:
     # Requests.
 
     def do_invoke(self, request):
-        results = {}
-        code, value, error = self.run_dbt(request, results)
+        results, nodes = {}, []
+        with noting_skips() as skipped_for:
+            code, value, error = self.run_dbt(request, results)
         for result in getattr(value, "results", None) or []:
             if (node := getattr(result, "node", None)) is not None:
                 results[node.unique_id] = told(result, node.unique_id)
+                results[node.unique_id]["skipped_for"] = skipped_for.get(node.unique_id, [])
+                nodes.append((node, results[node.unique_id]))
+        if nodes and request["id"] not in self.cancelled:
+            count_rows(nodes)
         return {"exit_code": code, "results": list(results.values()), "error": error}
 
     def do_list(self, request):
@@ -292,6 +299,28 @@ def told(result, node):
         "unique_id": node, "status": str(result.status), "execution_time": result.execution_time,
         "message": scrubbed(result.message), "failures": result.failures, "rows_affected": response.get("rows_affected"),
     }
+
+
+@contextlib.contextmanager
+def noting_skips():
+    """For what dbt skips each node, by dbt's own graph: its ancestors that failed, or were themselves skipped."""
+    from dbt.task.runnable import GraphRunnableTask
+
+    found = {}
+    mark = getattr(GraphRunnableTask, "_mark_dependent_errors", None)
+
+    def note(task, node_id, *arguments, **named):
+        for later in task.graph.get_dependent_nodes(node_id) if task.graph is not None else ():
+            found.setdefault(later, []).append(node_id)
+        return mark(task, node_id, *arguments, **named)
+
+    if mark is not None:
+        GraphRunnableTask._mark_dependent_errors = note
+    try:
+        yield found
+    finally:
+        if mark is not None:
+            GraphRunnableTask._mark_dependent_errors = mark
 
 
 def node_of(data):

@@ -106,7 +106,7 @@ pub(super) fn for_person(reports: &[StepReport], took: Duration) -> String {
     text
 }
 
-/// Rows that its nodes have changed, where the adapter tells.
+/// Rows of its nodes, where they are known: of a DuckDB table all that it has, of a seed those that were loaded.
 fn rows(report: &StepReport) -> Option<i64> {
     let rows: Vec<i64> = report.nodes.iter().filter_map(|node| node.rows).collect();
     (!rows.is_empty()).then(|| rows.iter().sum())

@@ -5,7 +5,8 @@
 //! keeps is known by its sidecar, `<database>.dbmux`, which is there as long as the database is. A hard link is known by
 //! its inode, among the files beside it and those that somebody has locked.
 //!
-//! Nothing here opens a file: closing it could cost a lock. It is all `stat` and the reading of directories.
+//! Nothing here opens a file: closing it could cost a lock. It is all `stat` and the reading of directories. Engine, client
+//! and `dbmux snapshot` ask here, so that nobody takes for a database what another one refuses.
 
 use std::{
     ffi::OsStr,
@@ -17,14 +18,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dbmux_os::{holders, runtime};
+use crate::{holders, runtime};
 
 /// Behind a database's name: DuckDB's logs.
-pub(crate) const LOGS: [&str; 4] = [".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal"];
+pub const LOGS: [&str; 4] = [".wal", ".wal.checkpoint", ".wal.recovery", ".checkpoint.wal"];
 /// Behind a database's name: the folder for spilled data.
-pub(crate) const SCRATCH: &str = ".tmp";
+pub const SCRATCH: &str = ".tmp";
 /// Behind a database's name: its locks.
-pub(crate) const SIDECAR: &str = ".dbmux";
+pub const SIDECAR: &str = ".dbmux";
 /// Behind a sidecar's name, where locks need files of their own.
 const TICKETS: &str = ".dbmux.tickets";
 /// As many as the kernel follows.
@@ -32,7 +33,7 @@ const LINKS: usize = 40;
 
 /// What a file is to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Theirs {
+pub enum Theirs {
     /// A database that dbmux keeps, or that somebody has locked.
     Database,
     /// Such a database's log.
@@ -46,13 +47,34 @@ pub(crate) enum Theirs {
 }
 
 /// What a path leads to, if that is not for a statement to write. `ours` are databases that are guarded elsewhere.
-pub(crate) fn find(path: &Path, ours: &[PathBuf]) -> Option<Theirs> {
+pub fn find(path: &Path, ours: &[PathBuf]) -> Option<Theirs> {
     let target = resolve(path)?;
     named(&target, ours).or_else(|| linked(&target, ours))
 }
 
-/// The same, of a directory and all that is in it.
-pub(crate) fn find_within(path: &Path, ours: &[PathBuf]) -> Option<Theirs> {
+/// Why a canonical path cannot be a database of its own, in words; `None`: nothing speaks against it.
+///
+/// Two names of a database would have two owners, one beside the other: log and sidecar go by the name, and rows that are in
+/// the log of one name are not there by the other.
+pub fn why_no_database(path: &Path) -> Option<String> {
+    let names = fs::metadata(path).ok().filter(|found| found.is_file()).map_or(1, |found| found.nlink());
+    if names > 1 {
+        return Some(format!(
+            "the file has {names} names (hard links), and each would have a log and an owner of its own: remove all names \
+             but one, and copy the file instead of linking it"
+        ));
+    }
+    let why = match find(path, &[path.to_owned()])? {
+        Theirs::Log => "it is the name of another database's log: open that database",
+        Theirs::Sidecar => "names with .dbmux are those of dbmux's locks",
+        Theirs::Scratch => "it is where another database spills its data: use another folder",
+        Theirs::Database | Theirs::Runtime => return None,
+    };
+    Some(why.to_owned())
+}
+
+/// The same as [`find`], of a directory and all that is in it.
+pub fn find_within(path: &Path, ours: &[PathBuf]) -> Option<Theirs> {
     let folder = fs::canonicalize(path).ok()?;
     if runtime_directory().is_some_and(|runtime| runtime.starts_with(&folder)) {
         return Some(Theirs::Runtime);
@@ -70,7 +92,7 @@ fn resolve(path: &Path) -> Option<PathBuf> {
 }
 
 /// Where a path that names nothing yet would make a file: symbolic links followed.
-pub(crate) fn destination(path: &Path) -> Option<PathBuf> {
+pub fn destination(path: &Path) -> Option<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..LINKS {
         match fs::read_link(&target) {
@@ -133,13 +155,15 @@ fn inside(folder: &Path) -> Option<Theirs> {
     })
 }
 
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// A path with something behind its last name.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut text = path.as_os_str().to_owned();
     text.push(suffix);
     PathBuf::from(text)
 }
 
-fn without_suffix(path: &Path, suffix: &str) -> Option<PathBuf> {
+/// The same path without what stands behind its last name; `None`: that does not stand there.
+pub fn without_suffix(path: &Path, suffix: &str) -> Option<PathBuf> {
     let text = path.as_os_str().as_bytes().strip_suffix(suffix.as_bytes())?;
     Some(PathBuf::from(OsStr::from_bytes(text)))
 }
@@ -184,6 +208,19 @@ mod tests {
             ("nowhere/new.duckdb", None),
         ] {
             assert_eq!(find(&at(name), &ours), expected, "{name}");
+        }
+        for (name, why) in [
+            ("a.duckdb", Some("2 names")),
+            ("link", Some("2 names")),
+            ("a.duckdb.wal", Some("log")),
+            ("a.duckdb.dbmux", Some("locks")),
+            ("a.duckdb.tmp/b.duckdb", Some("spills")),
+            ("own.duckdb", None),
+            ("new.duckdb", None),
+        ] {
+            let found = why_no_database(&at(name));
+            assert_eq!(found.is_some(), why.is_some(), "{name}: {found:?}");
+            assert!(found.unwrap_or_default().contains(why.unwrap_or_default()), "{name}");
         }
         assert_eq!(find_within(folder.path(), &ours), Some(Theirs::Sidecar));
         fs::create_dir_all(at("sub/empty")).unwrap();

@@ -1,0 +1,324 @@
+//! SQLite's files, served as DuckDB's are.
+
+#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dbmux_client::{ClientOptions, ErrorCode, blocking::Session};
+use dbmux_testkit::{Place, python, until};
+
+use super::leased::one;
+
+fn place() -> Place {
+    Place::new(env!("CARGO_BIN_EXE_dbmux"))
+}
+
+/// A foreign program with SQLite.
+fn foreign(place: &Place, script: &str) -> Child {
+    let mut command = Command::new(python());
+    command.args(["-u", "-c", script]).current_dir(place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("Python runs")
+}
+
+fn output(child: Child) -> String {
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_file_is_what_it_is_and_a_new_one_what_its_name_or_the_wish_says() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer primary key, s text); insert into t values (1, 'a'), (2, null)");
+    assert_eq!(place.sql("a.sqlite", "select * from t order by i"), "1,a\n2,");
+    assert_eq!(place.status("a.sqlite")["engine"], "sqlite");
+    place.run(["stop", "a.sqlite"]);
+    let magic = std::fs::read(place.path("a.sqlite")).expect("the file");
+    assert!(magic.starts_with(b"SQLite format 3\0"));
+    // Whatever it is called.
+    std::fs::rename(place.path("a.sqlite"), place.path("b.duckdb")).expect("it is closed");
+    assert_eq!(place.sql("b.duckdb", "select count(*) from t"), "2");
+    let (code, error) = place.fails(&["sql", "b.duckdb", "select 1", "--engine", "duckdb"]);
+    assert_eq!((code, error["code"].as_str()), (1, Some("INVALID_ARGUMENT")), "{error}");
+    let said = error["message"].as_str().expect("a message").to_lowercase();
+    assert!(said.contains("sqlite") && said.contains("duckdb"), "{error}");
+    let made = place.run(["sql", "c.db", "create table t (i)", "--engine", "sqlite"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(std::fs::read(place.path("c.db")).expect("the file").starts_with(b"SQLite"));
+    let (code, error) = place.fails(&["sql", "d.duckdb", "select 1", "--engine", "sqlite"]);
+    assert_eq!((code, error["code"].as_str()), (1, Some("INVALID_ARGUMENT")), "{error}");
+    assert!(!place.path("d.duckdb").exists());
+    // Its own errors, typed.
+    place.sql("b.duckdb", "create unique index u on t (s)");
+    let (code, error) = place.fails(&["sql", "b.duckdb", "insert into t values (3, 'a')"]);
+    assert_eq!((code, error["sqlstate"].as_str()), (1, Some("23505")), "{error}");
+}
+
+#[test]
+fn foreign_programs_write_beside_us_and_nothing_is_lost() {
+    let place = place().with("DBMUX_RELEASE_AFTER", "50ms");
+    place.sql("a.sqlite", "create table t (who text, i integer)");
+    let script = "
+import sqlite3, time
+c = sqlite3.connect('a.sqlite', timeout=30, isolation_level=None)
+n, end = 0, time.time() + 4
+while time.time() < end:
+    c.execute('insert into t values (?, ?)', ('foreign', n)); n += 1
+    time.sleep(0.002)
+print(n)
+";
+    let writer = foreign(&place, script);
+    let client = place.blocking_client("a.sqlite", ClientOptions::default());
+    let over = AtomicBool::new(false);
+    let ours: i64 = std::thread::scope(|scope| {
+        let ours: Vec<_> = (0..4)
+            .map(|mine| {
+                let (client, over) = (&client, &over);
+                scope.spawn(move || {
+                    let session = client.session().expect("a session");
+                    let mut written = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        session
+                            .execute(&*format!("insert into t values ('ours {mine}', {written})"))
+                            .expect("no error");
+                        written += 1;
+                        std::thread::sleep(Duration::from_millis(if written % 50 == 0 { 120 } else { 1 }));
+                    }
+                    written
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_secs(4));
+        over.store(true, Ordering::Relaxed);
+        ours.into_iter().map(|thread| thread.join().expect("a writer")).sum()
+    });
+    let theirs: i64 = output(writer).parse().expect("a number");
+    println!("{ours} ours, {theirs} theirs");
+    assert!(ours > 100 && theirs > 20);
+    assert_eq!(
+        place.sql("a.sqlite", "select count(*), count(distinct who || i) from t"),
+        format!("{0},{0}", ours + theirs)
+    );
+    assert_eq!(place.sql("a.sqlite", "pragma integrity_check"), "ok");
+}
+
+#[test]
+fn a_lease_gives_the_file_away_and_a_copy_answers() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer); insert into t values (1)");
+    let client = place.blocking_client("a.sqlite", ClientOptions::default());
+    let session = client.session().expect("a session");
+    session.execute("create temp table mine as select 7 as i").expect("a table");
+    assert_eq!(one(&session, "select i from t"), ("1".to_owned(), None));
+    let script = "
+import os, sqlite3, sys
+assert not os.path.exists('a.sqlite-wal'), os.listdir('.')
+c = sqlite3.connect('a.sqlite', isolation_level=None)
+print('has it', flush=True)
+sys.stdin.readline()
+c.execute('update t set i = 2')
+";
+    let mut command = place.dbmux(["run", "a.sqlite", "--"]);
+    command.arg(python()).args(["-u", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut run = command.spawn().expect("it starts");
+    let mut said = std::io::BufReader::new(run.stdout.take().expect("its output"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).expect("it has the file");
+    let (read, as_of) = one(&session, "select i from t");
+    assert_eq!((read.as_str(), as_of.is_some()), ("1", true));
+    let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (3)", "--wait", "300ms"]);
+    assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
+    drop(run.stdin.take());
+    assert!(run.wait().expect("its end").success());
+    until("the file answers again", || one(&session, "select i from t") == ("2".to_owned(), None));
+    assert_eq!(one(&session, "select i from mine").0, "7", "what the session had is there still");
+}
+
+#[test]
+fn what_is_acknowledged_survives_the_broker_and_is_there_once() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer)");
+    let acknowledged = Mutex::new(Vec::new());
+    let unknown = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for mine in 0..8_i64 {
+            let (place, acknowledged, unknown, over) = (&place, &acknowledged, &unknown, &over);
+            scope.spawn(move || {
+                let client = place.blocking_client("a.sqlite", ClientOptions::default());
+                let mut session = client.session().expect("a session");
+                for i in (mine * 1_000_000).. {
+                    if over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    match session.execute(&*format!("insert into t values ({i})")) {
+                        Ok(_) => acknowledged.lock().expect("the list").push(i),
+                        Err(error) => {
+                            assert!(
+                                matches!(error.code(), ErrorCode::OutcomeUnknown | ErrorCode::SessionLost),
+                                "{error}"
+                            );
+                            unknown.lock().expect("the list").push(i);
+                            session = client.session().expect("a session");
+                        }
+                    }
+                }
+            });
+        }
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_millis(400));
+            place.kill_brokers();
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        over.store(true, Ordering::Relaxed);
+    });
+    let (acknowledged, unknown) = (acknowledged.into_inner().expect("it"), unknown.into_inner().expect("it"));
+    let found = place.sql("a.sqlite", "select i from t order by i");
+    let found: Vec<i64> = found.lines().map(|line| line.parse().expect("a number")).collect();
+    println!("{} acknowledged, {} unknown, {} found", acknowledged.len(), unknown.len(), found.len());
+    let once: std::collections::BTreeSet<i64> = found.iter().copied().collect();
+    assert_eq!(once.len(), found.len(), "a row is there twice");
+    assert!(
+        acknowledged.len() > 100 && acknowledged.iter().all(|row| once.contains(row)),
+        "an acknowledged row is lost"
+    );
+    let known: std::collections::BTreeSet<i64> = acknowledged.iter().chain(&unknown).copied().collect();
+    assert!(once.is_subset(&known), "a row that nobody wrote");
+    assert_eq!(place.sql("a.sqlite", "pragma integrity_check"), "ok");
+}
+
+/// Inserts until the flag; answers with how many.
+fn inserts(session: &Session, over: &AtomicBool) -> u64 {
+    let mut written = 0;
+    while !over.load(Ordering::Relaxed) {
+        session.execute("insert into t values (1)").expect("no busy error");
+        written += 1;
+    }
+    written
+}
+
+#[test]
+fn sixteen_writers_are_served_alike_and_none_is_told_that_it_is_busy() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer)");
+    let over = AtomicBool::new(false);
+    let written: Vec<u64> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    let client = place.blocking_client("a.sqlite", ClientOptions::default());
+                    inserts(&client.session().expect("a session"), &over)
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_secs(3));
+        over.store(true, Ordering::Relaxed);
+        writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
+    });
+    let (least, most) = (written.iter().min().expect("some"), written.iter().max().expect("some"));
+    println!("{} in all, {least} to {most} each", written.iter().sum::<u64>());
+    assert!(least * 2 >= *most, "{written:?}");
+    assert_eq!(place.sql("a.sqlite", "select count(*) from t"), written.iter().sum::<u64>().to_string());
+}
+
+#[test]
+fn who_waits_is_told_for_whom_and_for_which_lock() {
+    let place = place().with("DBMUX_IDLE_TRANSACTION", "2s");
+    place.sql("a.sqlite", "create table t (i integer)");
+    let script = "
+import sqlite3, sys
+c = sqlite3.connect('a.sqlite', isolation_level=None)
+c.execute('begin immediate'); c.execute('insert into t values (1)')
+print('has it', flush=True)
+sys.stdin.readline()
+c.execute('commit')
+";
+    let mut command = Command::new(python());
+    command.args(["-u", "-c", script]).current_dir(place.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = command.spawn().expect("Python runs");
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(other.stdout.take().expect("its output"));
+    std::io::BufRead::read_line(&mut said, &mut line).expect("it has the lock");
+    assert_eq!(place.sql("a.sqlite", "select count(*) from t"), "0", "reads go on");
+    for wait in ["0", "1s"] {
+        let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (2)", "--wait", wait]);
+        assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
+        assert_eq!(error["holder"]["pid"], other.id(), "{error}");
+        assert_eq!(error["holder"]["lock"], "writer of the WAL", "{error}");
+    }
+    let waits = place.dbmux(["sql", "a.sqlite", "insert into t values (3)"]).spawn().expect("it starts");
+    drop(other.stdin.take());
+    assert!(other.wait().expect("its end").success());
+    assert!(waits.wait_with_output().expect("its end").status.success());
+    assert_eq!(place.sql("a.sqlite", "select count(*) from t"), "2");
+    // The same of two sessions of ours: the second stands in line, and an idle transaction does not keep it for ever.
+    let client = place.blocking_client("a.sqlite", ClientOptions::default());
+    let (idle, session) = (client.session().expect("a session"), client.session().expect("a session"));
+    idle.execute("begin").expect("it begins");
+    idle.execute("insert into t values (4)").expect("it writes");
+    let (code, error) = place.fails(&["sql", "a.sqlite", "update t set i = 0", "--wait", "500ms"]);
+    assert_eq!((code, error["code"].as_str()), (75, Some("DEADLINE_EXCEEDED")), "{error}");
+    assert_eq!(error["holder"]["pid"], std::process::id(), "{error}");
+    let began = Instant::now();
+    session.execute("update t set i = 9").expect("its turn comes");
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert_eq!(idle.execute("commit").expect_err("it was ended").code(), ErrorCode::IdleTimeout);
+    assert_eq!(place.sql("a.sqlite", "select count(*), sum(i) from t"), "2,18");
+}
+
+#[test]
+fn a_copy_for_keeping_is_of_one_moment_beside_foreign_writers() {
+    let place = place();
+    place.sql(
+        "a.sqlite",
+        "create table a (x integer); insert into a values (1000); create table b (x integer); insert into b values (0)",
+    );
+    let script = "
+import sqlite3, time
+c = sqlite3.connect('a.sqlite', timeout=30, isolation_level=None)
+end = time.time() + 3
+while time.time() < end:
+    c.execute('begin immediate'); c.execute('update a set x = x - 1'); c.execute('update b set x = x + 1'); c.execute('commit')
+";
+    let writer = foreign(&place, script);
+    for turn in 0..5 {
+        let target = format!("kept{turn}.sqlite");
+        let kept = place.run(["snapshot", "a.sqlite", &target]);
+        assert!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+        assert_eq!(place.sql(&target, "select (select x from a) + (select x from b)"), "1000");
+    }
+    output(writer);
+}
+
+#[test]
+fn a_foreign_reader_is_in_no_copys_way() {
+    let place = place();
+    place.sql("a.sqlite", "create table t (i integer); insert into t values (1)");
+    let script = "
+import sqlite3, sys
+c = sqlite3.connect('a.sqlite', isolation_level=None)
+c.execute('begin'); c.execute('select * from t').fetchall()
+print('reads', flush=True)
+sys.stdin.readline()
+";
+    let mut command = Command::new(python());
+    command.args(["-u", "-c", script]).current_dir(place.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reader = command.spawn().expect("Python runs");
+    let mut line = String::new();
+    let mut said = std::io::BufReader::new(reader.stdout.take().expect("its output"));
+    std::io::BufRead::read_line(&mut said, &mut line).expect("it reads");
+    // It keeps the log from being brought into the file.
+    place.sql("a.sqlite", "insert into t values (2)");
+    let kept = place.run(["snapshot", "a.sqlite", "kept.sqlite", "--wait", "3s"]);
+    assert!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+    assert_eq!(place.sql("kept.sqlite", "select count(*) from t"), "2");
+    drop(reader.stdin.take());
+    assert!(reader.wait().expect("its end").success());
+}

@@ -1,0 +1,155 @@
+//! Inserts that are committed together: all or none, as each would be alone, and there once they are acknowledged.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own way to fail")]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use common::{Place, Session};
+use dbmux_engine::{Access, Engine, EngineError, SessionOptions};
+use dbmux_sqlite::{SqliteEngine, SqliteOptions};
+use rand::RngExt;
+
+fn many(place: &Place, session: &mut Session, rows: &[&str]) -> Result<(), EngineError> {
+    let shape = place.engine.insert_shape(rows[0]).expect("a plain insert");
+    let rows: Vec<_> = rows.iter().map(|sql| (*sql, None)).collect();
+    session.0.insert_many(&shape, &rows)
+}
+
+#[test]
+fn all_or_none_and_the_first_ones_error() {
+    let place = Place::new();
+    let mut session = place.session();
+    session.run("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT NOT NULL)");
+    many(&place, &mut session, &["INSERT INTO t VALUES (1, 'it''s')", "INSERT INTO t VALUES (2, 'two');"])
+        .expect("done");
+    let error = many(
+        &place,
+        &mut session,
+        &["INSERT INTO t VALUES (3, 'x')", "INSERT INTO t VALUES (4, NULL)", "INSERT INTO t VALUES (1, 'y')"],
+    );
+    assert_eq!(error.expect_err("two are wrong").sqlstate(), "23502");
+    assert!(!session.0.state().in_transaction);
+    assert_eq!(session.text("SELECT * FROM t"), "1|it's\n2|two");
+    // Parameters, bound each time anew.
+    let sql = "INSERT INTO t VALUES (?, ?)";
+    let shape = place.engine.insert_shape(sql).expect("a plain insert");
+    let batches: Vec<_> = (10..20)
+        .map(|number| {
+            let columns: [ArrayRef; 2] =
+                [Arc::new(Int64Array::from(vec![number])), Arc::new(StringArray::from(vec![format!("n{number}")]))];
+            RecordBatch::try_from_iter(["1", "2"].into_iter().zip(columns)).expect("a batch")
+        })
+        .collect();
+    let rows: Vec<_> = batches.iter().map(|batch| (sql, Some(batch))).collect();
+    session.0.insert_many(&shape, &rows).expect("done");
+    assert_eq!(session.text("SELECT count(*), min(b), max(b) FROM t WHERE a >= 10"), "10|n10|n19");
+    assert_eq!(session.0.insert_many(&shape, &[(sql, None)]).expect_err("none were given").sqlstate(), "07001");
+}
+
+#[test]
+fn what_would_not_be_one_row_each_is_declined() {
+    let place = Place::new();
+    let mut session = place.session();
+    session.run("CREATE TABLE t (a INTEGER PRIMARY KEY ON CONFLICT IGNORE); INSERT INTO t VALUES (1)");
+    session.run("CREATE VIEW v AS SELECT a FROM t; CREATE TABLE log (a)");
+    session.run("CREATE TRIGGER r INSTEAD OF INSERT ON v BEGIN INSERT INTO t VALUES (new.a); END");
+    session.run("CREATE TRIGGER s AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.a), (new.a); END");
+    for rows in [
+        &["INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (1)"][..],
+        &["INSERT INTO v VALUES (3)"],
+        &["INSERT INTO t VALUES (2)", "INSERT INTO log VALUES (2)"],
+    ] {
+        let error = many(&place, &mut session, rows).expect_err("declined");
+        assert!(matches!(error, EngineError::Unsupported { .. }), "{rows:?}: {error:?}");
+    }
+    assert_eq!(session.text("SELECT a FROM t"), "1");
+    // A trigger is part of each.
+    many(&place, &mut session, &["INSERT INTO t VALUES (5)", "INSERT INTO t VALUES (6)"]).expect("done");
+    assert_eq!(session.text("SELECT count(*) FROM log"), "4");
+    for sql in [
+        "INSERT INTO t VALUES (random())",
+        "INSERT INTO t VALUES (datetime('now'))",
+        "INSERT INTO t VALUES (CURRENT_TIMESTAMP)",
+        "INSERT INTO t VALUES (1) RETURNING a",
+        "INSERT OR REPLACE INTO t VALUES (1)",
+        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+        "INSERT INTO t VALUES ((SELECT 1))",
+        "INSERT INTO t VALUES (1), (2)",
+        "REPLACE INTO t VALUES (1)",
+    ] {
+        assert_eq!(place.engine.insert_shape(sql), None, "{sql}");
+    }
+}
+
+/// What the child below runs on.
+const DATABASE: &str = "DBMUX_TEST_CHILD_DATABASE";
+
+/// Not a test: the process that is killed. Commits batches, and says so, until then.
+#[test]
+#[ignore = "the child of another test"]
+fn child() {
+    let Some(path) = std::env::var_os(DATABASE) else { return };
+    let engine = SqliteEngine::new(Path::new(&path), SqliteOptions::default());
+    engine.attach(Access::ReadWrite).expect("attached");
+    let mut session = Session(engine.open_session(&SessionOptions::default()).expect("a session"));
+    session.run("CREATE TABLE IF NOT EXISTS t (a INTEGER)");
+    let mut next: i64 = session.text("SELECT coalesce(max(a), 0) FROM t").parse().expect("a number");
+    let shape = engine.insert_shape("INSERT INTO t VALUES (1)").expect("a plain insert");
+    let mut out = std::io::stdout();
+    writeln!(out, "\nfrom {next}").expect("its output");
+    loop {
+        let rows: Vec<_> = (1..=20).map(|row| format!("INSERT INTO t VALUES ({})", next + row)).collect();
+        let rows: Vec<_> = rows.iter().map(|sql| (sql.as_str(), None)).collect();
+        session.0.insert_many(&shape, &rows).expect("committed");
+        next += 20;
+        writeln!(out, "acknowledged {next}").expect("its output");
+        out.flush().expect("its output");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_once_after_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().canonicalize().expect("it").join("k.sqlite");
+    let seed: u64 = rand::rng().random();
+    eprintln!("seed {seed}");
+    let mut random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed);
+    for _ in 0..6 {
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env(DATABASE, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines().map_while(Result::ok);
+        let number = |line: &str, word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<i64>().ok());
+        let (wanted, mut seen, mut last) = (random.random_range(1..30), 0, 0);
+        while seen < wanted {
+            let line = lines.next().expect("it goes on");
+            last = number(&line, "from").or_else(|| number(&line, "acknowledged")).unwrap_or(last);
+            seen += usize::from(line.starts_with("acknowledged"));
+        }
+        std::thread::sleep(std::time::Duration::from_micros(random.random_range(0..3000)));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        // What it still said before it died counts too.
+        last = lines.filter_map(|line| number(&line, "acknowledged")).last().unwrap_or(last);
+        let engine = SqliteEngine::new(&path, SqliteOptions::default());
+        engine.attach(Access::ReadWrite).expect("attached");
+        let mut session = Session(engine.open_session(&SessionOptions::default()).expect("a session"));
+        let found = session.text("SELECT count(*), count(DISTINCT a), max(a) FROM t; ");
+        let [rows, distinct, largest]: [i64; 3] =
+            found.split('|').map(|part| part.parse().expect("a number")).collect::<Vec<_>>().try_into().expect("three");
+        assert!(rows == distinct && rows == largest, "each once, without a gap: {found}");
+        assert!(largest >= last && largest <= last + 20 && largest % 20 == 0, "{largest} after {last}");
+        assert_eq!(session.text("PRAGMA integrity_check"), "ok");
+        engine.release().expect("released");
+    }
+}
