@@ -23,7 +23,7 @@ pub enum Priority {
     Low,
 }
 
-/// A single-row `INSERT … VALUES` of constants or parameters: what may be committed together with others of its shape.
+/// A single-row `INSERT … VALUES` of constants or parameters, or an operation that adds rows: what may be committed together with others of its shape.
 ///
 /// Two statements with equal `table`, `columns` and `width` insert into the same columns of the same table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,6 +32,6 @@ pub struct InsertShape {
     pub table: String,
     /// As written, in order; empty: all of them.
     pub columns: Vec<String>,
-    /// Values in a row.
+    /// Values in a row; 0: the rows, any number of them, are the statement's parameters.
     pub width: usize,
 }

@@ -14,8 +14,8 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use dbmux_engine::{
-    EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, ResultShape, Rows,
-    SessionOptions, SessionState, StatementKind, count_schema,
+    EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, ResultShape,
+    Rows, SessionOptions, SessionState, StatementKind, count_schema,
 };
 
 use crate::{
@@ -134,9 +134,7 @@ impl LanceSession {
         let opened = source.writable()?.as_ref();
         match operation {
             Operation::Add(ask) => changed(writes::add(opened, running, &ask.table, rows(given)?).await?),
-            Operation::MergeInsert(ask) => {
-                changed(writes::merge_insert(opened, running, ask, rows(given)?).await?)
-            }
+            Operation::MergeInsert(ask) => changed(writes::merge_insert(opened, running, ask, rows(given)?).await?),
             Operation::Update(ask) => changed(writes::update(opened, running, ask).await?),
             Operation::Delete(ask) => changed(writes::delete(opened, running, ask).await?),
             Operation::CreateTable(ask) => {

@@ -5,7 +5,10 @@
 //! it attaches, and drops it after it has released, or handed the file over while a copy answers.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 const LAST_USERS: Duration = Duration::from_secs(5);
 /// How often a file in use is looked at, at most.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
+/// After how long without a use an attached file's idle work begins, at most.
+const IDLE: Duration = Duration::from_secs(1);
 /// The shortest and the longest pause between two attempts to attach a file that somebody else has.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
@@ -42,6 +47,8 @@ enum Step {
     /// Attached read-only, and a writer waits.
     Upgrade,
     Release,
+    /// Nobody has used it for a while: what the engine does in such moments.
+    IdleWork,
     /// A copy answers, and nobody is in the file any more: somebody outside may have it.
     HandOver,
     /// A copy answers: the file itself shall, as soon as it can be had.
@@ -59,18 +66,21 @@ struct Keeper {
     pause: Duration,
     /// When the lock of the attached file was looked at last.
     watched: Instant,
+    /// Whether the engine's work in an idle moment is done, and since when nobody had used the file then.
+    idle_work: Option<(Arc<AtomicBool>, Instant)>,
 }
 
 /// Keeps the file until `shutdown`, and releases it then.
 pub(crate) async fn keep(file: Arc<File>, options: KeeperOptions) {
     let (waited_for, watched) = (None, Instant::now());
-    let mut keeper = Keeper { file, options, guard: None, waited_for, pause: BACK_OFF.0, watched };
+    let mut keeper = Keeper { file, options, guard: None, waited_for, pause: BACK_OFF.0, watched, idle_work: None };
     let shutdown = keeper.options.shutdown.clone();
     while !shutdown.is_cancelled() {
         match keeper.next() {
             Step::Attach(need) => keeper.attach(need).await,
             Step::Upgrade => keeper.upgrade().await,
             Step::Release => keeper.release().await,
+            Step::IdleWork => keeper.work(),
             Step::HandOver => keeper.hand_over().await,
             Step::TakeBack(need) => keeper.take_back(need).await,
             Step::WaitFor(time) => {
@@ -109,11 +119,38 @@ impl Keeper {
             Some(_) if !state.is_empty() || wanted > 0 => {
                 Step::WaitFor(self.options.release_after.clamp(SHORTEST_LOOK, WATCH_INTERVAL))
             }
-            Some(_) => match self.options.release_after.checked_sub(state.last_used.elapsed()) {
-                Some(left) if !left.is_zero() => Step::WaitFor(left.min(WATCH_INTERVAL)),
-                _ => Step::Release,
-            },
+            Some(access) => self.idle(access, state.last_used),
         }
+    }
+
+    /// Attached, and nobody has used it since then: the engine's own work first, for as long as nobody comes.
+    fn idle(&self, access: Access, last_used: Instant) -> Step {
+        let (idle, release_after) = (last_used.elapsed(), self.options.release_after);
+        let work = self
+            .idle_work
+            .as_ref()
+            .filter(|(_, since)| *since == last_used)
+            .map(|(done, _)| done.load(Ordering::Acquire));
+        let due = if work.is_none() && access == Access::ReadWrite { release_after.min(IDLE) } else { release_after };
+        match (due.checked_sub(idle).filter(|left| !left.is_zero()), work) {
+            (Some(left), _) => Step::WaitFor(left.min(WATCH_INTERVAL)),
+            (None, Some(false)) => Step::Wait,
+            (None, None) if access == Access::ReadWrite => Step::IdleWork,
+            (None, _) => Step::Release,
+        }
+    }
+
+    /// Begins the engine's work for idle moments; its end is told.
+    fn work(&mut self) {
+        let (file, since, done) =
+            (Arc::clone(&self.file), self.file.state.lock().last_used, Arc::new(AtomicBool::new(false)));
+        self.idle_work = Some((Arc::clone(&done), since));
+        tokio::spawn(async move {
+            let engine = Arc::clone(&file.engine);
+            let _ = tokio::task::spawn_blocking(move || engine.idle_work()).await;
+            done.store(true, Ordering::Release);
+            file.kick.notify_one();
+        });
     }
 
     /// The file is let go when somebody has asked for it and the last one is out of it; it is taken back when nobody asks.

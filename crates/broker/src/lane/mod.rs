@@ -148,6 +148,9 @@ impl Lanes {
             Some((_, text)) => text,
             None => request.sql.as_str().into(),
         };
+        // A shape without values is that of an operation whose parameters are its rows.
+        let rows = request.parameters.as_ref().map_or(0, Parameters::num_rows);
+        let count = if shape.width == 0 { i64::try_from(rows).unwrap_or(i64::MAX) } else { 1 };
         let (done, outcome) = oneshot::channel();
         let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
         let item = Item {
@@ -162,7 +165,7 @@ impl Lanes {
         track.is(StatementKind::Write);
         self.put(core, shape, item);
         match wait(core, outcome, &claim, deadline, track).await? {
-            Outcome::Done => Ok(Some(one_row_changed())),
+            Outcome::Done => Ok(Some(changed(count))),
             Outcome::Conflict => {
                 core.counters.conflict_retried();
                 track.goes_into_a_lane(false);
@@ -279,8 +282,8 @@ fn refuse(core: &Core, shape: &InsertShape, queue: &Queue, error: ServiceError) 
     }
 }
 
-fn one_row_changed() -> Answer {
-    let batch = count_batch(1).map_err(ServiceError::from);
+fn changed(count: i64) -> Answer {
+    let batch = count_batch(count).map_err(ServiceError::from);
     Answer {
         kind: StatementKind::Write,
         shape: ResultShape::RowsChanged,

@@ -25,6 +25,9 @@ pub(crate) enum Shape {
 
 impl Shape {
     pub(crate) fn of(sql: &str) -> Self {
+        if let Some(operation) = sql.trim_start().strip_prefix('{') {
+            return Self::of_operation(operation);
+        }
         if has_more_than_one(sql) {
             return Self::Anything;
         }
@@ -40,6 +43,20 @@ impl Shape {
             "CREATE" => query(sql).max_write(),
             "SET" | "RESET" | "PRAGMA" | "USE" | "ATTACH" | "DETACH" | "INSTALL" | "LOAD" | "PREPARE"
             | "DEALLOCATE" => Self::Stateful,
+            _ => Self::Anything,
+        }
+    }
+
+    /// Of an operation as LanceDB has them: a JSON object with one name.
+    fn of_operation(behind_brace: &str) -> Self {
+        let name = behind_brace.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+        match name {
+            Some("search" | "count" | "tables" | "schema" | "versions" | "indices") => Self::Read,
+            Some(
+                "add" | "merge_insert" | "update" | "delete" | "create_table" | "drop_table" | "create_index"
+                | "drop_index" | "optimize",
+            ) => Self::Write,
+            Some("checkout") => Self::Stateful,
             _ => Self::Anything,
         }
     }
@@ -162,6 +179,11 @@ mod tests {
             ("commit; insert into t values (1)", Shape::Anything),
             ("execute p", Shape::Anything),
             ("call f()", Shape::Anything),
+            (r#"{"search": {"table": "t", "text": "a; b"}}"#, Shape::Read),
+            (r#" { "add" : {"table": "t"}}"#, Shape::Write),
+            (r#"{"checkout": {"table": "t", "version": 1}}"#, Shape::Stateful),
+            (r#"{"launch": {}}"#, Shape::Anything),
+            ("{", Shape::Anything),
             ("", Shape::Anything),
             ("é", Shape::Anything),
         ] {
