@@ -207,7 +207,7 @@ pub(crate) struct SqlArgs {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// What must be the engine of the file, or become it: by default a file is what it is, and a new one what its name says
-    /// (.sqlite and .sqlite3: SQLite; others DuckDB).
+    /// (.sqlite and .sqlite3: SQLite; .lance and .lancedb: LanceDB; others DuckDB).
     #[arg(long, value_name = "ENGINE")]
     pub(crate) engine: Option<EngineArg>,
     /// The storage version of a file that is made, as DuckDB names it: v1.0.0, latest, …
@@ -225,6 +225,8 @@ pub(crate) enum EngineArg {
     Duckdb,
     /// SQLite.
     Sqlite,
+    /// LanceDB: a directory of tables.
+    Lance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,7 +1,7 @@
 //! Which engine serves a path: the one whose file is there; where there is none, the one that its name says.
 
 use std::{
-    fs::File,
+    fs::{DirEntry, File},
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,19 +15,24 @@ use dbmux_os::file_kind::{self, FileKind};
 use crate::args::{BrokerOptionArgs, EngineArg};
 
 /// By the end of its name. Others, `.db` among them, may be anybody's, and are DuckDB's where nobody says otherwise.
-const EXTENSIONS: [(&str, EngineArg); 4] = [
+const EXTENSIONS: [(&str, EngineArg); 6] = [
     ("duckdb", EngineArg::Duckdb),
     ("ddb", EngineArg::Duckdb),
     ("sqlite", EngineArg::Sqlite),
     ("sqlite3", EngineArg::Sqlite),
+    ("lance", EngineArg::Lance),
+    ("lancedb", EngineArg::Lance),
 ];
+
+/// Behind the name of a table's directory.
+const LANCE_TABLE: &str = "lance";
 
 /// The engine of a path, which may be wished for. Opens the file: only before anything of this process has it open.
 ///
 /// # Errors
 /// When the wish and the file, or its name, say different things.
 pub(crate) fn of(path: &Path, wish: Option<EngineArg>) -> Result<EngineArg, ServiceError> {
-    let found = by_magic(path);
+    let found = if path.is_dir() { by_layout(path) } else { by_magic(path) };
     // What is there decides, not what it is called.
     let named = by_extension(path).filter(|_| found.is_none());
     match (wish, found, named) {
@@ -51,6 +56,13 @@ fn by_magic(path: &Path) -> Option<EngineArg> {
     }
 }
 
+/// A directory with tables of LanceDB's. One with nothing in it may become anything that is a directory.
+fn by_layout(directory: &Path) -> Option<EngineArg> {
+    let mut entries = std::fs::read_dir(directory).ok()?.flatten();
+    let is_table = |entry: &DirEntry| entry.path().extension().is_some_and(|extension| extension == LANCE_TABLE);
+    entries.any(|entry| is_table(&entry) && entry.path().is_dir()).then_some(EngineArg::Lance)
+}
+
 fn by_extension(path: &Path) -> Option<EngineArg> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     EXTENSIONS.into_iter().find(|(known, _)| *known == extension).map(|(_, engine)| engine)
@@ -70,6 +82,7 @@ impl EngineArg {
         match self {
             Self::Duckdb => "DuckDB",
             Self::Sqlite => "SQLite",
+            Self::Lance => "LanceDB",
         }
     }
 
@@ -80,7 +93,9 @@ impl EngineArg {
             Self::Duckdb => dbmux_duckdb::check_kind(path),
             #[cfg(feature = "sqlite")]
             Self::Sqlite => dbmux_sqlite::check_kind(path),
-            #[cfg(not(all(feature = "duckdb", feature = "sqlite")))]
+            #[cfg(feature = "lance")]
+            Self::Lance => dbmux_lance::check_kind(path),
+            #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
             _ => Err(self.missing()),
         }
     }
@@ -94,7 +109,9 @@ impl EngineArg {
             Self::Duckdb => Ok(Arc::new(dbmux_duckdb::DuckDbEngine::new(path, duckdb_options(options))?)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite => Ok(Arc::new(dbmux_sqlite::SqliteEngine::new(path, dbmux_sqlite::SqliteOptions::default()))),
-            #[cfg(not(all(feature = "duckdb", feature = "sqlite")))]
+            #[cfg(feature = "lance")]
+            Self::Lance => Ok(Arc::new(dbmux_lance::LanceEngine::new(path, dbmux_lance::LanceOptions::default())?)),
+            #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
             _ => Err(EngineError::Unsupported { what: path.display().to_string(), why: self.missing().to_string() }),
         }
     }
@@ -102,14 +119,16 @@ impl EngineArg {
     /// Its databases are copied by the engine's own way, whoever writes meanwhile; else the file is, while its broker keeps
     /// it still.
     pub(crate) fn copies_by_itself(self) -> bool {
-        self == Self::Sqlite
+        matches!(self, Self::Sqlite | Self::Lance)
     }
 
-    /// Copies a database by its engine's own way, of one moment, into a file that is not there yet.
+    /// Copies a database by its engine's own way, of one moment, to a path where nothing is yet.
     pub(crate) fn back_up(self, source: &Path, target: &Path) -> Result<(), EngineError> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite => dbmux_sqlite::back_up(source, target),
+            #[cfg(feature = "lance")]
+            Self::Lance => dbmux_lance::back_up(source, target),
             _ => Err(EngineError::Unsupported {
                 what: format!("copying {} to {}", source.display(), target.display()),
                 why: format!("{} has no way of its own in this dbmux", self.title()),
@@ -124,12 +143,14 @@ impl EngineArg {
             Self::Duckdb => Some(dbmux_duckdb::CATALOG),
             #[cfg(feature = "sqlite")]
             Self::Sqlite => Some(dbmux_sqlite::CATALOG),
-            #[cfg(not(all(feature = "duckdb", feature = "sqlite")))]
+            #[cfg(feature = "lance")]
+            Self::Lance => Some(dbmux_lance::CATALOG),
+            #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
             _ => None,
         }
     }
 
-    #[cfg(not(all(feature = "duckdb", feature = "sqlite")))]
+    #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
     fn missing(self) -> EngineError {
         let why = format!("this dbmux was built without {}", self.title());
         EngineError::Unsupported { what: "the database".to_owned(), why }
@@ -161,6 +182,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_directory_is_what_is_in_it_and_else_what_it_is_called() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str, inside: &str| {
+            std::fs::create_dir_all(folder.path().join(name).join(inside)).expect("a directory");
+            folder.path().join(name)
+        };
+        assert_eq!(of(&at("a.sqlite", "t.lance/_versions"), None).ok(), Some(EngineArg::Lance));
+        assert_eq!(of(&at("b.lancedb", ""), None).ok(), Some(EngineArg::Lance));
+        assert_eq!(of(&at("c", ""), Some(EngineArg::Lance)).ok(), Some(EngineArg::Lance));
+        let error = of(&at("d", "t.lance"), Some(EngineArg::Duckdb)).expect_err("another engine's");
+        assert!(error.0.message.contains("LanceDB") && error.0.message.contains("DuckDB"), "{error}");
+    }
+
+    #[test]
     fn a_path_is_what_is_there_and_else_what_it_is_called() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str, bytes: &[u8]| {
@@ -183,6 +218,9 @@ mod tests {
             ("h.sqlite", duck, Some(EngineArg::Duckdb), Ok(EngineArg::Duckdb)),
             ("i.db", lite, Some(EngineArg::Duckdb), Err(["SQLite", "DuckDB"])),
             ("j.duckdb", b"", Some(EngineArg::Sqlite), Err(["DuckDB", "SQLite"])),
+            ("k.lancedb", b"", None, Ok(EngineArg::Lance)),
+            ("l.lance", b"", Some(EngineArg::Sqlite), Err(["LanceDB", "SQLite"])),
+            ("m.lancedb", lite, None, Ok(EngineArg::Sqlite)),
         ] {
             match (of(&at(name, bytes), wish), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{name}"),

@@ -111,11 +111,11 @@ impl Engine for LanceEngine {
     }
 
     fn catalog(&self) -> &str {
-        listing::CATALOG
+        listing::NAME
     }
 
     fn catalog_sql(&self) -> CatalogSql {
-        listing::QUESTIONS
+        listing::CATALOG
     }
 
     fn notices(&self) -> Vec<String> {

@@ -43,6 +43,11 @@ pub fn check_kind(path: &Path) -> Result<(), EngineError> {
     }
 }
 
+/// The directories of a database's tables.
+pub(crate) fn tables(path: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(entries(path)?.into_iter().filter(|entry| is_table(entry)).collect())
+}
+
 fn is_table(entry: &Path) -> bool {
     entry.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(TABLE.as_bytes())) && entry.is_dir()
 }

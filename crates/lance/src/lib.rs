@@ -11,6 +11,7 @@
 
 mod catalog;
 mod commit;
+mod copy;
 mod engine;
 mod errors;
 mod ffi;
@@ -32,6 +33,8 @@ mod threads;
 mod wait;
 mod writes;
 
+pub use copy::back_up;
 pub use engine::LanceEngine;
 pub use layout::{check_kind, is_database};
+pub use listing::CATALOG;
 pub use options::LanceOptions;

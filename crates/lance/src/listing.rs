@@ -15,12 +15,12 @@ use lancedb::datafusion::datasource::MemTable;
 use crate::{errors, ffi, looks, opened::Source};
 
 /// The name of the database in SQL, and of the one schema that DataFusion wants.
-pub(crate) const CATALOG: &str = "lance";
+pub(crate) const NAME: &str = "lance";
 /// The table of tables.
 pub(crate) const TABLES: &str = "dbmux_tables";
 
-/// The questions. There are no keys, and no table was made by SQL.
-pub(crate) const QUESTIONS: CatalogSql = CatalogSql {
+/// How a database of LanceDB is asked what there is. There are no keys, and no table was made by SQL.
+pub const CATALOG: CatalogSql = CatalogSql {
     current: "SELECT 'lance' AS database, '' AS schema",
     databases: "SELECT 'lance' AS database",
     schemas: "SELECT 'lance' AS database, '' AS schema",
@@ -37,7 +37,7 @@ pub(crate) const QUESTIONS: CatalogSql = CatalogSql {
 pub(crate) async fn tables(source: &Source) -> Result<MemTable, EngineError> {
     let names = source.names().await?;
     let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; names.len()])) };
-    let columns = vec![same(CATALOG), same(""), Arc::new(StringArray::from(names.clone())), same("BASE TABLE")];
+    let columns = vec![same(NAME), same(""), Arc::new(StringArray::from(names.clone())), same("BASE TABLE")];
     let fields = ["database", "schema", "name", "kind"].map(|name| Field::new(name, DataType::Utf8, true));
     let batch: RecordBatch = looks::batch(Arc::new(Schema::new(fields.to_vec())), columns)?;
     let batch = ffi::batch_to_theirs(&batch)?;

@@ -55,7 +55,7 @@ impl Planned {
         let failed = |error: DataFusionError| errors::of(&error, source.path());
         let config = SessionConfig::new()
             .with_batch_size(BATCH_ROWS)
-            .with_default_catalog_and_schema(listing::CATALOG, listing::CATALOG);
+            .with_default_catalog_and_schema(listing::NAME, listing::NAME);
         let context = SessionContext::new_with_config(config);
         let state = context.state();
         let statement = state.sql_to_statement(text, &Dialect::Generic).map_err(failed)?;
@@ -172,7 +172,7 @@ fn plain_name(reference: &TableReference) -> Result<&str, EngineError> {
     match reference {
         TableReference::Bare { table } => Ok(table),
         // Without a schema: the first part is the database.
-        TableReference::Partial { schema, table } if schema.as_ref() == listing::CATALOG => Ok(table),
+        TableReference::Partial { schema, table } if schema.as_ref() == listing::NAME => Ok(table),
         other => Err(errors::sql("42P01", format!("there is no table {other}: tables here have plain names"))),
     }
 }

@@ -53,6 +53,26 @@ pub fn publish(file: &File, path: &Path, replace: bool) -> io::Result<()> {
     named
 }
 
+/// Gives a directory another name, on the same file system, where nothing has it yet.
+///
+/// # Errors
+/// `AlreadyExists`; else the kernel's answer.
+pub fn publish_directory(directory: &Path, path: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let (cwd, keep) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
+        match rustix::fs::renameat_with(cwd, directory, cwd, path, keep) {
+            // Not every file system can.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+            renamed => return Ok(renamed?),
+        }
+    }
+    if path.symlink_metadata().is_ok() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    fs::rename(directory, path)
+}
+
 fn dress(file: &File, mode: u32, group: Option<u32>) -> io::Result<()> {
     if let Some(group) = group {
         // Refused unless we are in that group; the file then has ours.
@@ -132,6 +152,18 @@ mod tests {
         let left: Vec<_> =
             fs::read_dir(directory.path()).expect("the folder").map(|entry| entry.expect("one").path()).collect();
         assert_eq!(left, [scratch], "nothing else is left");
+    }
+
+    #[test]
+    fn a_directory_gets_a_name_that_nothing_has() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("one/in")).expect("it is made");
+        fs::create_dir(at("taken")).expect("it is made");
+        let refused = publish_directory(&at("one"), &at("taken")).expect_err("it is there");
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        publish_directory(&at("one"), &at("new")).expect("it gets its name");
+        assert!(at("new/in").is_dir() && !at("one").exists());
     }
 
     #[test]

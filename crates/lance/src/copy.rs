@@ -1,0 +1,88 @@
+//! Copies of a database, each table as it is at one moment, whoever writes to it meanwhile.
+//!
+//! A file of Lance's is written once and never changed, and a version names all of its own. So the versions are copied
+//! first: whatever they name is there, and what is written meanwhile belongs to versions that the copy does not have.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use dbmux_engine::EngineError;
+
+use crate::{errors, layout};
+
+/// Where a table's versions are.
+const VERSIONS: &str = "_versions";
+/// In the name of a file that is being written.
+const BEING_WRITTEN: u8 = b'#';
+
+/// Copies a database into a directory that is not there yet, and syncs the copy.
+///
+/// # Errors
+/// Whatever reading or writing ends with; what was copied until then stays.
+pub fn back_up(source: &Path, target: &Path) -> Result<(), EngineError> {
+    let done = (|| {
+        make_like(source, target)?;
+        for table in layout::tables(source)? {
+            copy_table(&table, &target.join(table.file_name().unwrap_or_default()))?;
+        }
+        sync(target)
+    })();
+    done.map_err(|error: io::Error| errors::io(&error, source))
+}
+
+fn copy_table(table: &Path, target: &Path) -> io::Result<()> {
+    let versions = table.join(VERSIONS);
+    // One whose making was cut short, or that was dropped meanwhile, is none.
+    if !versions.is_dir() {
+        return Ok(());
+    }
+    make_like(table, target)?;
+    copy_directory(&versions, &target.join(VERSIONS))?;
+    for entry in entries(table)?.into_iter().filter(|entry| entry.file_name() != Some(OsStr::new(VERSIONS))) {
+        copy(&entry, &target.join(entry.file_name().unwrap_or_default()))?;
+    }
+    sync(target)
+}
+
+fn copy(entry: &Path, target: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(entry)?;
+    if kind.is_dir() {
+        return copy_directory(entry, target);
+    }
+    let being_written = entry.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&BEING_WRITTEN));
+    if !kind.is_file() || being_written {
+        return Ok(());
+    }
+    match fs::copy(entry, target) {
+        Ok(_) => sync(target),
+        // Removed meanwhile: no version that was copied names it, for old ones are kept for days.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !entry.exists() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn copy_directory(directory: &Path, target: &Path) -> io::Result<()> {
+    make_like(directory, target)?;
+    for entry in entries(directory)? {
+        copy(&entry, &target.join(entry.file_name().unwrap_or_default()))?;
+    }
+    sync(target)
+}
+
+/// A directory with another one's mode.
+fn make_like(directory: &Path, target: &Path) -> io::Result<()> {
+    fs::create_dir(target)?;
+    fs::set_permissions(target, fs::metadata(directory)?.permissions())
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path())).collect()
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
