@@ -12,6 +12,7 @@ mod guarded;
 mod shim;
 mod snapshot;
 mod values;
+pub(crate) mod vectors;
 mod who;
 
 pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScopeArg, PlanArgs};
@@ -28,6 +29,7 @@ pub(crate) use values::duration;
 use values::storage_version;
 #[cfg(feature = "broker")]
 use values::{count, memory_limit, workers};
+use vectors::VectorsArgs;
 pub(crate) use who::{WaitArgs, WhoArgs};
 
 /// Many processes, one database file.
@@ -69,6 +71,7 @@ impl Arguments {
     pub(crate) fn wants_json(&self) -> bool {
         match &self.command {
             Command::Sql(args) => args.json,
+            Command::Vectors(args) => args.json,
             Command::Who(args) => args.json,
             Command::Wait(args) => args.json,
             Command::Status(args) | Command::Stats(args) => args.json,
@@ -121,6 +124,9 @@ pub(crate) enum Command {
     /// Run SQL; without SQL, an interactive prompt, or the statements of standard input as they arrive.
     #[command(after_help = SQL_EXAMPLES)]
     Sql(SqlArgs),
+    /// Search and change the tables of a LanceDB database.
+    #[command(after_help = vectors::EXAMPLES)]
+    Vectors(VectorsArgs),
     /// Show who has the file, or runs dbt in a project, who waits, and what to do. Starts nothing, opens nothing.
     #[command(after_help = who::WHO_EXAMPLES)]
     Who(WhoArgs),

@@ -15,6 +15,7 @@ mod sql;
 mod stats;
 mod status;
 mod stop;
+mod vectors;
 mod who;
 
 #[cfg(feature = "broker")]
@@ -35,11 +36,15 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "broker")]
-    if matches!(arguments.command, Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)) {
+    if matches!(
+        arguments.command,
+        Command::Sql(_) | Command::Vectors(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)
+    ) {
         crate::usage::check_broker_environment()?;
     }
     match arguments.command {
         Command::Sql(args) => sql::run(args),
+        Command::Vectors(args) => vectors::run(&args),
         Command::Who(args) => match (&args.dbt, &args.database) {
             (None, Some(database)) => who::run(database, args.json),
             (project, _) => find::who(&args, project.as_ref().and_then(Option::as_deref)),

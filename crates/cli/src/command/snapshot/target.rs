@@ -19,7 +19,10 @@ use crate::failure::Failure;
 pub(super) enum Made {
     File(File),
     /// In a folder of its own, which goes with it.
-    Directory { copy: PathBuf, _folder: TempDir },
+    Directory {
+        copy: PathBuf,
+        _folder: TempDir,
+    },
 }
 
 /// Where the copy goes.

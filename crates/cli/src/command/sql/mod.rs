@@ -19,7 +19,8 @@ use crate::{
     split, terminal,
 };
 
-use self::runner::{Output, Runner};
+use self::runner::Output;
+pub(super) use self::runner::Runner;
 
 /// Rows of a table on a terminal.
 const ROWS: usize = 1000;
@@ -41,7 +42,7 @@ pub(crate) fn run(args: SqlArgs) -> Result<Exit, Failure> {
     let parameters = parameters::parse(&args.params)?;
     let client = Client::open(&args.database, options(&args))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut runner = Runner::new(client, output(&args), parameters);
+    let mut runner = Runner::new(client, output(args.format, args.json, args.max_rows, args.read_only), parameters);
     let done = match source {
         Source::Text(text, file) => runtime.block_on(all(&mut runner, &text, file.as_deref())),
         Source::Stdin => runtime.block_on(async {
@@ -129,16 +130,17 @@ pub(super) fn chosen_program() -> Option<OsString> {
     std::env::var_os("DBMUX_BIN").filter(|program| !program.is_empty())
 }
 
-fn output(args: &SqlArgs) -> Output {
+/// How answers are shown where nothing else was said.
+pub(super) fn output(format: Option<Format>, json: bool, max_rows: Option<usize>, read_only: bool) -> Output {
     let terminal = terminal::stdout_is_terminal();
-    let usual = if args.json {
+    let usual = if json {
         Format::Json
     } else if terminal {
         Format::Table
     } else {
         Format::Csv
     };
-    let rows = args.max_rows.or(terminal.then_some(ROWS)).filter(|rows| *rows > 0);
+    let rows = max_rows.or(terminal.then_some(ROWS)).filter(|rows| *rows > 0);
     let limits = Limits { rows, width: terminal.then(terminal::width) };
-    Output { format: args.format.unwrap_or(usual), limits, read_only: args.read_only }
+    Output { format: format.unwrap_or(usual), limits, read_only }
 }

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 
 /// A value, and its name where it has one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Parameter {
+pub(in crate::command) struct Parameter {
     name: Option<String>,
     value: Value,
 }

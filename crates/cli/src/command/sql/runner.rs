@@ -39,14 +39,14 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Output {
+pub(in crate::command) struct Output {
     pub(super) format: Format,
     pub(super) limits: Limits,
     pub(super) read_only: bool,
 }
 
 /// A session and how its answers are shown.
-pub(super) struct Runner {
+pub(in crate::command) struct Runner {
     client: Client,
     session: Option<Session>,
     pub(super) output: Output,
@@ -56,20 +56,35 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(client: Client, output: Output, parameters: Vec<Parameter>) -> Self {
+    pub(in crate::command) fn new(client: Client, output: Output, parameters: Vec<Parameter>) -> Self {
         Self { client, session: None, output, parameters, results: 0 }
     }
 
     /// Runs one statement to its end.
     pub(super) async fn run(&mut self, sql: &str) -> Result<(), Failure> {
-        let session = self.take_session().await?;
         let mut statement = Statement::new(sql).read_only(self.output.read_only);
         if split::has_parameters(sql) {
             statement = parameters::bind(statement, &self.parameters);
         }
+        self.run_statement(statement).await
+    }
+
+    /// The same of one that has all it needs.
+    pub(in crate::command) async fn run_statement(&mut self, statement: Statement) -> Result<(), Failure> {
+        let session = self.take_session().await?;
         let done = run(&session, statement, self.output, &mut self.results).await;
         self.session = Some(session);
         done
+    }
+
+    /// Runs what shows nothing, for the statements behind it.
+    pub(in crate::command) async fn run_quietly(&mut self, statement: Statement) -> Result<(), Failure> {
+        let session = self.take_session().await?;
+        let done = session.run(statement).await;
+        self.session = Some(session);
+        let mut answer = done?;
+        while answer.next().await?.is_some() {}
+        Ok(())
     }
 
     /// How to ask what there is.
