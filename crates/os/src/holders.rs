@@ -10,6 +10,8 @@ mod layout;
 #[cfg(target_os = "linux")]
 mod linux;
 mod sqlite;
+#[cfg(target_os = "linux")]
+mod within;
 
 use std::{
     cmp::Reverse,
@@ -83,11 +85,15 @@ pub struct FileHolder {
 /// The processes that hold a database file, its `.wal` or its `-shm`; those that can be named first, and among
 /// them those with the strongest lock of SQLite's. Opens nothing.
 ///
-/// Since when they hold it, the kernel does not tell.
+/// Since when they hold it, the kernel does not tell. Of a directory, which nobody locks: those that have a file in it open.
 ///
 /// # Errors
 /// When the kernel's list of locks cannot be read. A file that does not exist has no holders.
 pub fn holders_of(path: &Path) -> Result<Vec<FileHolder>, OsError> {
+    #[cfg(target_os = "linux")]
+    if path.is_dir() {
+        return Ok(within::users_of(path));
+    }
     let mut found = Vec::new();
     for (part, path) in parts(path) {
         for lock in locks_on(&path)? {

@@ -121,7 +121,8 @@ fn named(target: &Path, ours: &[PathBuf]) -> Option<Theirs> {
         return Some(Theirs::Runtime);
     }
     let is_kept = |database: &Path| !ours.iter().any(|own| own == database) && with_suffix(database, SIDECAR).is_file();
-    if is_kept(target) {
+    // A database that is a directory is all that is in it.
+    if target.ancestors().any(is_kept) {
         return Some(Theirs::Database);
     }
     if LOGS.iter().filter_map(|log| without_suffix(target, log)).any(|database| is_kept(&database)) {
