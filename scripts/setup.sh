@@ -21,6 +21,8 @@ package() {
 compilers() {
     command -v cargo >/dev/null || { echo "Rust is needed: https://rustup.rs" >&2; exit 69; }
     command -v c++ >/dev/null || package g++
+    # LanceDB's formats are compiled from their descriptions.
+    command -v protoc >/dev/null || package protobuf-compiler
 }
 
 # Programs that tests start: shells whose completions they try, what watches system calls, and a file system in user space.
