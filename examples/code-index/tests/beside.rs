@@ -1,0 +1,164 @@
+//! Indexers and searchers in processes of their own, several at once, some killed: on each engine the index is the one that
+//! a single process makes.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+
+mod common;
+
+use std::process::Child;
+
+use common::{Index, Tree};
+use dbmux_testkit::{seed, until};
+
+/// Ends when it is dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn many_index_while_others_search(database: &str) {
+    let tree = Tree::new();
+    let alone = Index::new(&format!("alone-{database}"));
+    assert_eq!(alone.index(&tree, &[])["written"], tree.files());
+    let together = Index::new(database);
+    // Two that have the work in parts, and two that have all of it.
+    let options: [&[&str]; 4] = [&["--processes", "3"], &["--processes", "2"], &[], &[]];
+    let mut all: Vec<Child> = options.iter().map(|options| together.start_index(&tree, options)).collect();
+    until("something is found", || together.try_search(&["lock"]).is_some_and(|hits| !hits.is_empty()));
+    let mut searches = 0;
+    let mut sizes = Vec::new();
+    while all.iter_mut().any(|indexer| indexer.try_wait().unwrap().is_none()) {
+        for search in [&["who holds the file"][..], &["kernel process lock", "--by", "words", "--language", "rust"]] {
+            let hits = together.search(search);
+            tree.has(&hits);
+            assert!(search.len() == 1 || hits.iter().all(|hit| hit["language"] == "rust"));
+            searches += 1;
+        }
+        sizes.push(together.size());
+    }
+    let written: u64 = all.into_iter().map(|indexer| common::told(indexer)["written"].as_u64().unwrap()).sum();
+    assert!(searches >= 4, "{searches} searches beside the indexers");
+    assert!(sizes.is_sorted(), "{sizes:?}");
+    assert_eq!(together.content(&tree), alone.content(&tree));
+    // Whoever finds a file written counts it as unchanged. (LanceDB has no transactions: two may write the same once.)
+    assert!(written == tree.files() || database.ends_with("lance") && written > tree.files(), "{written} files");
+    assert_eq!(together.place.brokers().len(), 1);
+    assert_eq!(together.index(&tree, &["--processes", "2"])["written"], 0);
+}
+
+fn one_is_killed_in_the_middle(database: &str) {
+    let (tree, index) = (Tree::new(), Index::new(database));
+    // The seed chooses when.
+    let part = seed() % (tree.files() / 2);
+    let mut killed = Ended(index.start_index(&tree, &[]));
+    let other = index.start_index(&tree, &["--processes", "2"]);
+    until("some files are there", || index.files() > part);
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
+    let files = index.files();
+    common::told(other);
+    assert_eq!(index.files(), tree.files());
+    let content = index.content(&tree);
+    // Again, with nobody beside it, and killed until it has gone through.
+    index.index(&tree, &[]);
+    assert_eq!(index.content(&tree), content);
+    assert!(files <= tree.files());
+    let alone = Index::new(&format!("alone-{database}"));
+    let mut killed = Ended(alone.start_index(&tree, &[]));
+    until("some files are there", || alone.files() > part);
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
+    assert!(alone.files() < tree.files(), "it was killed too late");
+    alone.index(&tree, &[]);
+    assert_eq!(alone.content(&tree), content);
+}
+
+fn the_broker_is_killed_in_the_middle(database: &str) {
+    let (tree, index) = (Tree::new(), Index::new(database));
+    let part = seed() % (tree.files() / 2);
+    let indexer = index.start_index(&tree, &["--processes", "2"]);
+    until("some files are there", || index.files() > part);
+    assert_eq!(index.place.kill_brokers(), 1);
+    common::told(indexer);
+    let alone = Index::new(&format!("alone-{database}"));
+    alone.index(&tree, &[]);
+    assert_eq!(index.content(&tree), alone.content(&tree));
+}
+
+fn only_what_changed_is_read(database: &str) {
+    let (tree, index) = (Tree::new(), Index::new(database));
+    let first = index.index(&tree, &["--processes", "2"]);
+    assert_eq!((&first["written"], &first["removed"]), (&tree.files().into(), &0.into()));
+    tree.write("docs/new.md", "# A xylophone\n\nIt sounds.\n");
+    tree.write("os/src/lib.rs", "//! A bassoon.\n");
+    tree.remove("os/src/holders.rs");
+    tree.write(".gitignore", "ignored.txt\n");
+    tree.write("ignored.txt", "a xylophone that nobody sees\n");
+    tree.write("picture.txt", "\0\0\0\0 xylophone");
+    let again = index.index(&tree, &[]);
+    assert_eq!((&again["written"], &again["removed"]), (&2.into(), &1.into()), "{again}");
+    for (by, word, end, language) in [
+        ("words", "xylophone", "docs/new.md", "markdown"),
+        ("meaning", "a xylophone it sounds", "docs/new.md", "markdown"),
+        ("words", "bassoon", "os/src/lib.rs", "rust"),
+    ] {
+        let hits = index.search(&[word, "--by", by, "--limit", "1"]);
+        assert!(hits[0]["path"].as_str().unwrap().ends_with(end), "{hits:?}");
+        assert_eq!(hits[0]["language"], language);
+    }
+    assert_eq!(index.search(&["xylophone", "--by", "words"]).len(), 1);
+    assert_eq!(index.search(&["xylophone", "--by", "words", "--language", "rust"]).len(), 0);
+    assert_eq!(index.search(&["xylophone", "--provider", "nobody"]).len(), 0);
+    let fresh = Index::new(&format!("fresh-{database}"));
+    fresh.index(&tree, &[]);
+    assert_eq!(index.content(&tree), fresh.content(&tree));
+}
+
+macro_rules! on {
+    ($($engine:ident: $database:literal),* $(,)?) => {$(
+        mod $engine {
+            #[test]
+            fn many_index_while_others_search() {
+                super::many_index_while_others_search($database);
+            }
+
+            #[test]
+            fn one_is_killed_in_the_middle() {
+                super::one_is_killed_in_the_middle($database);
+            }
+
+            #[test]
+            fn the_broker_is_killed_in_the_middle() {
+                super::the_broker_is_killed_in_the_middle($database);
+            }
+
+            #[test]
+            fn only_what_changed_is_read() {
+                super::only_what_changed_is_read($database);
+            }
+        }
+    )*};
+}
+
+on! { duckdb: "code.duckdb", sqlite: "code.sqlite" }
+
+#[test]
+fn the_engines_find_the_same() {
+    let tree = Tree::new();
+    let found = ["code.duckdb", "code.sqlite"].map(|database| {
+        let index = Index::new(database);
+        index.index(&tree, &["--processes", "2"]);
+        (index.content(&tree), index.search(&["who holds a lock of the kernel", "--limit", "20"]))
+    });
+    let [(one, best), (other, second)] = found;
+    assert_eq!(one, other);
+    let scores = |hits: &[serde_json::Value]| hits.iter().map(|hit| hit["score"].as_f64().unwrap()).collect::<Vec<_>>();
+    let (best, second) = (scores(&best), scores(&second));
+    assert_eq!(best.len(), 20);
+    assert!(best.iter().zip(&second).all(|(one, other)| (one - other).abs() < 1e-5), "{best:?} {second:?}");
+}
