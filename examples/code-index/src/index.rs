@@ -39,11 +39,12 @@ struct Done {
 pub(crate) async fn run(arguments: &Arguments, index: &Index) -> Result<(), Failure> {
     let tree = Tree::at(&index.tree)?;
     let store = Store::writing(arguments).await?;
+    again(arguments.wait, async || store.prepare().await).await?;
     let mut done = Done::default();
     if index.processes > 1 {
         done.written = in_processes(arguments, index).await?;
     } else {
-        let indexed = store.indexed().await?;
+        let indexed = again(arguments.wait, async || store.indexed().await).await?;
         let mut changed = Vec::new();
         for file in tree.files(index.part)? {
             let file = file?;
@@ -52,12 +53,12 @@ pub(crate) async fn run(arguments: &Arguments, index: &Index) -> Result<(), Fail
         done.written = write(&store, changed, arguments.wait).await?;
     }
     if index.part == (Part { number: 0, of: 1 }) {
-        let indexed = store.indexed().await?;
+        let indexed = again(arguments.wait, async || store.indexed().await).await?;
         let gone = tree.gone(&indexed)?;
         for some in gone.chunks(store.batch()) {
             again(arguments.wait, async || store.remove(some).await).await?;
         }
-        (done.removed, done.unchanged) = (gone.len(), indexed.len() - gone.len() - done.written.min(indexed.len()));
+        (done.removed, done.unchanged) = (gone.len(), indexed.len().saturating_sub(gone.len() + done.written));
     }
     report(arguments, index, &done)
 }
@@ -87,7 +88,7 @@ async fn write(store: &Store, files: Vec<File>, patience: Duration) -> Result<us
 }
 
 /// Does what may be done twice until it is done.
-async fn again(patience: Duration, work: impl AsyncFn() -> Result<(), ClientError>) -> Result<(), Failure> {
+async fn again<T>(patience: Duration, work: impl AsyncFn() -> Result<T, ClientError>) -> Result<T, Failure> {
     let began = Instant::now();
     loop {
         match work().await {

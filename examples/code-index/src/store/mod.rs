@@ -70,14 +70,9 @@ pub(crate) enum Store {
 }
 
 impl Store {
-    /// Opens one to write: makes what is missing.
+    /// Opens one to write, in a new database where there is none.
     pub(crate) async fn writing(arguments: &Arguments) -> Result<Self, Failure> {
-        let store = Self::open(arguments, ClientOptions::default()).await?;
-        match &store {
-            Self::Sql(sql) => sql.prepare().await?,
-            Self::Lance(lance) => lance.prepare().await?,
-        }
-        Ok(store)
+        Self::open(arguments, ClientOptions::default()).await
     }
 
     /// Opens one to read: makes nothing.
@@ -96,6 +91,14 @@ impl Store {
             "lance" => Self::Lance(Lance::new(session)),
             _ => return Err(Failure::Engine(engine)),
         })
+    }
+
+    /// Makes the tables that are missing.
+    pub(crate) async fn prepare(&self) -> Result<(), ClientError> {
+        match self {
+            Self::Sql(sql) => sql.prepare().await,
+            Self::Lance(lance) => lance.prepare().await,
+        }
     }
 
     /// How many files are best written at once.
