@@ -24,6 +24,7 @@ mod merged;
 mod options;
 mod parameters;
 mod place;
+pub mod plain;
 mod policy;
 mod pragma;
 mod rows;

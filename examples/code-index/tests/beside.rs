@@ -119,6 +119,34 @@ fn only_what_changed_is_read(database: &str) {
     assert_eq!(index.content(&tree), fresh.content(&tree));
 }
 
+fn python_beside_rust(database: &str) {
+    let (tree, index) = (Tree::new(), Index::new(database));
+    let root = tree.root().to_str().unwrap();
+    let mut python = Ended(index.python(&["index", root, "--processes", "2"]));
+    let rust = index.start_index(&tree, &["--processes", "2"]);
+    common::told(rust);
+    let again = index.python(&["index", root]);
+    assert!(python.0.wait().unwrap().success());
+    assert_eq!(common::told(again)["written"], 0);
+    let alone = Index::new(&format!("alone-{database}"));
+    assert_eq!(common::told(alone.python(&["index", root]))["written"], tree.files());
+    assert_eq!(index.content(&tree), alone.content(&tree));
+    assert_eq!(alone.index(&tree, &[])["written"], 0);
+    for search in [&["who holds the file"][..], &["kernel process lock", "--by", "words", "--language", "rust"]] {
+        let hits = common::told(index.python(&[&["search"], search].concat()));
+        assert_eq!(hits.as_array().unwrap().len(), 5);
+        assert_eq!(hits.as_array().unwrap(), &index.search(search));
+    }
+    // It goes on when the broker is killed, as the other one does.
+    tree.write("os/src/lib.rs", "//! A bassoon.\n");
+    tree.remove("os/src/holders.rs");
+    assert_eq!(index.place.kill_brokers(), 1);
+    let changed = common::told(index.python(&["index", root, "--processes", "2"]));
+    assert_eq!((&changed["written"], &changed["removed"]), (&1.into(), &1.into()));
+    alone.index(&tree, &[]);
+    assert_eq!(index.content(&tree), alone.content(&tree));
+}
+
 macro_rules! on {
     ($($engine:ident: $database:literal),* $(,)?) => {$(
         mod $engine {
@@ -135,6 +163,11 @@ macro_rules! on {
             #[test]
             fn the_broker_is_killed_in_the_middle() {
                 super::the_broker_is_killed_in_the_middle($database);
+            }
+
+            #[test]
+            fn python_beside_rust() {
+                super::python_beside_rust($database);
             }
 
             #[test]

@@ -97,6 +97,17 @@ impl Index {
         command
     }
 
+    /// The same program in Python.
+    pub(crate) fn python(&self, arguments: &[&str]) -> Child {
+        let example = checkout().join("examples/code-index/python");
+        // Made by `test.sh` already, or now.
+        let made = Command::new("sh").arg(example.join("venv.sh")).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut command = self.command(String::from_utf8(made.stdout).unwrap().trim());
+        command.env("DBMUX_BIN", self.place.binary()).arg(example.join("code_index.py"));
+        command.arg(&self.database).args(arguments).arg("--json").spawn().unwrap()
+    }
+
     pub(crate) fn start_index(&self, tree: &Tree, options: &[&str]) -> Child {
         let arguments = [&["index", tree.root().to_str().unwrap()], options].concat();
         self.code_index(&arguments).spawn().unwrap()
