@@ -41,7 +41,7 @@ fn asked() -> Vec<f32> {
 fn duckdb(context: &Context, runtime: &Runtime, vectors: usize) -> Result<Vec<Line>> {
     let make = format!(
         "CREATE TABLE chunks AS SELECT i AS id, i % 4 AS provider, \
-         list_transform(range(128), x -> (hash(i * 128 + x) % 65536)::FLOAT / 32768 - 1)::FLOAT[128] AS embedding \
+         [(hash(i * 128 + x) % 65536)::FLOAT / 32768 - 1 for x in range(128)]::FLOAT[128] AS embedding \
          FROM range({vectors}) r(i)"
     );
     let numbers = asked().iter().map(f32::to_string).collect::<Vec<_>>().join(", ");
