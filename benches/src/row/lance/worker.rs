@@ -124,7 +124,7 @@ fn read(runtime: &Runtime, session: &Session, number: i64, time: Duration) -> Re
 
 /// The operation, with the rows that it takes.
 pub(crate) fn with_rows(operation: &Value, rows: RecordBatch) -> Statement {
-    Statement::new(operation.to_string()).parameters(rows)
+    Statement::new(operation.to_string()).rows(rows)
 }
 
 /// Rows with these keys.

@@ -114,7 +114,7 @@ impl Lance {
 
 /// The operation, with the rows that it takes.
 fn with_rows(operation: Value, rows: RecordBatch) -> Statement {
-    Statement::new(operation.to_string()).parameters(rows)
+    Statement::new(operation.to_string()).rows(rows)
 }
 
 fn chunk_rows(files: &[&Ready<'_>]) -> Result<RecordBatch, ClientError> {
