@@ -193,5 +193,11 @@ mod tests {
         assert_eq!(line(Figure::PerSecond(9.0), Figure::PerSecond(2.0), Goal::Better(5.0)), Some(false));
         assert_eq!(Line::alone("", two, Goal::AtMost(second)).met(), Some(false));
         assert_eq!(line(two, second, Goal::None), None);
+        let none = Goal::AtMost(Figure::Count(0.0));
+        assert_eq!(Line::alone("", Figure::Count(0.0), none).met(), Some(true));
+        assert_eq!(Line::alone("", Figure::Count(1.0), none).met(), Some(false));
+        let (slow, fast) = (Figure::PerSecond(3.0), Figure::PerSecond(5.0));
+        let slowest = Line::beside("", slow, ("the fastest", fast), Goal::Better(0.5));
+        assert_eq!((slowest.met(), slowest.ratio_text().as_str()), (Some(true), "0.6× of it"));
     }
 }

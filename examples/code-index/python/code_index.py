@@ -318,8 +318,11 @@ class Lance(Database):
             rows = {file.path: file.rows() for file in missing}
             replaced = f"path IN ({', '.join(map(quoted, rows))})"
             chunks = pa.Table.from_pylist([row for some in rows.values() for row in some], chunk_schema())
-            on = {"table": "chunks", "on": ["path", "number"], "delete_unmatched_where": replaced}
-            self.do({"merge_insert": on}, chunks)
+            if chunks.num_rows:
+                on = {"table": "chunks", "on": ["path", "number"], "delete_unmatched_where": replaced}
+                self.do({"merge_insert": on}, chunks)
+            else:
+                self.do({"delete": {"table": "chunks", "where": replaced}})
             done = [
                 {"path": file.path, "language": file.language, "hash": file.hash, "chunks": len(rows[file.path])}
                 for file in missing

@@ -39,8 +39,10 @@ pub(super) fn vectors_of<'a>(vectors: impl IntoIterator<Item = &'a [f32]>) -> Re
 pub(super) fn batch<S: Into<String>>(
     columns: impl IntoIterator<Item = (S, ArrayRef)>,
 ) -> Result<RecordBatch, ClientError> {
-    let (fields, arrays): (Vec<_>, Vec<_>) =
-        columns.into_iter().map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array)).unzip();
+    let (fields, arrays): (Vec<_>, Vec<_>) = columns
+        .into_iter()
+        .map(|(name, array)| (Field::new(name, array.data_type().clone(), array.is_nullable()), array))
+        .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(invalid)
 }
 

@@ -56,10 +56,14 @@ impl Lance {
             return Ok(0);
         }
         let theirs = format!("path IN ({})", list(missing.iter().map(|ready| &*ready.file.path)));
-        let replace = json!({"merge_insert": {
-            "table": "chunks", "on": ["path", "number"], "delete_unmatched_where": theirs,
-        }});
-        self.session.execute(with_rows(replace, chunk_rows(&missing)?)).await?;
+        let rows = chunk_rows(&missing)?;
+        let replace = if rows.num_rows() == 0 {
+            Statement::new(json!({"delete": {"table": "chunks", "where": theirs}}).to_string())
+        } else {
+            let on = json!({"table": "chunks", "on": ["path", "number"], "delete_unmatched_where": theirs});
+            with_rows(json!({ "merge_insert": on }), rows)
+        };
+        self.session.execute(replace).await?;
         let done = json!({"merge_insert": {"table": "files", "on": ["path"]}});
         self.session.execute(with_rows(done, file_rows(&missing)?)).await?;
         Ok(missing.len())
