@@ -80,10 +80,15 @@ pub(super) fn options(engine: &str) -> ClientOptions {
 
 impl Connection for Session {
     fn run(&mut self, operation: &Operation) -> Result<Vec<RecordBatch>, CallError> {
-        let mut statement = Statement::new(&*operation.text);
-        if let Some(parameters) = &operation.parameters {
-            statement = statement.parameters(parameters.clone());
-        }
-        Ok(Self::run(self, statement)?.collect()?)
+        Ok(Self::run(self, statement(operation))?.collect()?)
+    }
+}
+
+/// As clients say it.
+fn statement(operation: &Operation) -> Statement {
+    let statement = Statement::new(&*operation.text);
+    match &operation.parameters {
+        Some(parameters) => statement.parameters(parameters.clone()),
+        None => statement,
     }
 }

@@ -115,6 +115,10 @@ impl From<EngineError> for CallError {
         // Its own words, as any program hears them.
         match error {
             EngineError::Locked { message, .. } => Self::new(message),
+            // LanceDB has several words for it.
+            EngineError::Conflict { message } if !message.contains("conflict") => {
+                Self::new(format!("conflict: {message}"))
+            }
             other => Self::new(other.to_string()),
         }
     }
