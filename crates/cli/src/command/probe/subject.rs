@@ -66,7 +66,6 @@ impl Subject {
     pub(super) fn copy_original(&self, target: &Path, stop: &AtomicBool) -> Result<(), Failure> {
         match &self.original {
             None => Ok(()),
-            Some(original) if original.is_dir() => Ok(copy(original, target)?),
             Some(original) => snapshot(original, target, stop),
         }
     }
@@ -99,17 +98,17 @@ fn snapshot(original: &Path, target: &Path, stop: &AtomicBool) -> Result<(), Fai
     }
 }
 
-/// Copies a file, or a directory with all that is in it. What names other files is copied first: they are there before it
-/// is, and stay.
+/// Copies a file, or a directory with all that is in it, that nobody writes to.
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         return fs::copy(from, to).map(drop);
     }
     fs::create_dir(to)?;
-    let mut names =
-        fs::read_dir(from)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>()?;
-    names.sort_by_key(|name| (name != "_versions", name.clone()));
-    names.iter().try_for_each(|name| copy(&from.join(name), &to.join(name)))
+    for entry in fs::read_dir(from)? {
+        let name = entry?.file_name();
+        copy(&from.join(&name), &to.join(name))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
