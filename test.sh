@@ -10,6 +10,7 @@ programs
 tools
 bash testkit/venv.sh
 bash testkit/dbt/venv.sh
+sh examples/code-index/python/venv.sh
 
 step() { printf '\n== %s\n' "$*"; }
 

@@ -25,6 +25,7 @@ mod merged;
 mod options;
 mod parameters;
 mod place;
+pub mod plain;
 mod policy;
 mod pragma;
 mod rows;
