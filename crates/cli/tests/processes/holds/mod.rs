@@ -1,4 +1,7 @@
-//! What must hold whatever many processes do to one file at once.
+//! What must hold whatever many processes do to one file at once, whichever engine's it is.
+
+#[macro_use]
+mod engines;
 
 mod adbc;
 mod attach;
