@@ -5,7 +5,7 @@
 
 use std::process::Output;
 
-use dbmux_client::Statement;
+use dbmux_client::{ClientOptions, Statement};
 
 use crate::{Foreign, Place};
 
@@ -87,6 +87,31 @@ impl Kind {
         Statement::new(format!("insert into {} select {}", table.name, listed(row)))
     }
 
+    /// Inserts one row so many times.
+    pub fn insert_often(self, table: Table, row: i64, times: u64) -> Statement {
+        Statement::new(match self {
+            Self::DuckDb => format!("insert into {} select {row} from range({times})", table.name),
+            Self::Sqlite => format!(
+                "insert into {} with recursive r(i) as (select 0 union all select i + 1 from r limit {times}) \
+                 select {row} from r",
+                table.name
+            ),
+        })
+    }
+
+    /// Inserts rows until it is interrupted.
+    pub fn endless_insert(self, table: Table) -> String {
+        match self {
+            Self::DuckDb => {
+                format!("insert into {} select a.i + b.i from range(1000000) a(i), range(1000000) b(i)", table.name)
+            }
+            Self::Sqlite => format!(
+                "insert into {} with recursive r(i) as (select 0 union all select i + 1 from r) select i from r",
+                table.name
+            ),
+        }
+    }
+
     /// The same of one row, by parameters.
     pub fn insert_parameters(self, table: Table, row: &[i64]) -> Statement {
         let places = vec!["?"; row.len()].join(", ");
@@ -149,6 +174,14 @@ impl Kind {
             Self::DuckDb => place.make(self.file(), statement),
             Self::Sqlite => drop(place.sql(self.file(), statement)),
         }
+    }
+
+    /// The same, of a table with these rows.
+    pub fn fill(self, place: &Place, table: Table, rows: &[&[i64]]) {
+        self.make(place, &self.create(table));
+        let client = place.blocking_client(self.file(), ClientOptions::default());
+        let session = client.session().expect("a session");
+        session.execute(self.insert(table, rows)).expect("rows");
     }
 }
 

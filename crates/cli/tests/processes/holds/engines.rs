@@ -36,6 +36,17 @@ macro_rules! on_each_engine_with_sql {
     ($($test:ident),+ $(,)?) => { on_each_engine_with_sql!(with plain: $($test),+); };
 }
 
+/// DuckDB alone: the test says why.
+macro_rules! on_duckdb {
+    (async: $($test:ident),+ $(,)?) => { on_duckdb!(with async: $($test),+); };
+    (with $how:ident: $($test:ident),+) => {
+        $(mod $test {
+            on_engine!($how "duckdb" duckdb DuckDb $test);
+        })+
+    };
+    ($($test:ident),+ $(,)?) => { on_duckdb!(with plain: $($test),+); };
+}
+
 /// The engines whose files several processes may write to at once, each for itself.
 macro_rules! on_engines_with_many_writers {
     (soak: $($test:ident),+ $(,)?) => { on_engines_with_many_writers!(with soak: $($test),+); };

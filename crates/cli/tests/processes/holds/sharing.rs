@@ -83,7 +83,7 @@ fn a_foreign_holder_is_named_waited_for_and_followed_at_once(kind: Kind) {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(text.contains(&format!("{} is in use", kind.file())), "{text}");
     assert!(text.contains(&format!("pid {}", foreign.pid())) && text.contains("python"), "{text}");
-    assert!(text.contains("gave up after 30") && text.contains("wait longer with --wait"), "{text}");
+    assert!(text.contains("gave up after ") && text.contains("wait longer with --wait"), "{text}");
     // In time: within 50 ms of its end.
     let waiter = place.dbmux(["sql", kind.file(), "delete from t"]).stdout(Stdio::piped()).spawn();
     let waiter = waiter.expect("a waiter");
@@ -106,7 +106,7 @@ fn waits_for_the_file(place: &Place, kind: Kind, sql: &str) {
 
 fn beside_a_foreign_reader_reads_work_and_writes_do_what_the_engine_lets_them(kind: Kind) {
     let place = place();
-    kind.make(&place, &format!("{}; insert into t values (7)", kind.create(T)));
+    kind.fill(&place, T, &[&[7]]);
     until("the file is released", || place.status(kind.file())["state"] == "released");
     let mut reader = Foreign::of(kind);
     reader.keep_reading(&place.path(kind.file()), "select * from t");
