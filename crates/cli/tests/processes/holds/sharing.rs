@@ -6,13 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dbmux_client::ClientOptions;
+use dbmux_client::{ClientOptions, blocking::Session};
 use dbmux_testkit::{Foreign, Kind, Place, Shell, T, Table, Writer, soak_time, until};
 use serde_json::Value;
 
 on_each_engine!(
     twenty_first_clients_at_the_same_instant_find_one_broker,
     readers_see_only_what_is_committed_and_newer_as_time_goes_by,
+    sixteen_writers_are_served_alike_and_none_is_told_that_it_is_busy,
     after_a_burst_a_foreign_tool_has_the_file_and_sessions_live_on,
     what_a_foreign_tool_made_is_served_and_is_its_own_again,
 );
@@ -92,6 +93,7 @@ fn a_foreign_holder_is_named_waited_for_and_followed_at_once(kind: Kind) {
     let gone = Instant::now();
     let output = waiter.wait_with_output().expect("its end");
     let took = gone.elapsed();
+    println!("{took:?}");
     assert!(output.status.success());
     assert!(took < Duration::from_millis(50), "it took {took:?}");
 }
@@ -173,6 +175,39 @@ fn what_a_foreign_tool_made_is_served_and_is_its_own_again(kind: Kind) {
     foreign.close();
     assert_eq!(place.sql(kind.file(), "select count(*) from t"), "4");
     kind.check(&place);
+}
+
+/// Inserts until the flag; answers with how many.
+fn inserts(kind: Kind, session: &Session, over: &AtomicBool) -> u64 {
+    let mut written = 0;
+    while !over.load(Ordering::Relaxed) {
+        session.execute(kind.insert(T, &[&[1]])).expect("no busy error");
+        written += 1;
+    }
+    written
+}
+
+fn sixteen_writers_are_served_alike_and_none_is_told_that_it_is_busy(kind: Kind) {
+    let place = place();
+    place.sql(kind.file(), &kind.create(T));
+    let over = AtomicBool::new(false);
+    let written: Vec<u64> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..16)
+            .map(|_| {
+                scope.spawn(|| {
+                    let client = place.blocking_client(kind.file(), ClientOptions::default());
+                    inserts(kind, &client.session().expect("a session"), &over)
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_secs(2));
+        over.store(true, Ordering::Relaxed);
+        writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
+    });
+    let (least, most) = (written.iter().min().expect("some"), written.iter().max().expect("some"));
+    println!("{} in all, {least} to {most} each", written.iter().sum::<u64>());
+    assert!(least * 2 >= *most, "{written:?}");
+    assert_eq!(place.sql(kind.file(), "select count(*) from t"), written.iter().sum::<u64>().to_string());
 }
 
 /// What one of our writers, or a foreign one, has written: `who` is its own number.
