@@ -6,7 +6,10 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use crate::{Kind, Place, Table, kind::insert_values};
+use crate::{
+    Kind, Place, Table,
+    kind::{as_json, insert_values},
+};
 
 /// The Python in which `testkit/venv.sh` has installed DuckDB 1.5 and ADBC.
 pub fn python() -> PathBuf {
@@ -36,7 +39,7 @@ pub struct Foreign {
 const LOOP: &str = "
 import importlib, sys
 globals()[sys.argv[1]] = importlib.import_module(sys.argv[1])
-connection = None
+connection = reads = None
 for line in sys.stdin:
     try:
         print('ok', repr(eval(compile(line.strip(), 'told', 'eval'))), flush=True)
@@ -52,7 +55,7 @@ impl Foreign {
 
     /// Starts one with this engine.
     pub fn of(kind: Kind) -> Self {
-        Self::below(kind, Command::new(python()))
+        Self::below(kind, Command::new(kind.python()))
     }
 
     /// Starts it as the command of a `dbmux run`, and waits until it has the files. Killed, that one is, and not Python,
@@ -64,7 +67,7 @@ impl Foreign {
     /// The same, of this engine.
     pub fn leased_of(kind: Kind, place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.dbmux(["run"]);
-        command.args(arguments).arg("--").arg(python());
+        command.args(arguments).arg("--").arg(kind.python());
         let mut foreign = Self::below(kind, command);
         assert_eq!(foreign.tell("'here'"), "ok 'here'");
         foreign
@@ -72,11 +75,7 @@ impl Foreign {
 
     /// The command is Python's, or one that runs it.
     fn below(kind: Kind, mut command: Command) -> Self {
-        let module = match kind {
-            Kind::DuckDb => "duckdb",
-            Kind::Sqlite => "sqlite3",
-        };
-        command.args(["-u", "-c", LOOP, module]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["-u", "-c", LOOP, kind.module()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("Python starts");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("its output"));
@@ -109,14 +108,16 @@ impl Foreign {
         }
     }
 
-    /// Reads the database, and does not let go.
-    pub fn keep_reading(&mut self, database: &Path, sql: &str) {
+    /// Reads a table, and does not let go.
+    pub fn keep_reading(&mut self, database: &Path, table: Table) {
         let answer = self.open(database, true);
         assert!(answer.starts_with("ok"), "{answer}");
-        for sql in ["begin", sql] {
-            let answer = self.sql(sql);
-            assert!(answer.starts_with("ok"), "{answer}");
-        }
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql("begin"),
+            Kind::Lance => self.tell(&format!("globals().update(reads=connection.open_table({:?}))", table.name)),
+        };
+        assert!(answer.starts_with("ok"), "{answer}");
+        self.count(table);
     }
 
     /// Commits, and closes.
@@ -140,30 +141,52 @@ impl Foreign {
                 let place = format!("file:{path}?mode={mode}");
                 format!("sqlite3.connect({place:?}, uri=True, isolation_level=None, timeout=30)")
             }
+            Kind::Lance => format!("lancedb.connect({path:?})"),
         };
         self.tell(&format!("globals().update(connection={opening})"))
     }
 
     /// Makes a table in what it has open.
     pub fn make(&mut self, table: Table) {
-        let answer = self.sql(&self.kind.create(table));
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql(&self.kind.create(table)),
+            Kind::Lance => {
+                let fields = table.columns.iter().map(|column| format!("({column:?}, pa.int64())")).collect::<Vec<_>>();
+                let schema = format!("(lambda pa: pa.schema([{}]))(__import__('pyarrow'))", fields.join(", "));
+                self.tell(&format!("connection.create_table({:?}, schema={schema})", table.name))
+            }
+        };
         assert!(answer.starts_with("ok"), "{answer}");
     }
 
     /// Inserts a row.
     pub fn insert(&mut self, table: Table, row: &[i64]) {
-        let answer = self.sql(&insert_values(table, &[row]));
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql(&insert_values(table, &[row])),
+            Kind::Lance => {
+                self.tell(&format!("connection.open_table({:?}).add({})", table.name, as_json(table, &[row])))
+            }
+        };
         assert!(answer.starts_with("ok"), "{answer}");
     }
 
-    /// How many rows there are.
+    /// How many rows there are: for one who keeps reading, as it was when it began.
     pub fn count(&mut self, table: Table) -> u32 {
-        self.number(&format!("connection.execute('select count(*) from {}').fetchall()[0][0]", table.name))
+        match self.kind {
+            Kind::DuckDb | Kind::Sqlite => {
+                self.number(&format!("connection.execute('select count(*) from {}').fetchall()[0][0]", table.name))
+            }
+            Kind::Lance => self.number(&format!("(reads or connection.open_table({:?})).count_rows()", table.name)),
+        }
     }
 
     /// Lets the file go.
     pub fn close(&mut self) {
-        let answer = self.tell("connection.close()");
+        let closing = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => "connection.close()",
+            Kind::Lance => "globals().update(connection=None, reads=None)",
+        };
+        let answer = self.tell(closing);
         assert!(answer.starts_with("ok"), "{answer}");
     }
 

@@ -4,8 +4,6 @@
 //! Each writer goes another way: a process a statement, sessions that live on, parameters, transactions. Each row has a
 //! number of its own, so that a row that is there twice was sent twice.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test ends by panicking")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},

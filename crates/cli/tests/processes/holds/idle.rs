@@ -1,8 +1,6 @@
 //! A session that is idle in a transaction, and a result that nobody reads: others see who keeps them waiting, and wait
 //! no longer than the limit. On each engine.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::time::{Duration, Instant};
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode};

@@ -1,5 +1,4 @@
 //! How a broker ends: by itself, when it is told to, and by a signal; what it leaves behind. On each engine.
-#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,6 @@
 //! What many sessions do at once has one outcome only where they do not meet. So every session writes to rows of its own;
 //! where two write the same row, they write the same values, and it is counted how many succeed.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test ends by panicking")]
-
 use std::{collections::BTreeMap, time::Instant};
 
 use arrow::util::display::array_value_to_string;

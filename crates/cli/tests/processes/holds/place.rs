@@ -1,8 +1,6 @@
 //! Places that cannot be: each is refused by name, makes nothing, and is served as soon as it is as it should be. On each
 //! engine.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     fs,
     io::{BufRead, BufReader},

@@ -1,7 +1,5 @@
 //! What is SQLite's own: how its locks are named, who is in its copies' way, and when a file is one of its.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
