@@ -1,11 +1,11 @@
-//! Foreign processes that write beside us: SQLite's own shell, and Python's modules.
+//! Foreign processes that write beside us: SQLite's own shell, and Python's modules of the engines.
 
 use std::{
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::{Kind, Place, Table, python};
+use crate::{Kind, Place, Table};
 
 /// A process that inserts rows into a table of two columns, its own number and a running one, until its time is over.
 pub struct Writer {
@@ -37,21 +37,45 @@ done
 echo $written
 ";
 
+/// Appends a row at a time, each a version of its own.
+const LANCEDB: &str = "
+import lancedb, sys, time
+path, table, who, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+table = lancedb.connect(path).open_table(table)
+columns = table.schema.names
+written, end = 0, time.monotonic() + seconds
+while time.monotonic() < end:
+    table.add([dict(zip(columns, (who, written)))])
+    written += 1
+print(written)
+";
+
 impl Kind {
-    /// Starts foreign processes that write to the table for this long: several, of different makes, with numbers from 100.
+    /// Starts foreign processes that write to the table for this long: several, with numbers from 100.
+    ///
+    /// # Panics
+    ///
+    /// With DuckDB, whose files have one process at a time.
     pub fn foreign_writers(self, place: &Place, table: Table, time: Duration) -> Vec<Writer> {
-        assert_eq!(self, Self::Sqlite, "whose files foreign processes write to beside us");
-        let mut python = Command::new(python());
-        python.args(["-u", "-c", PYTHON]);
+        let python = |script| {
+            let mut command = Command::new(self.python());
+            command.args(["-u", "-c", script]);
+            command
+        };
         let mut shell = Command::new("sh");
         shell.args(["-euc", SHELL, "sh"]);
-        let start = |(who, mut command): (usize, Command)| {
-            let time = time.as_secs().to_string();
-            command.arg(place.path(self.file())).args([table.name, &who.to_string(), &time]);
+        let commands = match self {
+            Self::DuckDb => panic!("one process has its file"),
+            Self::Sqlite => [python(PYTHON), shell],
+            Self::Lance => [python(LANCEDB), python(LANCEDB)],
+        };
+        let start = |(number, mut command): (usize, Command)| {
+            let (who, time) = ((100 + number).to_string(), time.as_secs().to_string());
+            command.arg(place.path(self.file())).args([table.name, &who, &time]);
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
             Writer { child: command.spawn().expect("a foreign process starts") }
         };
-        [python, shell].into_iter().enumerate().map(|(number, command)| (100 + number, command)).map(start).collect()
+        commands.into_iter().enumerate().map(start).collect()
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! What is not run for each engine, and why:
 //!
+//! - LanceDB has no transactions, no temporary tables, no keys, no SQL that writes, and nobody can be kept out of its files:
+//!   what is about these is run [`on_each_engine_with_sql`]. Its foreign tools are never waited for.
 //! - Garbage and other protocols on the socket (`garbage`), standard clients (`adbc`) and what reports say of waiters
 //!   (`reports`) end before any engine is asked.
 //! - The hazards of an attached file (`hazards`) are statements of DuckDB; those of SQLite are statements that `dbmux-sqlite`
@@ -12,69 +14,53 @@
 
 /// Each engine.
 macro_rules! on_each_engine {
-    (async: $($test:ident),+ $(,)?) => { on_each_engine!(with async: $($test),+); };
-    (soak: $($test:ident),+ $(,)?) => { on_each_engine!(with soak: $($test),+); };
-    (with $how:ident: $($test:ident),+) => {
-        $(mod $test {
-            on_engine!($how "duckdb" duckdb DuckDb $test);
-            on_engine!($how "sqlite" sqlite Sqlite $test);
-        })+
-    };
-    ($($test:ident),+ $(,)?) => { on_each_engine!(with plain: $($test),+); };
+    ($($tests:tt)+) => { tests_on!([duckdb sqlite lance] $($tests)+); };
 }
 
-/// The engines that have SQL that writes, transactions and temporary tables.
+/// The engines that have SQL that writes, transactions, keys and temporary tables.
 macro_rules! on_each_engine_with_sql {
-    (async: $($test:ident),+ $(,)?) => { on_each_engine_with_sql!(with async: $($test),+); };
-    (soak: $($test:ident),+ $(,)?) => { on_each_engine_with_sql!(with soak: $($test),+); };
-    (with $how:ident: $($test:ident),+) => {
-        $(mod $test {
-            on_engine!($how "duckdb" duckdb DuckDb $test);
-            on_engine!($how "sqlite" sqlite Sqlite $test);
-        })+
-    };
-    ($($test:ident),+ $(,)?) => { on_each_engine_with_sql!(with plain: $($test),+); };
-}
-
-/// DuckDB alone: the test says why.
-macro_rules! on_duckdb {
-    (async: $($test:ident),+ $(,)?) => { on_duckdb!(with async: $($test),+); };
-    (with $how:ident: $($test:ident),+) => {
-        $(mod $test {
-            on_engine!($how "duckdb" duckdb DuckDb $test);
-        })+
-    };
-    ($($test:ident),+ $(,)?) => { on_duckdb!(with plain: $($test),+); };
+    ($($tests:tt)+) => { tests_on!([duckdb sqlite] $($tests)+); };
 }
 
 /// The engines whose files several processes may write to at once, each for itself.
 macro_rules! on_engines_with_many_writers {
-    (soak: $($test:ident),+ $(,)?) => { on_engines_with_many_writers!(with soak: $($test),+); };
-    (with $how:ident: $($test:ident),+) => {
-        $(mod $test {
-            on_engine!($how "sqlite" sqlite Sqlite $test);
-        })+
-    };
-    ($($test:ident),+ $(,)?) => { on_engines_with_many_writers!(with plain: $($test),+); };
+    ($($tests:tt)+) => { tests_on!([sqlite lance] $($tests)+); };
 }
 
-/// One test on one engine: as it is, with `async`, or for minutes.
-macro_rules! on_engine {
-    (plain $feature:literal $engine:ident $kind:ident $test:ident) => {
+/// DuckDB alone: the list says why.
+macro_rules! on_duckdb {
+    ($($tests:tt)+) => { tests_on!([duckdb] $($tests)+); };
+}
+
+/// A module for each test, with a test for each engine: of functions as they are, of `async:` ones, and of such as last for
+/// minutes (`soak:`).
+macro_rules! tests_on {
+    ($engines:tt async: $($test:ident),+ $(,)?) => { $(mod $test { test_on!($engines async $test); })+ };
+    ($engines:tt soak: $($test:ident),+ $(,)?) => { $(mod $test { test_on!($engines soak $test); })+ };
+    ($engines:tt $($test:ident),+ $(,)?) => { $(mod $test { test_on!($engines plain $test); })+ };
+}
+
+macro_rules! test_on {
+    ([$($engine:ident)+] $how:ident $test:ident) => { $(test_on!($engine $how $test);)+ };
+    (duckdb $how:ident $test:ident) => { test_on!("duckdb" duckdb DuckDb $how $test); };
+    (sqlite $how:ident $test:ident) => { test_on!("sqlite" sqlite Sqlite $how $test); };
+    // Empty for as long as no feature `lance` is there.
+    (lance $how:ident $test:ident) => { /* test_on!("lance" lance Lance $how $test); */ };
+    ($feature:literal $engine:ident $kind:ident plain $test:ident) => {
         #[cfg(feature = $feature)]
         #[test]
         fn $engine() {
             super::$test(dbmux_testkit::Kind::$kind);
         }
     };
-    (async $feature:literal $engine:ident $kind:ident $test:ident) => {
+    ($feature:literal $engine:ident $kind:ident async $test:ident) => {
         #[cfg(feature = $feature)]
         #[tokio::test(flavor = "multi_thread")]
         async fn $engine() -> Result<(), dbmux_client::ClientError> {
             super::$test(dbmux_testkit::Kind::$kind).await
         }
     };
-    (soak $feature:literal $engine:ident $kind:ident $test:ident) => {
+    ($feature:literal $engine:ident $kind:ident soak $test:ident) => {
         #[cfg(feature = $feature)]
         #[test]
         #[ignore = "for minutes: just soak"]
