@@ -176,7 +176,8 @@ impl Foreign {
             Kind::DuckDb | Kind::Sqlite => {
                 self.number(&format!("connection.execute('select count(*) from {}').fetchall()[0][0]", table.name))
             }
-            Kind::Lance => self.number(&format!("(reads or connection.open_table({:?})).count_rows()", table.name)),
+            Kind::Lance => self
+                .number(&format!("(connection.open_table({:?}) if reads is None else reads).count_rows()", table.name)),
         }
     }
 
