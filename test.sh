@@ -22,7 +22,7 @@ cargo fmt --all --check
 cargo fmt "${example[@]}" --check
 step "licences"
 cargo deny check licenses bans sources
-cargo deny "${example[@]}" check --config "$PWD/deny.toml" licenses bans sources
+cargo deny "${example[@]}" --config deny.toml check licenses bans sources
 step "lint"
 cargo clippy --release --locked --workspace --all-targets -- -D warnings
 step "build"
