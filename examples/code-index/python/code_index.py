@@ -163,7 +163,8 @@ class Database:
 
 def is_final(error):
     """What is wrong will be wrong again; a key that somebody else has just inserted (23505) will be found."""
-    return isinstance(error, flightsql.ProgrammingError) and "duplicate key" not in str(error).lower()
+    wrong = isinstance(error, (flightsql.ProgrammingError, flightsql.NotSupportedError, pa.ArrowInvalid))
+    return wrong and "duplicate key" not in str(error).lower()
 
 
 class Sql(Database):

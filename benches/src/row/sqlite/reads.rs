@@ -1,6 +1,6 @@
 //! Reads of an SQLite file that take more than a few milliseconds: one that looks at a million rows and answers with one,
-//! and one that answers with many: through dbmux as Arrow, and by a program that has the file open, as values. Both read
-//! the same file at the same time of day.
+//! and those that answer with many: through dbmux as Arrow, and by a program that has the file open, as values. Both read
+//! the same file.
 
 use std::time::{Duration, Instant};
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use dbmux_client::Statement;
+use dbmux_engine::EngineError;
 use dbmux_sqlite::plain::{Connection, Value};
 
 use crate::{Result, place, rival::Rival};
@@ -56,7 +57,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<()> {
                 let (number, text) = row(rows);
                 match insert.run(&[Value::Integer(number), Value::Text(text)]) {
                     Ok(_) => Ok(true),
-                    Err(error) if error.to_string().contains("locked") => Ok(false),
+                    Err(EngineError::Locked { .. }) => Ok(false),
                     Err(error) => Err(error.into()),
                 }
             })
