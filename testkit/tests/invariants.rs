@@ -98,9 +98,7 @@ fn only_a_backend_names_its_engine_and_the_others_need_no_cpp() {
         let is_backend = matches!(package.as_str(), "dbmux-duckdb" | "dbmux-sqlite");
         assert!(!names_engine || is_backend, "{package} names an engine");
     }
-    for package in
-        ["dbmux-os", "dbmux-lock", "dbmux-client", "dbmux-engine", "dbmux-wire", "dbmux-broker", "mp", "code-index"]
-    {
+    for package in ["dbmux-os", "dbmux-lock", "dbmux-client", "dbmux-engine", "dbmux-wire", "dbmux-broker", "mp"] {
         assert!(!needs(&direct, package).contains("libduckdb-sys"), "{package} needs DuckDB's C++");
     }
     assert!(needs(&direct, "dbmux").contains("libduckdb-sys"), "this test sees nothing");

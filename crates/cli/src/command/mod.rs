@@ -20,6 +20,8 @@ mod who;
 #[cfg(feature = "broker")]
 pub(crate) mod broker;
 #[cfg(feature = "broker")]
+mod probe;
+#[cfg(feature = "broker")]
 mod serve;
 
 use std::future::Future;
@@ -35,7 +37,10 @@ use crate::{
 /// Runs the command.
 pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "broker")]
-    if matches!(arguments.command, Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)) {
+    if matches!(
+        arguments.command,
+        Command::Sql(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_) | Command::Probe(_)
+    ) {
         crate::usage::check_broker_environment()?;
     }
     match arguments.command {
@@ -59,6 +64,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
+        #[cfg(feature = "broker")]
+        Command::Probe(args) => probe::run(&args),
+        #[cfg(feature = "broker")]
+        Command::ProbeWorker(args) => probe::worker::run(&args),
         #[cfg(feature = "broker")]
         Command::Serve(args) => serve::run(args),
         #[cfg(feature = "broker")]
