@@ -275,7 +275,7 @@ fn who_never_waits_is_not_kept_waiting_for_company() {
         let session = client.session().expect("a session");
         session.execute("create table t (i integer)").expect("it is made");
         for number in 0..200 {
-            session.execute(&format!("insert into t values ({number})")).expect("nobody is in its way");
+            session.execute(format!("insert into t values ({number})")).expect("nobody is in its way");
         }
         assert_eq!(place.sql(file, "select count(*) from t"), "200");
     }
