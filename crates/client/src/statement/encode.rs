@@ -10,7 +10,7 @@ pub(crate) fn encode(statement: &Statement) -> Result<dbmux_proto::Statement, Cl
             let text = "parameters are given as a batch and one by one";
             return Err(ClientError::InvalidArgument(text.to_owned()));
         }
-        Some(batch) if batch.num_rows() != 1 => {
+        Some(batch) if batch.num_rows() != 1 && !statement.takes_rows => {
             let text = format!("parameters are a batch of one row, not of {}", batch.num_rows());
             return Err(ClientError::InvalidArgument(text));
         }
@@ -56,5 +56,6 @@ mod tests {
         assert!(matches!(encode(&both), Err(ClientError::InvalidArgument(_))));
         let none = Statement::new("select $1").parameters(batch.slice(0, 0));
         assert!(matches!(encode(&none), Err(ClientError::InvalidArgument(text)) if text.contains("of 0")));
+        assert!(encode(&Statement::new("{\"add\": {\"table\": \"t\"}}").rows(batch.slice(0, 0))).is_ok());
     }
 }

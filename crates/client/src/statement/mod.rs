@@ -23,6 +23,8 @@ pub struct Statement {
     pub(crate) sql: String,
     pub(crate) values: Vec<(Option<String>, Value)>,
     pub(crate) batch: Option<RecordBatch>,
+    /// The batch is rows for the statement to take, any number of them.
+    pub(crate) takes_rows: bool,
     pub(crate) wait: Option<Duration>,
     pub(crate) priority: Option<Priority>,
     pub(crate) read_only: bool,
@@ -36,6 +38,7 @@ impl Statement {
             sql: sql.into(),
             values: Vec::new(),
             batch: None,
+            takes_rows: false,
             wait: None,
             priority: None,
             read_only: false,
@@ -61,11 +64,19 @@ impl Statement {
         self
     }
 
-    /// Gives all parameters their values, instead of [`Statement::bind`]: a batch of one row, matched by position where its columns are called `1`, `2`,
-    /// …, else by name.
+    /// Gives all parameters their values, instead of [`Statement::bind`]: a batch of one row, matched by position where its
+    /// columns are called `1`, `2`, …, else by name.
     #[must_use]
     pub fn parameters(mut self, batch: RecordBatch) -> Self {
-        self.batch = Some(batch);
+        (self.batch, self.takes_rows) = (Some(batch), false);
+        self
+    }
+
+    /// Gives the rows of an operation that takes some, as `add` and `merge_insert` of LanceDB do: any number of them, up to
+    /// 256 MiB in all.
+    #[must_use]
+    pub fn rows(mut self, batch: RecordBatch) -> Self {
+        (self.batch, self.takes_rows) = (Some(batch), true);
         self
     }
 

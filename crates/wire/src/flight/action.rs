@@ -1,5 +1,6 @@
 //! `DoAction`: prepared statements, transactions, cancelling, the session itself.
 
+use arrow::error::ArrowError;
 use arrow_flight::{
     Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
     sql::{
@@ -8,7 +9,10 @@ use arrow_flight::{
         ProstMessageExt, TicketStatementQuery,
     },
 };
+use arrow_json::LineDelimitedWriter;
 use bytes::Bytes;
+use dbmux_engine::StatementRequest;
+use futures::StreamExt;
 use prost::Message;
 use tonic::{Request, Status};
 
@@ -17,9 +21,14 @@ use super::{
     options, prepared, transaction,
 };
 use crate::{
-    connection::Connection,
-    status::{internal, invalid, unsupported},
+    connection::{Caller, Connection},
+    status::{internal, invalid, status, unsupported},
 };
+
+/// What clients do that know neither Flight SQL nor Arrow.
+const OPERATION: &str = "dbmux.Operation";
+/// What its answer may take, in bytes: it is gathered.
+const LARGEST_OPERATION: usize = 64 << 20;
 
 /// The actions there are, and what they are for.
 const ACTIONS: &[(&str, &str)] = &[
@@ -32,6 +41,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("SetSessionOptions", "sets options of the session (SetSessionOptionsRequest)"),
     ("GetSessionOptions", "tells options of the session (GetSessionOptionsRequest)"),
     ("CloseSession", "ends the connection's session (CloseSessionRequest)"),
+    (OPERATION, "runs a statement as it is written (its text), and answers with a JSON object for each row"),
 ];
 
 /// Answers `ListActions`.
@@ -39,8 +49,11 @@ pub(super) fn list() -> impl Iterator<Item = ActionType> {
     ACTIONS.iter().map(|(name, what)| ActionType { r#type: (*name).to_owned(), description: (*what).to_owned() })
 }
 
-/// Does an action, and gives its result, if it has one.
-pub(super) async fn act(request: Request<Action>) -> Result<Option<Bytes>, Status> {
+/// The messages that answer an action.
+type Results = Vec<Bytes>;
+
+/// Does an action.
+pub(super) async fn act(request: Request<Action>) -> Result<Results, Status> {
     let Some((name, _)) = ACTIONS.iter().find(|(name, _)| *name == request.get_ref().r#type) else {
         return Err(unsupported(format!("there is no action {:?}", request.get_ref().r#type)));
     };
@@ -58,7 +71,7 @@ pub(super) async fn act(request: Request<Action>) -> Result<Option<Bytes>, Statu
         "ClosePreparedStatement" => {
             let request: ActionClosePreparedStatementRequest = unpack(&body)?;
             prepared::close(&caller, &request.prepared_statement_handle).await;
-            Ok(None)
+            Ok(Results::new())
         }
         "BeginTransaction" => {
             packed(&ActionBeginTransactionResult { transaction_id: transaction::begin(&caller).await? })
@@ -66,7 +79,7 @@ pub(super) async fn act(request: Request<Action>) -> Result<Option<Bytes>, Statu
         "EndTransaction" => {
             let request: ActionEndTransactionRequest = unpack(&body)?;
             transaction::end(&caller, &request.transaction_id, request.action).await?;
-            Ok(None)
+            Ok(Results::new())
         }
         "CancelQuery" => {
             let request: ActionCancelQueryRequest = unpack(&body)?;
@@ -83,8 +96,30 @@ pub(super) async fn act(request: Request<Action>) -> Result<Option<Bytes>, Statu
         }
         "SetSessionOptions" => plain(&options::set(&caller, decode(body)?).await?),
         "GetSessionOptions" => plain(&options::get(&caller).await?),
+        OPERATION => operation(&caller, &body).await,
         _ => Err(internal("an action is listed and not known")),
     }
+}
+
+/// Runs a statement as it is written; each row of its answer is a JSON object.
+async fn operation(caller: &Caller, body: &[u8]) -> Result<Results, Status> {
+    let sql = str::from_utf8(body).map_err(|error| bad("the statement", &error))?.to_owned();
+    let request = StatementRequest { sql, ..StatementRequest::default() };
+    let mut answer = caller.session.run(request).await.map_err(status)?;
+    let failed = |error: ArrowError| internal(format!("failed to write a row as JSON: {error}"));
+    let (mut rows, mut size) = (Results::new(), 0);
+    while let Some(batch) = answer.batches.next().await {
+        let mut lines = LineDelimitedWriter::new(Vec::new());
+        lines.write(&batch.map_err(status)?).and_then(|()| lines.finish()).map_err(failed)?;
+        let lines = Bytes::from(lines.into_inner());
+        size += lines.len();
+        if size > LARGEST_OPERATION {
+            let limit = LARGEST_OPERATION >> 20;
+            return Err(invalid(format!("the answer takes more than {limit} MiB: ask by DoGet, which streams it")));
+        }
+        rows.extend(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|row| lines.slice_ref(row)));
+    }
+    Ok(rows)
 }
 
 /// `ActionCancelQueryResult.CancelResult`.
@@ -122,11 +157,11 @@ fn bad(what: &str, error: &dyn std::error::Error) -> Status {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the match that uses it wants it")]
-fn packed(message: &impl ProstMessageExt) -> Result<Option<Bytes>, Status> {
-    Ok(Some(message.as_any().encode_to_vec().into()))
+fn packed(message: &impl ProstMessageExt) -> Result<Results, Status> {
+    Ok(vec![message.as_any().encode_to_vec().into()])
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the match that uses it wants it")]
-fn plain(message: &impl Message) -> Result<Option<Bytes>, Status> {
-    Ok(Some(message.encode_to_vec().into()))
+fn plain(message: &impl Message) -> Result<Results, Status> {
+    Ok(vec![message.encode_to_vec().into()])
 }

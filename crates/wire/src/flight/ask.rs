@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use arrow::{array::RecordBatch, ipc::reader::StreamReader};
+use arrow::{array::RecordBatch, compute::concat_batches, ipc::reader::StreamReader};
 use arrow_flight::sql::{Any, Command};
 use bytes::Bytes;
 use dbmux_engine::{Answer, BatchStream, ErrorCode, Priority, ServiceError, Session, StatementRequest};
@@ -41,6 +41,9 @@ pub(super) struct Handle {
 
 /// Answers a ticket.
 pub(super) async fn ticket(caller: &Caller, ticket: Bytes) -> Result<FlightStream, Status> {
+    if let Some(text) = text(&ticket) {
+        return run(caller, vec![StatementRequest { sql: text, ..StatementRequest::default() }]).await;
+    }
     let any = any(&ticket, "the ticket")?;
     if any.type_url == STATEMENT_TYPE_URL {
         return run(caller, vec![statement(any.value)?]).await;
@@ -102,6 +105,14 @@ async fn next(
     Ok(batches)
 }
 
+/// A statement as it is written, from a client that knows Arrow Flight and not Flight SQL: whatever is text, and does not
+/// begin as a packed message does.
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
+    const TYPE_URL: u8 = 0x0a;
+    let text = str::from_utf8(bytes).ok().filter(|text| !text.trim().is_empty())?;
+    (bytes.first() != Some(&TYPE_URL)).then(|| text.to_owned())
+}
+
 /// Reads what Flight SQL packs its messages in.
 pub(super) fn any(bytes: &Bytes, what: &str) -> Result<Any, Status> {
     Any::decode(bytes.clone()).map_err(|error| invalid(format!("{what} cannot be decoded: {error}")))
@@ -139,26 +150,20 @@ fn statement(value: Bytes) -> Result<StatementRequest, Status> {
     })
 }
 
-/// Reads a statement's parameters: an IPC stream of one row; nothing at all: none.
+/// Reads a statement's parameters: an IPC stream, whose batches become one; nothing at all: none.
 fn parameters(stream: &[u8]) -> Result<Option<RecordBatch>, Status> {
     if stream.is_empty() {
         return Ok(None);
     }
     // The reader checks what it reads, and yet panics on some streams that were tampered with.
-    let row = std::panic::catch_unwind(|| row(stream));
-    row.unwrap_or_else(|_| Err(invalid("the parameters are no Arrow IPC stream"))).map(Some)
+    let rows = std::panic::catch_unwind(|| rows(stream));
+    rows.unwrap_or_else(|_| Err(invalid("the parameters are no Arrow IPC stream"))).map(Some)
 }
 
-fn row(stream: &[u8]) -> Result<RecordBatch, Status> {
+fn rows(stream: &[u8]) -> Result<RecordBatch, Status> {
     let bad = |error| invalid(format!("the parameters are no Arrow IPC stream: {error}"));
-    let mut row = None;
-    for batch in StreamReader::try_new(stream, None).map_err(bad)? {
-        let batch = batch.map_err(bad)?;
-        match (batch.num_rows(), &row) {
-            (0, _) => {}
-            (1, None) => row = Some(batch),
-            _ => return Err(invalid("the parameters have more than one row")),
-        }
-    }
-    row.ok_or_else(|| invalid("the parameters have no row"))
+    let reader = StreamReader::try_new(stream, None).map_err(bad)?;
+    let schema = reader.schema();
+    let batches: Vec<_> = reader.collect::<Result<_, _>>().map_err(bad)?;
+    concat_batches(&schema, &batches).map_err(bad)
 }

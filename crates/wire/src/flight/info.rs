@@ -7,7 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{
     FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket,
     flight_descriptor::DescriptorType,
-    sql::{Command, ProstMessageExt, TicketStatementQuery},
+    sql::{Command, CommandStatementQuery, ProstMessageExt, TicketStatementQuery},
 };
 use bytes::Bytes;
 use dbmux_engine::{PreparedStatement, ResultShape, StatementKind};
@@ -15,7 +15,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
-    ask::{Handle, any, command},
+    ask::{Handle, any, command, text},
     catalog,
     encode::schema_bytes,
     transaction,
@@ -61,12 +61,15 @@ pub(super) async fn schema(caller: &Caller, descriptor: FlightDescriptor) -> Res
     Ok(SchemaResult { schema: schema_bytes(&schema)? })
 }
 
-/// What a descriptor asks for.
+/// What a descriptor asks for; a statement as it is written is a query.
 pub(super) fn asked(descriptor: &FlightDescriptor) -> Result<Command, Status> {
     if descriptor.r#type() != DescriptorType::Cmd {
         return Err(invalid("a descriptor is a command here, not a path"));
     }
-    command(any(&descriptor.cmd, "the command")?)
+    match text(&descriptor.cmd) {
+        Some(query) => Ok(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id: None })),
+        None => command(any(&descriptor.cmd, "the command")?),
+    }
 }
 
 /// Prepares a statement to see what it is.

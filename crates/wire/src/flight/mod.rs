@@ -1,5 +1,6 @@
 //! Arrow Flight SQL, as the specification has it, with one shortcut: `DoGet` takes a statement itself as its ticket, so
-//! that a question and its answer are one round trip.
+//! that a question and its answer are one round trip. Where Flight SQL has a packed message, a statement's text is taken
+//! too: with it, plain Arrow Flight is enough.
 //!
 //! The generated service is implemented as it is: every message from outside is decoded here, and what cannot be decoded
 //! is refused by name.
@@ -13,7 +14,7 @@ mod ingest;
 mod options;
 mod prepared;
 mod put;
-mod sql_type;
+mod quote;
 mod transaction;
 mod upload;
 
@@ -87,8 +88,8 @@ impl FlightService for Flight {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let result = action::act(request).await?.map(|body| Ok(arrow_flight::Result { body }));
-        Ok(Response::new(futures::stream::iter(result).boxed()))
+        let results = action::act(request).await?.into_iter().map(|body| Ok(arrow_flight::Result { body }));
+        Ok(Response::new(futures::stream::iter(results).boxed()))
     }
 
     async fn list_actions(&self, _: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {

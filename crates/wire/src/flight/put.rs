@@ -1,5 +1,6 @@
 //! `DoPut`: updates, parameters, and tables full of rows.
 
+use arrow::{array::RecordBatch, compute::concat_batches};
 use arrow_flight::{
     FlightData, PutResult,
     decode::FlightRecordBatchStream,
@@ -7,12 +8,14 @@ use arrow_flight::{
     sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
 };
 use bytes::Bytes;
-use dbmux_engine::StatementRequest;
+use dbmux_engine::{IngestRows, StatementRequest};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
+use serde_json::json;
 use tonic::{Status, Streaming};
 
 use super::{
+    ask::text,
     info::asked,
     ingest, prepared, transaction,
     upload::{change, next},
@@ -22,16 +25,19 @@ use crate::{
     status::{invalid, unsupported},
 };
 
-/// What parameters bound to one statement may take, in bytes: they are kept until it runs.
-const LARGEST_PARAMETERS: usize = 64 << 20;
+/// What the rows for one statement may take, in bytes: they are kept until it runs.
+const LARGEST_PARAMETERS: usize = 256 << 20;
 
 /// Takes what a client sends, and gives the one message that answers it.
 pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> Result<PutResult, Status> {
     let first = stream.next().await.ok_or_else(|| invalid("DoPut without a message"))??;
     let descriptor = first.flight_descriptor.clone();
-    let command = asked(&descriptor.ok_or_else(|| invalid("DoPut without a descriptor in its first message"))?)?;
+    let descriptor = descriptor.ok_or_else(|| invalid("DoPut without a descriptor in its first message"))?;
     let batches = batches(first, stream);
-    match command {
+    if let Some(sql) = text(&descriptor.cmd) {
+        return written(caller, sql, batches).await;
+    }
+    match asked(&descriptor)? {
         Command::CommandStatementUpdate(update) => {
             transaction::enter(caller, update.transaction_id.as_ref()).await?;
             let request = StatementRequest { sql: update.query, ..StatementRequest::default() };
@@ -52,6 +58,22 @@ pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> R
     }
 }
 
+/// Runs a statement as it is written, with the rows that come along; answers in JSON, for whoever knows no Flight SQL.
+async fn written(caller: &Caller, sql: String, mut batches: FlightRecordBatchStream) -> Result<PutResult, Status> {
+    let rows = gather(&mut batches).await?;
+    let parameters = match batches.schema() {
+        Some(schema) if !schema.fields().is_empty() => {
+            let rows = concat_batches(schema, &rows);
+            Some(rows.map_err(|error| invalid(format!("the rows do not fit together: {error}")))?)
+        }
+        _ => None,
+    };
+    let request = StatementRequest { sql, parameters, ..StatementRequest::default() };
+    let count = change(caller, request).await?;
+    let answer = if count < 0 { json!({}) } else { json!({ "count": count }) };
+    Ok(PutResult { app_metadata: answer.to_string().into() })
+}
+
 fn changed(record_count: i64) -> Result<PutResult, Status> {
     Ok(PutResult { app_metadata: DoPutUpdateResult { record_count }.encode_to_vec().into() })
 }
@@ -66,20 +88,25 @@ fn batches(first: FlightData, rest: Streaming<FlightData>) -> FlightRecordBatchS
     FlightRecordBatchStream::new_from_flight_data(messages.map_err(FlightError::from))
 }
 
-/// Binds the rows that a client sends; none: what was bound before stays.
-async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStream) -> Result<(), Status> {
-    let prepared = caller.memory.prepared(handle)?;
+/// All batches that a client sends.
+async fn gather(batches: &mut FlightRecordBatchStream) -> Result<Vec<RecordBatch>, Status> {
     let (mut rows, mut size) = (Vec::new(), 0);
-    while let Some(batch) = next(&mut batches).await? {
+    while let Some(batch) = next(batches).await? {
         size += batch.get_array_memory_size();
         if size > LARGEST_PARAMETERS {
             let limit = LARGEST_PARAMETERS >> 20;
-            return Err(invalid(format!(
-                "the parameters take more than {limit} MiB: ingest rows into a table instead"
-            )));
+            return Err(invalid(format!("the rows take more than {limit} MiB: send them in several parts")));
         }
-        rows.push(prepared::named(&prepared, &batch)?);
+        rows.push(batch);
     }
+    Ok(rows)
+}
+
+/// Binds the rows that a client sends; none: what was bound before stays.
+async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStream) -> Result<(), Status> {
+    let prepared = caller.memory.prepared(handle)?;
+    let rows = gather(&mut batches).await?;
+    let rows = rows.iter().map(|batch| prepared::named(&prepared, batch)).collect::<Result<_, _>>()?;
     if batches.schema().is_some() {
         caller.memory.bind(handle, rows);
     }
@@ -90,7 +117,10 @@ async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStr
 /// or for none.
 async fn update_each(caller: &Caller, handle: &Bytes, batches: FlightRecordBatchStream) -> Result<i64, Status> {
     bind(caller, handle, batches).await?;
-    let requests = prepared::requests(caller, handle, caller.memory.number())?;
+    let requests = match caller.session.ingest_sql().rows {
+        IngestRows::AsParameters => prepared::at_once(caller, handle, caller.memory.number())?,
+        IngestRows::AsList => prepared::requests(caller, handle, caller.memory.number())?,
+    };
     if requests.len() == 1 {
         return each(caller, requests).await;
     }

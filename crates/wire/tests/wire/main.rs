@@ -10,6 +10,7 @@ mod garbage;
 mod ingest;
 mod lifetime;
 mod options;
+mod plain;
 mod service;
 mod shortcut;
 mod sql;
