@@ -27,7 +27,7 @@ dbmux_probe_files and dbmux_probe_chunks beside yours. A database called as an e
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// An engine (duckdb, sqlite), of which a fresh database is probed; or a database, of which a copy is.
+    /// An engine (duckdb, sqlite, …), of which a fresh database is probed; or a database, of which a copy is.
     #[arg(value_name = "ENGINE|PATH")]
     pub(crate) what: PathBuf,
     /// Rows that are there when it begins.

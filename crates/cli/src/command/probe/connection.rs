@@ -88,6 +88,8 @@ impl Connection for Session {
 fn statement(operation: &Operation) -> Statement {
     let statement = Statement::new(&*operation.text);
     match &operation.parameters {
+        // What goes with an operation of LanceDB's is its rows.
+        Some(rows) if operation.text.starts_with('{') => statement.rows(rows.clone()),
         Some(parameters) => statement.parameters(parameters.clone()),
         None => statement,
     }

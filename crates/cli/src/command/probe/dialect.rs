@@ -150,11 +150,12 @@ pub(super) fn number(batches: &[RecordBatch]) -> Option<u64> {
 pub(super) fn found(files: &[RecordBatch], chunks: &[RecordBatch], dims: u16) -> Option<Found> {
     let mut found = Found::default();
     for batch in files {
-        found.files.extend(integers(batch, 0)?);
+        found.files.extend(integers(batch, "id")?);
     }
     for batch in chunks {
-        let (ids, writers, versions) = (integers(batch, 0)?, integers(batch, 1)?, integers(batch, 2)?);
-        let embeddings = batch.columns().get(3)?;
+        let (ids, writers, versions) =
+            (integers(batch, "id")?, integers(batch, "writer")?, integers(batch, "version")?);
+        let embeddings = batch.column_by_name("embedding")?;
         for (index, ((id, writer), version)) in ids.into_iter().zip(writers).zip(versions).enumerate() {
             let text = if writer < 0 { embed::seed_text(id) } else { embed::text(writer, version) };
             let whole = floats(embeddings, index).is_some_and(|found| found == embed::embed(&text, dims));
@@ -164,8 +165,8 @@ pub(super) fn found(files: &[RecordBatch], chunks: &[RecordBatch], dims: u16) ->
     Some(found)
 }
 
-fn integers(batch: &RecordBatch, column: usize) -> Option<Vec<i64>> {
-    let column = batch.columns().get(column)?;
+fn integers(batch: &RecordBatch, column: &str) -> Option<Vec<i64>> {
+    let column = batch.column_by_name(column)?;
     (0..column.len()).map(|row| array_value_to_string(column, row).ok()?.parse().ok()).collect()
 }
 

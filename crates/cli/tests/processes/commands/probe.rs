@@ -21,7 +21,8 @@ fn probe(place: &Place, arguments: &[&str]) -> Command {
 
 fn report(output: &Output) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+    assert!(!output.stdout.is_empty(), "it has nothing to report: {errors}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn files(place: &Place) -> Vec<PathBuf> {
