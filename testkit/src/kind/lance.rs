@@ -45,6 +45,10 @@ pub(super) fn merge_new(table: Table, row: &[i64]) -> Statement {
     Statement::new(merge.to_string()).rows(batch(table, &[row]))
 }
 
+pub(super) fn delete_all(table: Table) -> String {
+    json!({"delete": {"table": table.name, "where": "true"}}).to_string()
+}
+
 pub(super) fn add_by_process(place: &Place, database: &str, table: Table, rows: &[&[i64]]) -> Output {
     let mut command = place.dbmux(["vectors", database, "add", table.name, "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -140,6 +140,14 @@ impl Kind {
         })
     }
 
+    /// The statement that deletes all rows.
+    pub fn delete_all(self, table: Table) -> String {
+        match self {
+            Self::DuckDb | Self::Sqlite => format!("delete from {}", table.name),
+            Self::Lance => lance::delete_all(table),
+        }
+    }
+
     /// Inserts rows until it is interrupted.
     ///
     /// # Panics

@@ -8,10 +8,15 @@ use std::{
 };
 
 use dbmux_client::{ClientOptions, ErrorCode};
-use dbmux_testkit::{Dice, Foreign, Kind, Place, T, seed};
+use dbmux_testkit::{Dice, Foreign, Kind, Place, T, seed, until};
 use rustix::process::{Pid, Signal, kill_process};
 
-on_each_engine!(no_acknowledged_row_is_lost_between_leases_and_kills);
+use super::leased::one;
+
+on_each_engine!(
+    no_acknowledged_row_is_lost_between_leases_and_kills,
+    a_lease_gives_the_file_away_and_what_was_before_answers,
+);
 
 /// For how long.
 const TIME: Duration = Duration::from_secs(8);
@@ -97,4 +102,32 @@ fn no_acknowledged_row_is_lost_between_leases_and_kills(kind: Kind) {
     assert!(strange.is_empty(), "nobody was told of these, and they are there: {strange:?}");
     kind.check(&place);
     assert!(leases >= 5 && done.len() > 50, "too little happened: {leases} leases, {} rows", done.len());
+}
+
+fn a_lease_gives_the_file_away_and_what_was_before_answers(kind: Kind) {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    kind.fill(&place, T, &[&[1]]);
+    let session = place.blocking_client(kind.file(), ClientOptions::default()).session().expect("a session");
+    if kind.has_transactions() {
+        session.execute("create temp table mine as select 7 as i").expect("a table");
+    }
+    let rows = || one(&session, "select count(*) from t");
+    assert_eq!(rows(), ("1".to_owned(), None));
+    let mut tool = Foreign::leased_of(kind, &place, &[kind.file()]);
+    for log in kind.logs() {
+        assert!(!place.path(&format!("{}{log}", kind.file())).exists(), "the file alone is the database");
+    }
+    assert!(tool.open(&place.path(kind.file()), false).starts_with("ok"), "somebody else had the file");
+    tool.insert(T, &[2]);
+    let (read, as_of) = rows();
+    assert_eq!((read.as_str(), as_of.is_some()), ("1", true));
+    let (code, error) = place.fails(&["sql", kind.file(), &kind.delete_all(T), "--wait", "300ms"]);
+    assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
+    tool.close();
+    assert!(tool.end().success());
+    until("the file answers again", || rows() == ("2".to_owned(), None));
+    if kind.has_transactions() {
+        assert_eq!(one(&session, "select i from mine").0, "7", "what the session had is there still");
+    }
+    kind.check(&place);
 }

@@ -6,9 +6,7 @@ use std::{
 };
 
 use dbmux_client::{ClientOptions, ErrorCode};
-use dbmux_testkit::{Place, python, until};
-
-use super::leased::one;
+use dbmux_testkit::{Place, python};
 
 fn place() -> Place {
     Place::new(env!("CARGO_BIN_EXE_dbmux"))
@@ -53,38 +51,6 @@ fn a_file_is_what_it_is_and_a_new_one_what_its_name_or_the_wish_says() {
     place.sql("b.duckdb", "create unique index u on t (s)");
     let (code, error) = place.fails(&["sql", "b.duckdb", "insert into t values (3, 'a')"]);
     assert_eq!((code, error["sqlstate"].as_str()), (1, Some("23505")), "{error}");
-}
-
-#[test]
-fn a_lease_gives_the_file_away_and_a_copy_answers() {
-    let place = place();
-    place.sql("a.sqlite", "create table t (i integer); insert into t values (1)");
-    let client = place.blocking_client("a.sqlite", ClientOptions::default());
-    let session = client.session().expect("a session");
-    session.execute("create temp table mine as select 7 as i").expect("a table");
-    assert_eq!(one(&session, "select i from t"), ("1".to_owned(), None));
-    let script = "
-import os, sqlite3, sys
-assert not os.path.exists('a.sqlite-wal'), os.listdir('.')
-c = sqlite3.connect('a.sqlite', isolation_level=None)
-print('has it', flush=True)
-sys.stdin.readline()
-c.execute('update t set i = 2')
-";
-    let mut command = place.dbmux(["run", "a.sqlite", "--"]);
-    command.arg(python()).args(["-u", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut run = command.spawn().expect("it starts");
-    let mut said = std::io::BufReader::new(run.stdout.take().expect("its output"));
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut said, &mut line).expect("it has the file");
-    let (read, as_of) = one(&session, "select i from t");
-    assert_eq!((read.as_str(), as_of.is_some()), ("1", true));
-    let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (3)", "--wait", "300ms"]);
-    assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
-    drop(run.stdin.take());
-    assert!(run.wait().expect("its end").success());
-    until("the file answers again", || one(&session, "select i from t") == ("2".to_owned(), None));
-    assert_eq!(one(&session, "select i from mine").0, "7", "what the session had is there still");
 }
 
 #[test]
