@@ -19,6 +19,10 @@ pub(crate) struct Context {
     /// The `dbt` that is measured, plain and through dbmux.
     #[arg(long)]
     pub(crate) dbt: Option<PathBuf>,
+    /// The Python that has `lancedb`.
+    #[cfg(feature = "lance")]
+    #[arg(long)]
+    pub(crate) lance_python: Option<PathBuf>,
     /// Where databases are made: on the disk that is measured.
     #[arg(long)]
     pub(crate) directory: PathBuf,

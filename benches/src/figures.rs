@@ -55,12 +55,14 @@ pub(crate) enum Figure {
     Seconds(f64),
     PerSecond(f64),
     Bytes(f64),
+    /// How many; fewer is better.
+    Count(f64),
 }
 
 impl Figure {
     pub(crate) fn value(self) -> f64 {
         match self {
-            Self::Seconds(value) | Self::PerSecond(value) | Self::Bytes(value) => value,
+            Self::Seconds(value) | Self::PerSecond(value) | Self::Bytes(value) | Self::Count(value) => value,
         }
     }
 
@@ -69,6 +71,7 @@ impl Figure {
             Self::Seconds(_) => "s",
             Self::PerSecond(_) => "1/s",
             Self::Bytes(_) => "bytes",
+            Self::Count(_) => "",
         }
     }
 
@@ -76,7 +79,7 @@ impl Figure {
     pub(crate) fn better_than(self, other: Self) -> f64 {
         match self {
             Self::PerSecond(ours) => ours / other.value(),
-            Self::Seconds(ours) | Self::Bytes(ours) => other.value() / ours,
+            Self::Seconds(ours) | Self::Bytes(ours) | Self::Count(ours) => other.value() / ours,
         }
     }
 }
@@ -89,6 +92,7 @@ impl std::fmt::Display for Figure {
             Self::Seconds(seconds) if seconds < 1.0 => write!(to, "{:.0} ms", seconds * 1e3),
             Self::Seconds(seconds) => write!(to, "{seconds:.2} s"),
             Self::PerSecond(rate) => write!(to, "{rate:.0}/s"),
+            Self::Count(count) => write!(to, "{count:.0}"),
             Self::Bytes(bytes) => write!(to, "{:.0} MiB", bytes / f64::from(1 << 20)),
         }
     }
@@ -146,6 +150,8 @@ impl Line {
         // Where nothing is promised, the larger way round reads better.
         let (ratio, words) = match self.goal {
             Goal::Within(_) => (ratio, "of it"),
+            // As large a part of it as that.
+            Goal::Better(times) if times < 1.0 => (ratio, "of it"),
             Goal::None if ratio < 1.0 => (1.0 / ratio, "of it"),
             _ => (ratio, "better"),
         };
@@ -187,5 +193,11 @@ mod tests {
         assert_eq!(line(Figure::PerSecond(9.0), Figure::PerSecond(2.0), Goal::Better(5.0)), Some(false));
         assert_eq!(Line::alone("", two, Goal::AtMost(second)).met(), Some(false));
         assert_eq!(line(two, second, Goal::None), None);
+        let none = Goal::AtMost(Figure::Count(0.0));
+        assert_eq!(Line::alone("", Figure::Count(0.0), none).met(), Some(true));
+        assert_eq!(Line::alone("", Figure::Count(1.0), none).met(), Some(false));
+        let (slow, fast) = (Figure::PerSecond(3.0), Figure::PerSecond(5.0));
+        let slowest = Line::beside("", slow, ("the fastest", fast), Goal::Better(0.5));
+        assert_eq!((slowest.met(), slowest.ratio_text().as_str()), (Some(true), "0.6× of it"));
     }
 }

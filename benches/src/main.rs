@@ -44,12 +44,23 @@ enum Worker {
     /// A process with a lock, told what to do on standard input.
     #[command(hide = true)]
     Lock(row::peer::Arguments),
+    /// A process that writes to an SQLite file, told for how long on standard input.
+    #[command(hide = true)]
+    Sqlite(row::sqlite::writer::Arguments),
+    #[cfg(feature = "lance")]
+    /// A process that writes to LanceDB or searches it, told for how long on standard input.
+    #[command(hide = true)]
+    Lance(row::lance::worker::Arguments),
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Worker::Lock(lock)) = arguments.worker {
-        return row::peer::serve(&lock);
+    match arguments.worker {
+        Some(Worker::Lock(lock)) => return row::peer::serve(&lock),
+        Some(Worker::Sqlite(writer)) => return row::sqlite::writer::serve(&writer),
+        #[cfg(feature = "lance")]
+        Some(Worker::Lance(worker)) => return row::lance::worker::serve(&worker),
+        None => {}
     }
     let context =
         arguments.context.ok_or("--dbmux, --python, --rivals and --directory are needed: see benches/run.sh")?;

@@ -1,6 +1,10 @@
 //! Databases that are measured: ours, Quack's, and one in this process.
 
-use std::{net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use dbmux_client::{Client, ClientOptions, Session};
 use tokio::runtime::Runtime;
@@ -10,19 +14,25 @@ use crate::{Result, context::Context, rival::Rival};
 /// A database of our own, whose broker ends with it.
 pub(crate) struct Place {
     pub(crate) client: Client,
-    directory: tempfile::TempDir,
+    database: PathBuf,
+    _directory: tempfile::TempDir,
 }
 
 impl Place {
     pub(crate) fn new(context: &Context) -> Result<Self> {
+        Self::with(context, "bench.duckdb")
+    }
+
+    /// The name says which engine it is.
+    pub(crate) fn with(context: &Context, name: &str) -> Result<Self> {
         let directory = context.fresh()?;
-        let options = ClientOptions { broker_program: Some(context.dbmux.clone()), ..ClientOptions::default() };
-        let client = Client::open(directory.path().join("bench.duckdb"), options)?;
-        Ok(Self { client, directory })
+        let database = directory.path().join(name);
+        let client = client(&context.dbmux, &database)?;
+        Ok(Self { client, database, _directory: directory })
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.directory.path().join("bench.duckdb")
+        self.database.clone()
     }
 
     /// Stops the broker, and returns when it is gone.
@@ -34,6 +44,12 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// A client whose broker is this `dbmux`.
+pub(crate) fn client(dbmux: &Path, database: &Path) -> Result<Client> {
+    let options = ClientOptions { broker_program: Some(dbmux.to_owned()), ..ClientOptions::default() };
+    Ok(Client::open(database, options)?)
 }
 
 /// A runtime as a small program has it: everything on the caller's thread.

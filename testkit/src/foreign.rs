@@ -1,4 +1,4 @@
-//! Foreign processes: tools that open the file themselves, in Python's own DuckDB.
+//! Foreign processes: tools that open the file themselves, by Python's own module of the engine.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -6,7 +6,10 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use crate::Place;
+use crate::{
+    Kind, Place, Table,
+    kind::{as_json, insert_values},
+};
 
 /// The Python in which `testkit/venv.sh` has installed DuckDB 1.5 and ADBC.
 pub fn python() -> PathBuf {
@@ -27,14 +30,16 @@ pub(crate) fn interpreter(variable: &str, environment: &str, maker: &str) -> Pat
 
 /// A Python process that does what it is told, a line at a time, and answers with a line.
 pub struct Foreign {
+    kind: Kind,
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 const LOOP: &str = "
-import sys, duckdb
-connection = None
+import importlib, sys
+globals()[sys.argv[1]] = importlib.import_module(sys.argv[1])
+connection = reads = None
 for line in sys.stdin:
     try:
         print('ok', repr(eval(compile(line.strip(), 'told', 'eval'))), flush=True)
@@ -43,28 +48,38 @@ for line in sys.stdin:
 ";
 
 impl Foreign {
-    /// Starts it.
+    /// Starts one with DuckDB.
     pub fn start() -> Self {
-        Self::below(Command::new(python()))
+        Self::of(Kind::DuckDb)
+    }
+
+    /// Starts one with this engine.
+    pub fn of(kind: Kind) -> Self {
+        Self::below(kind, Command::new(kind.python()))
     }
 
     /// Starts it as the command of a `dbmux run`, and waits until it has the files. Killed, that one is, and not Python,
     /// which ends with this.
     pub fn leased(place: &Place, arguments: &[&str]) -> Self {
+        Self::leased_of(Kind::DuckDb, place, arguments)
+    }
+
+    /// The same, of this engine.
+    pub fn leased_of(kind: Kind, place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.dbmux(["run"]);
-        command.args(arguments).arg("--").arg(python());
-        let mut foreign = Self::below(command);
+        command.args(arguments).arg("--").arg(kind.python());
+        let mut foreign = Self::below(kind, command);
         assert_eq!(foreign.tell("'here'"), "ok 'here'");
         foreign
     }
 
     /// The command is Python's, or one that runs it.
-    fn below(mut command: Command) -> Self {
-        command.args(["-u", "-c", LOOP]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    fn below(kind: Kind, mut command: Command) -> Self {
+        command.args(["-u", "-c", LOOP, kind.module()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("Python starts");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("its output"));
-        Self { child, input, output }
+        Self { kind, child, input, output }
     }
 
     /// Starts it with the file open.
@@ -75,19 +90,104 @@ impl Foreign {
         foreign
     }
 
+    /// Opens the file to write, as soon as it may.
+    pub fn opened(&mut self, database: &Path) {
+        let mut answer = String::new();
+        crate::until("the foreign process opens the file", || {
+            answer = self.open(database, false);
+            answer.starts_with("ok") || !answer.contains("lock")
+        });
+        assert!(answer.starts_with("ok"), "{answer}");
+    }
+
+    /// Keeps all others from writing, as this engine has it, until [`Foreign::let_go`].
+    pub fn keep_writers_out(&mut self, database: &Path) {
+        self.opened(database);
+        if self.kind == Kind::Sqlite {
+            assert_eq!(self.sql("begin immediate"), "ok []");
+        }
+    }
+
+    /// Reads a table, and does not let go.
+    pub fn keep_reading(&mut self, database: &Path, table: Table) {
+        let answer = self.open(database, true);
+        assert!(answer.starts_with("ok"), "{answer}");
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql("begin"),
+            Kind::Lance => self.tell(&format!("globals().update(reads=connection.open_table({:?}))", table.name)),
+        };
+        assert!(answer.starts_with("ok"), "{answer}");
+        self.count(table);
+    }
+
+    /// Commits, and closes.
+    pub fn let_go(&mut self) {
+        if self.kind == Kind::Sqlite {
+            assert_eq!(self.sql("commit"), "ok []");
+        }
+        self.close();
+    }
+
     /// Opens the file; answers with `ok …` or `error …`.
     pub fn open(&mut self, database: &Path, read_only: bool) -> String {
-        let read_only = if read_only { "True" } else { "False" };
-        let path = database.display();
-        self.tell(&format!(
-            "globals().update(connection=duckdb.connect({path:?}, read_only={read_only}))",
-            path = path.to_string()
-        ))
+        let path = database.display().to_string();
+        let opening = match self.kind {
+            Kind::DuckDb => {
+                let read_only = if read_only { "True" } else { "False" };
+                format!("duckdb.connect({path:?}, read_only={read_only})")
+            }
+            Kind::Sqlite => {
+                let mode = if read_only { "ro" } else { "rwc" };
+                let place = format!("file:{path}?mode={mode}");
+                format!("sqlite3.connect({place:?}, uri=True, isolation_level=None, timeout=30)")
+            }
+            Kind::Lance => format!("lancedb.connect({path:?})"),
+        };
+        self.tell(&format!("globals().update(connection={opening})"))
+    }
+
+    /// Makes a table in what it has open.
+    pub fn make(&mut self, table: Table) {
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql(&self.kind.create(table)),
+            Kind::Lance => {
+                let fields = table.columns.iter().map(|column| format!("({column:?}, pa.int64())")).collect::<Vec<_>>();
+                let schema = format!("(lambda pa: pa.schema([{}]))(__import__('pyarrow'))", fields.join(", "));
+                self.tell(&format!("connection.create_table({:?}, schema={schema})", table.name))
+            }
+        };
+        assert!(answer.starts_with("ok"), "{answer}");
+    }
+
+    /// Inserts a row.
+    pub fn insert(&mut self, table: Table, row: &[i64]) {
+        let answer = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => self.sql(&insert_values(table, &[row])),
+            Kind::Lance => {
+                self.tell(&format!("connection.open_table({:?}).add({})", table.name, as_json(table, &[row])))
+            }
+        };
+        assert!(answer.starts_with("ok"), "{answer}");
+    }
+
+    /// How many rows there are: for one who keeps reading, as it was when it began.
+    pub fn count(&mut self, table: Table) -> u32 {
+        match self.kind {
+            Kind::DuckDb | Kind::Sqlite => {
+                self.number(&format!("connection.execute('select count(*) from {}').fetchall()[0][0]", table.name))
+            }
+            Kind::Lance => self
+                .number(&format!("(connection.open_table({:?}) if reads is None else reads).count_rows()", table.name)),
+        }
     }
 
     /// Lets the file go.
     pub fn close(&mut self) {
-        let answer = self.tell("connection.close()");
+        let closing = match self.kind {
+            Kind::DuckDb | Kind::Sqlite => "connection.close()",
+            Kind::Lance => "globals().update(connection=None, reads=None)",
+        };
+        let answer = self.tell(closing);
         assert!(answer.starts_with("ok"), "{answer}");
     }
 

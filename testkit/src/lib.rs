@@ -5,18 +5,22 @@
 mod dbt;
 mod foreign;
 mod hazards;
+mod kind;
 mod place;
 mod shell;
 mod terminal;
+mod writer;
 
 use std::time::{Duration, Instant};
 
 pub use dbt::{DbtProject, dbt_program, dbt_python};
 pub use foreign::{Foreign, python};
 pub use hazards::Hazards;
+pub use kind::{Kind, T, Table};
 pub use place::{Place, Stopped};
 pub use shell::Shell;
 pub use terminal::{Started, Terminal};
+pub use writer::Writer;
 
 /// The longest that anything that must come may take. Nothing waits for it when it has come.
 const PATIENCE: Duration = Duration::from_secs(60);

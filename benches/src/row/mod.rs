@@ -4,6 +4,8 @@ mod beside;
 mod dbt;
 mod find;
 mod insert;
+#[cfg(feature = "lance")]
+pub(crate) mod lance;
 mod lease;
 mod leased;
 mod lock_alone;
@@ -14,6 +16,8 @@ pub(crate) mod peer;
 mod process;
 mod scan;
 mod select;
+pub(crate) mod sqlite;
+mod vectors;
 
 use crate::{Result, context::Context, figures::Line};
 
@@ -32,6 +36,11 @@ const ALL: &[Row] = &[
     Row { name: "select", about: "a small read on an open session", measure: select::measure },
     Row { name: "scan", about: "5 million rows of 3 columns to Arrow in the client", measure: scan::measure },
     Row { name: "insert", about: "acknowledged, synced single-row INSERTs", measure: insert::measure },
+    Row { name: "sqlite-insert", about: "INSERTs of sixteen processes into one SQLite file", measure: sqlite::insert },
+    Row { name: "sqlite-read", about: "larger reads of an SQLite file", measure: sqlite::read },
+    Row { name: "vectors", about: "vector search: this makes files of about 1.2 GB", measure: vectors::measure },
+    #[cfg(feature = "lance")]
+    Row { name: "lance", about: "LanceDB with eight writers and eight readers", measure: lance::measure },
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
     Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },

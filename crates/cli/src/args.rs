@@ -9,6 +9,8 @@ mod dbt;
 mod demo;
 mod examples;
 mod guarded;
+#[cfg(feature = "broker")]
+mod probe;
 mod shim;
 mod snapshot;
 mod values;
@@ -19,6 +21,8 @@ pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScope
 pub(crate) use demo::{DemoArgs, DemoOf, DemoWorkerArgs};
 use examples::{EXAMPLES, LOCK_EXAMPLES, RUN_EXAMPLES, SQL_EXAMPLES};
 pub(crate) use guarded::{LockArgs, ReadsArg, RunArgs, ScopeArg};
+#[cfg(feature = "broker")]
+pub(crate) use probe::{ModeArg, ProbeArgs, ProbeWorkerArgs};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
 #[cfg(feature = "broker")]
 use snapshot::size;
@@ -88,6 +92,8 @@ impl Arguments {
             Command::Environment { json } => *json,
             #[cfg(feature = "broker")]
             Command::Serve(args) => args.json,
+            #[cfg(feature = "broker")]
+            Command::Probe(args) => args.json,
             _ => false,
         }
     }
@@ -158,6 +164,10 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     /// See what it is good for: eight processes on one file, without dbmux and with it.
     Demo(DemoArgs),
+    /// See what an engine allows to many processes by itself, and what they can do through dbmux.
+    #[cfg(feature = "broker")]
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(ProbeArgs),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -182,6 +192,10 @@ pub(crate) enum Command {
     /// One of the demo's processes.
     #[command(hide = true)]
     DemoWorker(DemoWorkerArgs),
+    /// One of the probe's processes.
+    #[cfg(feature = "broker")]
+    #[command(hide = true)]
+    ProbeWorker(ProbeWorkerArgs),
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
+use dbmux_engine::{
+    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions,
+};
 use dbmux_os::{
     file_kind::{self, FileKind},
     holders, theirs,
@@ -24,6 +26,7 @@ use crate::{
     catalog::CATALOG,
     errors,
     ffi::{self, Door, Failure, Instance, Protection, Replacement},
+    ingest::INGEST,
     insert,
     name::catalog_name,
     options::{self, DuckDbOptions},
@@ -218,6 +221,10 @@ impl Engine for DuckDbEngine {
 
     fn catalog_sql(&self) -> CatalogSql {
         CATALOG
+    }
+
+    fn ingest_sql(&self) -> IngestSql {
+        INGEST
     }
 
     fn notices(&self) -> Vec<String> {

@@ -33,6 +33,7 @@ mod engine;
 mod errors;
 mod facts;
 mod ffi;
+mod ingest;
 mod insert;
 mod interrupt;
 mod merged;

@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 
-use crate::{CatalogSql, EngineError, InsertShape, StatementKind};
+use crate::{CatalogSql, EngineError, IngestSql, InsertShape, StatementKind};
 
 /// How a file is, or shall be, attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How to ask what there is.
     fn catalog_sql(&self) -> CatalogSql;
+
+    /// How to put rows into a table.
+    fn ingest_sql(&self) -> IngestSql;
 
     /// What a person should be told once: an unusual catalog name, for example.
     fn notices(&self) -> Vec<String>;

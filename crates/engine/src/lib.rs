@@ -7,6 +7,7 @@
 mod backend;
 mod catalog;
 mod error;
+mod ingest;
 pub mod insert;
 mod made;
 mod service;
@@ -21,6 +22,7 @@ pub use dbmux_proto::{
     ErrorCode, HelloReply, HelloRequest, Holder, LeaseAsk, LeaseEvent, StatementEvent, StatsReply, StatusReply,
 };
 pub use error::{EngineError, ServiceError};
+pub use ingest::{IngestRows, IngestSql};
 pub use made::{MadeRows, count_batch, count_schema};
 pub use service::{
     Answer, BatchStream, LeaseAsks, LeaseEvents, Peer, PreparedStatement, Service, Session, SessionId, StatementRequest,

@@ -9,8 +9,8 @@ use arrow::{
 use futures::Stream;
 
 use crate::{
-    CatalogSql, HelloReply, HelloRequest, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority, ResultShape,
-    ServiceError, StatementEvent, StatementKind, StatsReply, StatusReply,
+    CatalogSql, HelloReply, HelloRequest, IngestSql, LeaseAsk, LeaseEvent, Parameters, PreparedId, Priority,
+    ResultShape, ServiceError, StatementEvent, StatementKind, StatsReply, StatusReply,
 };
 
 /// Names a session on the wire: unguessable, 16 bytes.
@@ -133,6 +133,9 @@ pub trait Session: Send + Sync + 'static {
 
     /// How to ask it what there is.
     fn catalog_sql(&self) -> CatalogSql;
+
+    /// How to put rows into a table.
+    fn ingest_sql(&self) -> IngestSql;
 
     /// Prepares one statement.
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError>;

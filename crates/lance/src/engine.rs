@@ -12,7 +12,7 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions};
+use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions};
 use parking_lot::Mutex;
 
 use crate::{
@@ -112,6 +112,10 @@ impl Engine for LanceEngine {
 
     fn catalog(&self) -> &str {
         listing::NAME
+    }
+
+    fn ingest_sql(&self) -> IngestSql {
+        listing::INGEST
     }
 
     fn catalog_sql(&self) -> CatalogSql {

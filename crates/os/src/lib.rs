@@ -5,6 +5,7 @@
 
 pub mod access_time;
 pub mod child;
+pub mod clock;
 pub mod daemon;
 mod error;
 pub mod file_copy;

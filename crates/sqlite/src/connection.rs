@@ -1,6 +1,6 @@
 //! A connection of a session: opened on whatever answers now, watched by the authorizer, with its prepared statements.
 
-use std::{collections::VecDeque, fmt::Write, path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt::Write, path::Path, sync::Arc};
 
 use dbmux_engine::{Access, EngineError};
 use rusqlite::{InterruptHandle, OpenFlags, config::DbConfig};
@@ -13,9 +13,6 @@ use crate::{
     policy::Watch,
 };
 
-/// How long SQLite itself waits for others: most commits take less. Whoever waits longer waits in the broker, where it is
-/// seen for whom.
-const BUSY: Duration = Duration::from_millis(20);
 /// Statements that a connection keeps prepared.
 const KEPT: usize = 64;
 
@@ -141,7 +138,7 @@ impl Connection {
 }
 
 fn set_up(connection: &rusqlite::Connection, options: &SqliteOptions, read_only: bool) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(options.busy_timeout)?;
     // The build that comes with rusqlite has them on; SQLite's own default, and every other program's, is off.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use dbmux_engine::{
-    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, InsertShape, SessionOptions, insert,
+    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions, insert,
 };
 use dbmux_os::file_id::FileId;
 use rusqlite::backup::StepResult;
@@ -22,6 +22,7 @@ use crate::{
     connection::Connection,
     copy, errors,
     ffi::Failure,
+    ingest::INGEST,
     kind::{check_kind, unusable},
     options::{SqliteOptions, Synchronous},
     place::{Copy, Place, remove_if_empty},
@@ -160,6 +161,10 @@ impl Engine for SqliteEngine {
 
     fn catalog_sql(&self) -> CatalogSql {
         CATALOG
+    }
+
+    fn ingest_sql(&self) -> IngestSql {
+        INGEST
     }
 
     fn notices(&self) -> Vec<String> {

@@ -18,12 +18,14 @@ mod errors;
 // The one room with raw pointers.
 #[expect(unsafe_code, reason = "SQLite's statements")]
 mod ffi;
+mod ingest;
 mod kind;
 mod luggage;
 mod merged;
 mod options;
 mod parameters;
 mod place;
+pub mod plain;
 mod policy;
 mod pragma;
 mod rows;

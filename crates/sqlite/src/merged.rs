@@ -1,4 +1,4 @@
-//! Rows of many single-row inserts, in one transaction.
+//! Many rows in one transaction: those of many single-row inserts, and those of one statement that is given many.
 //!
 //! Each row's own statement runs: what it does alone, with its triggers, defaults and conversions, it does here. All
 //! succeed, or none has happened, and the error is the first one's.
@@ -9,7 +9,7 @@ use dbmux_engine::{EngineError, InsertShape, Parameters, insert};
 
 use crate::{
     connection::Connection,
-    ffi::Failure,
+    ffi::Statement,
     parameters::{self, Bind},
 };
 
@@ -33,14 +33,41 @@ pub(crate) fn insert(
     done
 }
 
+/// Runs a statement that changes rows once for each row of parameters. Answers with how many it has changed.
+pub(crate) fn each(connection: &mut Connection, sql: &Arc<str>, rows: &Parameters) -> Result<i64, EngineError> {
+    run(connection, "SAVEPOINT dbmux_rows")?;
+    let done = all(connection, sql, rows).and_then(|count| run(connection, "RELEASE dbmux_rows").map(|()| count));
+    // Some failures have rolled back by themselves.
+    if done.is_err() && !connection.handle.is_autocommit() {
+        run(connection, "ROLLBACK TO dbmux_rows")?;
+        run(connection, "RELEASE dbmux_rows")?;
+    }
+    done
+}
+
+fn all(connection: &mut Connection, sql: &Arc<str>, rows: &Parameters) -> Result<i64, EngineError> {
+    let mut count = 0;
+    for row in 0..rows.num_rows() {
+        let mut statement = connection.statement(sql)?;
+        bind(connection, &mut statement, Some(&rows.slice(row, 1)))?;
+        while statement.step().map_err(|failure| connection.error(&failure))? {}
+        count += connection.handle.changes();
+        connection.keep(sql, statement);
+    }
+    Ok(count)
+}
+
+fn bind(connection: &Connection, statement: &mut Statement, row: Option<&Parameters>) -> Result<(), EngineError> {
+    parameters::bind(statement, row).map_err(|error| match error {
+        Bind::Engine(error) => error,
+        Bind::Failed(failure) => connection.error(&failure),
+    })
+}
+
 fn row(connection: &mut Connection, sql: &str, parameters: Option<&Parameters>) -> Result<(), EngineError> {
     let mut statement = connection.statement(sql)?;
-    let failed = |failure: Failure| connection.error(&failure);
-    parameters::bind(&mut statement, parameters).map_err(|error| match error {
-        Bind::Engine(error) => error,
-        Bind::Failed(failure) => failed(failure),
-    })?;
-    let answers = statement.step().map_err(failed)?;
+    bind(connection, &mut statement, parameters)?;
+    let answers = statement.step().map_err(|failure| connection.error(&failure))?;
     // A table may itself say that a row is to be ignored, or others to be replaced by it.
     if answers || connection.handle.changes() != 1 {
         return Err(declined());

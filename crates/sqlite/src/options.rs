@@ -1,5 +1,7 @@
 //! How a file is served.
 
+use std::time::Duration;
+
 /// How safe an acknowledged write is when the power fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
@@ -27,7 +29,7 @@ impl Synchronous {
 }
 
 /// What the owner of a database may choose.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct SqliteOptions {
     /// Full, unless said otherwise.
     pub synchronous: Synchronous,
@@ -35,4 +37,18 @@ pub struct SqliteOptions {
     pub keep_journal_mode: bool,
     /// Pages, if positive, or KiB, if negative, that each session keeps in memory. `None`: SQLite's own default.
     pub cache_size: Option<i64>,
+    /// How long SQLite itself waits for others: 20 ms, which most commits take less than. Whoever waits longer waits in the
+    /// broker, where it is seen for whom.
+    pub busy_timeout: Duration,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::default(),
+            keep_journal_mode: false,
+            cache_size: None,
+            busy_timeout: Duration::from_millis(20),
+        }
+    }
 }

@@ -110,6 +110,19 @@ impl SqliteSession {
         Ok(connection)
     }
 
+    /// Runs a statement that changes rows once for each row of parameters: for all of them, or for none.
+    fn run_each(&mut self, text: &Arc<str>, looked: &Looked, rows: &Parameters) -> Result<i64, EngineError> {
+        let mut connection = self.take()?;
+        if looked.noted.asks_last && connection.handle.is_autocommit() {
+            self.slot.put(&self.shared, connection);
+            return Err(classify::asks_last());
+        }
+        connection.watch.clear(looked.copies);
+        let done = merged::each(&mut connection, text, rows);
+        self.slot.put(&self.shared, connection);
+        done
+    }
+
     /// What a statement that has succeeded leaves in the session.
     fn learn(&self, looked: &Looked, text: &str) {
         if let Some(setting) = &looked.noted.sets
@@ -202,6 +215,11 @@ impl EngineSession for SqliteSession {
             let message = "the statement writes, and only reading is allowed here".to_owned();
             return Err(EngineError::ReadOnly { message });
         }
+        if let Some(rows) = many(parameters)
+            && shape == ResultShape::RowsChanged
+        {
+            return Ok(Box::new(MadeRows::changed(self.run_each(&text, &looked, rows)?)?));
+        }
         let query_only = read_only && !self.slot.read_only && looked.control.is_none();
         let connection = self.take()?;
         let rows = self.run(connection, &text, &looked, (shape, parameters, query_only));
@@ -288,6 +306,11 @@ impl SqliteSession {
             }
         }
     }
+}
+
+/// Parameters that are not of one row, for a statement that runs for each.
+fn many(parameters: Option<&Parameters>) -> Option<&Parameters> {
+    parameters.filter(|rows| rows.num_columns() > 0 && rows.num_rows() != 1)
 }
 
 impl Running {

@@ -80,7 +80,12 @@ fn a_file_is_attached_to_read_only() {
 fn the_owner_chooses() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().canonicalize().expect("it").join("o.sqlite");
-    let options = SqliteOptions { synchronous: Synchronous::Normal, keep_journal_mode: true, cache_size: Some(-512) };
+    let options = SqliteOptions {
+        synchronous: Synchronous::Normal,
+        keep_journal_mode: true,
+        cache_size: Some(-512),
+        ..SqliteOptions::default()
+    };
     let engine = SqliteEngine::new(&path, options);
     engine.attach(Access::ReadWrite).expect("attached");
     let mut session = Session(engine.open_session(&SessionOptions::default()).expect("a session"));

@@ -123,10 +123,13 @@ impl Lanes {
         if !session.is_plain() || session.is_busy_beside(track) {
             return None;
         }
-        match request.prepared {
+        let shape = match request.prepared {
             Some(id) => session.prepared_insert(id).map(|(shape, _)| shape),
             None => core.engine.insert_shape(&request.sql),
-        }
+        };
+        // Of many rows a statement with values runs for each, as one statement.
+        let many = request.parameters.as_ref().is_some_and(|rows| rows.num_rows() > 1);
+        shape.filter(|shape| shape.width == 0 || !many)
     }
 
     /// Commits a single-row insert, together with whoever else waits. `None`: it met a conflict, nothing has happened, and

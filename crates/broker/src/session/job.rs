@@ -221,7 +221,11 @@ impl Thread {
         };
         let (prepared, forget) = match kept {
             Some(prepared) => (prepared, false),
-            None => (self.turn.prepare(text)?, true),
+            None => match self.turn.prepare(text) {
+                // What its tables are is read from the file, beside which a process may be at work.
+                Err(EngineError::Locked { .. }) => return Ok(Some(End::Lacks(Lacks::FileFromAnother))),
+                prepared => (prepared?, true),
+            },
         };
         let id = prepared.id;
         let outcome = self.execute(prepared, last);

@@ -20,8 +20,8 @@ use std::{
 };
 
 use dbmux_engine::{
-    CatalogSql, EngineSession, HelloRequest, InsertShape, Interrupter, Peer, Prepared, PreparedId, PreparedStatement,
-    Priority, ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
+    CatalogSql, EngineSession, HelloRequest, IngestSql, InsertShape, Interrupter, Peer, Prepared, PreparedId,
+    PreparedStatement, Priority, ServiceError, Session, SessionId, SessionState, StatementEvent, StatementRequest,
 };
 use dbmux_proto::LeaseReads;
 use futures::{Stream, StreamExt};
@@ -56,6 +56,7 @@ pub(crate) struct BrokerSession {
     pub(crate) identity: Identity,
     core: Weak<Core>,
     catalog: CatalogSql,
+    ingest: IngestSql,
     me: Weak<BrokerSession>,
     engine: Arc<tokio::sync::Mutex<Box<dyn EngineSession>>>,
     interrupter: Arc<dyn Interrupter>,
@@ -136,6 +137,7 @@ impl BrokerSession {
             identity,
             core: Arc::downgrade(core),
             catalog: core.engine.catalog_sql(),
+            ingest: core.engine.ingest_sql(),
             me: me.clone(),
             engine: Arc::new(tokio::sync::Mutex::new(engine)),
             running: Running::new(Arc::clone(&interrupter)),
@@ -274,6 +276,10 @@ impl Session for BrokerSession {
 
     fn catalog_sql(&self) -> CatalogSql {
         self.catalog
+    }
+
+    fn ingest_sql(&self) -> IngestSql {
+        self.ingest
     }
 
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {

@@ -352,18 +352,26 @@ impl BrokerSession {
         let track = Arc::clone(&registered.track);
         let mut turn = take_turn(&me, &track, deadline).await?;
         me.may_prepare(sql)?;
-        let rights = acquire(&core, &me, &request, &track, deadline).await?;
+        let mut rights = acquire(&core, &me, &request, &track, deadline).await?;
         let from_snapshot = rights.file.as_ref().is_some_and(|file| !file.keeps_file()) || me.transaction_reads_copy();
-        let text = sql.to_owned();
-        let prepared = tokio::task::spawn_blocking(move || {
-            let prepared = turn.prepare(&text);
-            drop((turn, rights, registered));
-            prepared
-        });
-        let prepared = prepared.await.map_err(|error| errors::internal(error.to_string()))?;
-        let prepared = prepared.map_err(|error| core.engine_error(error))?;
+        let text: Arc<str> = sql.into();
+        let prepared = loop {
+            let text = Arc::clone(&text);
+            let tried = tokio::task::spawn_blocking(move || {
+                let prepared = turn.prepare(&text);
+                (turn, rights, prepared)
+            });
+            let prepared;
+            (turn, rights, prepared) = tried.await.map_err(|error| errors::internal(error.to_string()))?;
+            match prepared {
+                // What its tables are is read from the file, beside which a process may be at work.
+                Err(EngineError::Locked { .. }) => File::wait_for_another(&core, deadline, &track).await?,
+                prepared => break prepared.map_err(|error| core.engine_error(error))?,
+            }
+        };
+        drop((turn, rights, registered));
         let insert = core.engine.insert_shape(sql);
-        let known = Known { prepared: prepared.clone(), text: sql.into(), insert };
+        let known = Known { prepared: prepared.clone(), text, insert };
         self.prepared.lock().insert(prepared.id, known);
         Ok(PreparedStatement {
             id: prepared.id,

@@ -21,6 +21,8 @@ mod who;
 #[cfg(feature = "broker")]
 pub(crate) mod broker;
 #[cfg(feature = "broker")]
+mod probe;
+#[cfg(feature = "broker")]
 mod serve;
 
 use std::future::Future;
@@ -38,7 +40,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
     #[cfg(feature = "broker")]
     if matches!(
         arguments.command,
-        Command::Sql(_) | Command::Vectors(_) | Command::Snapshot(_) | Command::Demo(_) | Command::DemoWorker(_)
+        Command::Sql(_)
+            | Command::Vectors(_)
+            | Command::Snapshot(_)
+            | Command::Demo(_)
+            | Command::DemoWorker(_)
+            | Command::Probe(_)
     ) {
         crate::usage::check_broker_environment()?;
     }
@@ -64,6 +71,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(&args),
         Command::SnapshotCopy(args) => snapshot_copy::run(&args),
         Command::DemoWorker(args) => demo::worker::run(&args),
+        #[cfg(feature = "broker")]
+        Command::Probe(args) => probe::run(&args),
+        #[cfg(feature = "broker")]
+        Command::ProbeWorker(args) => probe::worker::run(&args),
         #[cfg(feature = "broker")]
         Command::Serve(args) => serve::run(args),
         #[cfg(feature = "broker")]

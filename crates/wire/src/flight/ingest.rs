@@ -1,30 +1,31 @@
 //! Rows into a table, made where it is not there: all of them, or none.
 //!
-//! A batch crosses as one parameter, a list of structs, that the engine unpacks again: about as fast as its own bulk
-//! loading, where one `INSERT` a row would take a thousand times as long.
+//! What is written is the engine's to say, and whether rows cross as one value that it unpacks, or as a statement's
+//! parameters, for each of which it runs.
 
 use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, ListArray, RecordBatch, StructArray},
     buffer::OffsetBuffer,
-    datatypes::{Field, Schema, SchemaRef},
+    datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use arrow_flight::{
     decode::FlightRecordBatchStream,
     sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption},
 };
-use dbmux_engine::{PreparedId, StatementRequest};
+use dbmux_engine::{CatalogSql, IngestRows, IngestSql, PreparedId, StatementRequest};
 use tonic::Status;
 
 use super::{
-    sql_type::{quoted, sql_type},
+    prepared::numbered,
+    quote::quoted,
     transaction,
     upload::{change, next},
 };
 use crate::{
     connection::Caller,
-    status::{internal, invalid, status},
+    status::{internal, invalid, status, unsupported},
 };
 
 /// Rows that cross at once.
@@ -39,7 +40,7 @@ pub(super) async fn ingest(
     if let Some(option) = command.options.keys().next() {
         return Err(invalid(format!("there is no ingest option {option:?}")));
     }
-    let target = Target::of(&command)?;
+    let target = Target::of(&command, caller.session.ingest_sql())?;
     transaction::enter(caller, command.transaction_id.as_ref()).await?;
     let own = caller.clone();
     transaction::together(caller, async move { fill(&own, &target, batches).await }).await
@@ -47,6 +48,7 @@ pub(super) async fn ingest(
 
 /// Where the rows go.
 struct Target {
+    dialect: IngestSql,
     /// As it is written in SQL.
     table: String,
     /// What the new table is called in SQL, where one is made.
@@ -57,7 +59,7 @@ struct Target {
 }
 
 impl Target {
-    fn of(command: &CommandStatementIngest) -> Result<Self, Status> {
+    fn of(command: &CommandStatementIngest, dialect: IngestSql) -> Result<Self, Status> {
         let options = command.table_definition_options.unwrap_or(TableDefinitionOptions {
             if_not_exist: TableNotExistOption::Unspecified.into(),
             if_exists: TableExistsOption::Unspecified.into(),
@@ -76,52 +78,62 @@ impl Target {
             if catalog.is_some() || schema.is_some() {
                 return Err(invalid("a temporary table has no catalog or schema of its own: leave them out"));
             }
-            let table = format!("temp.main.{name}");
-            return Ok(Self { table, made: name, temporary: true, if_missing, if_there });
+            let table = format!("{}.{name}", dialect.temporary);
+            return Ok(Self { dialect, table, made: name, temporary: true, if_missing, if_there });
         }
-        let table = match (catalog, schema) {
-            (None, None) => name,
-            (None, Some(schema)) => format!("{}.{name}", quoted(&schema)),
-            (Some(catalog), schema) => {
-                format!("{}.{}.{name}", quoted(&catalog), quoted(schema.as_deref().unwrap_or("main")))
-            }
-        };
-        Ok(Self { made: table.clone(), table, temporary: false, if_missing, if_there })
+        let schema = schema.or_else(|| catalog.as_ref().map(|_| dialect.schema.to_owned())).unwrap_or_default();
+        let table = CatalogSql::name([&catalog.unwrap_or_default(), &schema, &command.table]);
+        Ok(Self { dialect, made: table.clone(), table, temporary: false, if_missing, if_there })
     }
 
-    /// The statement that makes the table; `None`: it has to be there.
-    fn definition(&self, schema: &Schema) -> Result<Option<String>, Status> {
+    /// The statements that make the table; none: it has to be there.
+    fn definition(&self, schema: &Schema) -> Result<Vec<String>, Status> {
         let what = if self.temporary { "TEMPORARY TABLE" } else { "TABLE" };
-        let (begin, end) = match (self.if_missing, self.if_there) {
-            (TableNotExistOption::Fail, TableExistsOption::Append) => return Ok(None),
-            (_, TableExistsOption::Replace) => (format!("CREATE OR REPLACE {what}"), ""),
-            (_, TableExistsOption::Append) => (format!("CREATE {what}"), " IF NOT EXISTS"),
-            _ => (format!("CREATE {what}"), ""),
+        let replaces = self.if_there == TableExistsOption::Replace;
+        let begin = match (self.if_missing, self.if_there) {
+            (TableNotExistOption::Fail, TableExistsOption::Append) => return Ok(Vec::new()),
+            _ if replaces && self.dialect.replaces => format!("CREATE OR REPLACE {what}"),
+            (_, TableExistsOption::Append) => format!("CREATE {what} IF NOT EXISTS"),
+            _ => format!("CREATE {what}"),
         };
         let columns = schema.fields().iter().map(|field| {
             let constraint = if field.is_nullable() { "" } else { " NOT NULL" };
-            Ok(format!("{} {}{constraint}", quoted(field.name()), sql_type(field.data_type())?))
+            Ok(format!("{} {}{constraint}", quoted(field.name()), self.column_type(field.data_type())?))
         });
         let columns: Vec<_> = columns.collect::<Result<_, Status>>()?;
-        Ok(Some(format!("{begin}{end} {} ({})", self.made, columns.join(", "))))
+        let create = format!("{begin} {} ({})", self.made, columns.join(", "));
+        let drop = (replaces && !self.dialect.replaces).then(|| format!("DROP TABLE IF EXISTS {}", self.table));
+        Ok(drop.into_iter().chain([create]).collect())
     }
 
-    /// The statement that puts a list of rows into the table.
+    /// The statement that puts rows into the table.
     fn insertion(&self, schema: &Schema) -> Result<String, Status> {
         let names: Vec<_> = schema.fields().iter().map(|field| quoted(field.name())).collect();
+        let into = format!("INSERT INTO {} ({})", self.table, names.join(", "));
+        if self.dialect.rows == IngestRows::AsParameters {
+            return Ok(format!("{into} VALUES ({})", vec!["?"; names.len()].join(", ")));
+        }
         let members = schema
             .fields()
             .iter()
-            .map(|field| Ok(format!("{} {}", quoted(field.name()), sql_type(field.data_type())?)));
+            .map(|field| Ok(format!("{} {}", quoted(field.name()), self.column_type(field.data_type())?)));
         let members: Vec<_> = members.collect::<Result<_, Status>>()?;
         let values: Vec<_> = names.iter().map(|name| format!("r.{name}")).collect();
-        Ok(format!(
-            "INSERT INTO {} ({}) SELECT {} FROM (SELECT unnest(CAST($1 AS STRUCT({})[])) AS r)",
-            self.table,
-            names.join(", "),
-            values.join(", "),
-            members.join(", "),
-        ))
+        let (values, members) = (values.join(", "), members.join(", "));
+        Ok(format!("{into} SELECT {values} FROM (SELECT unnest(CAST($1 AS STRUCT({members})[])) AS r)"))
+    }
+
+    fn column_type(&self, kind: &DataType) -> Result<String, Status> {
+        let no_type = || unsupported(format!("the Arrow type {kind} is not supported in a new table"));
+        (self.dialect.column_type)(kind).ok_or_else(no_type)
+    }
+
+    /// Rows as the statement's parameters.
+    fn parameters(&self, schema: &SchemaRef, rows: &RecordBatch) -> Result<RecordBatch, Status> {
+        match self.dialect.rows {
+            IngestRows::AsList => list(schema, rows),
+            IngestRows::AsParameters => numbered(rows),
+        }
     }
 }
 
@@ -136,7 +148,7 @@ async fn fill(caller: &Caller, target: &Target, mut batches: FlightRecordBatchSt
         let there = caller.session.prepare(&sql).await.map_err(status)?;
         caller.session.forget(there.id).await;
     }
-    if let Some(sql) = target.definition(&schema)? {
+    for sql in target.definition(&schema)? {
         transaction::execute(caller, &sql).await?;
     }
     let sql = target.insertion(&schema)?;
@@ -144,7 +156,7 @@ async fn fill(caller: &Caller, target: &Target, mut batches: FlightRecordBatchSt
     let mut count = 0;
     let filled = loop {
         let Some(rows) = batch else { break Ok(count) };
-        match insert(caller, prepared, &sql, &schema, &rows).await {
+        match insert(caller, target, (prepared, &sql), &rows).await {
             Ok(inserted) => count += inserted,
             Err(error) => break Err(error),
         }
@@ -159,18 +171,17 @@ async fn fill(caller: &Caller, target: &Target, mut batches: FlightRecordBatchSt
 
 async fn insert(
     caller: &Caller,
-    prepared: PreparedId,
-    sql: &str,
-    schema: &SchemaRef,
+    target: &Target,
+    (prepared, sql): (PreparedId, &str),
     batch: &RecordBatch,
 ) -> Result<i64, Status> {
-    let mut count = 0;
+    let (mut count, schema) = (0, batch.schema());
     for offset in (0..batch.num_rows()).step_by(ROWS) {
         let rows = batch.slice(offset, ROWS.min(batch.num_rows() - offset));
         let request = StatementRequest {
             sql: sql.to_owned(),
             prepared: Some(prepared),
-            parameters: Some(list(schema, &rows)?),
+            parameters: Some(target.parameters(&schema, &rows)?),
             ..StatementRequest::default()
         };
         count += change(caller, request).await?;

@@ -14,7 +14,7 @@ mod ingest;
 mod options;
 mod prepared;
 mod put;
-mod sql_type;
+mod quote;
 mod transaction;
 mod upload;
 

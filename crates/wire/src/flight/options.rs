@@ -7,7 +7,7 @@ use dbmux_engine::{ErrorCode, StatementRequest};
 use futures::StreamExt;
 use tonic::Status;
 
-use super::sql_type::{literal, quoted};
+use super::quote::{literal, quoted};
 use crate::{
     connection::Caller,
     status::{internal, status},

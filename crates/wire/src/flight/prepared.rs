@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions},
+    compute::concat_batches,
     datatypes::{Field, Schema},
 };
 use arrow_flight::sql::{ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult};
 use bytes::Bytes;
-use dbmux_engine::StatementRequest;
+use dbmux_engine::{ResultShape, StatementRequest};
 use tonic::Status;
 
 use super::{encode::schema_bytes, transaction};
@@ -50,6 +51,21 @@ pub(super) fn requests(caller: &Caller, handle: &Bytes, number: u64) -> Result<V
     Ok(if rows.is_empty() { vec![each(None)] } else { rows.into_iter().map(|row| each(Some(row))).collect() })
 }
 
+/// The same of a statement that changes rows, and runs by itself for each row that it is given: for all of them or for none.
+pub(super) fn at_once(caller: &Caller, handle: &Bytes, number: u64) -> Result<Vec<StatementRequest>, Status> {
+    let prepared = caller.memory.prepared(handle)?;
+    let Some(first) = prepared.rows.first().filter(|_| prepared.statement.shape == ResultShape::RowsChanged) else {
+        return requests(caller, handle, number);
+    };
+    match concat_batches(&first.schema(), prepared.rows.iter()) {
+        Ok(rows) if rows.num_rows() > 0 => {
+            Ok(vec![StatementRequest { statement_id: number, ..request(&prepared, Some(rows)) }])
+        }
+        // Their columns differ from batch to batch, or there are no rows.
+        _ => requests(caller, handle, number),
+    }
+}
+
 /// One run of a prepared statement.
 pub(super) fn request(prepared: &Prepared, row: Option<RecordBatch>) -> StatementRequest {
     StatementRequest {
@@ -76,6 +92,12 @@ pub(super) fn named(prepared: &Prepared, batch: &RecordBatch) -> Result<RecordBa
     if by_name {
         return Ok(batch.clone());
     }
+    numbered(batch)
+}
+
+/// Gives columns numbers for names, in their order.
+pub(super) fn numbered(batch: &RecordBatch) -> Result<RecordBatch, Status> {
+    let given = batch.schema();
     let numbered = |(index, field): (usize, &Arc<Field>)| field.as_ref().clone().with_name((index + 1).to_string());
     let schema = Schema::new(given.fields().iter().enumerate().map(numbered).collect::<Vec<_>>());
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

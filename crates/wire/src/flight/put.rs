@@ -8,7 +8,7 @@ use arrow_flight::{
     sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
 };
 use bytes::Bytes;
-use dbmux_engine::StatementRequest;
+use dbmux_engine::{IngestRows, StatementRequest};
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use serde_json::json;
@@ -117,7 +117,10 @@ async fn bind(caller: &Caller, handle: &Bytes, mut batches: FlightRecordBatchStr
 /// or for none.
 async fn update_each(caller: &Caller, handle: &Bytes, batches: FlightRecordBatchStream) -> Result<i64, Status> {
     bind(caller, handle, batches).await?;
-    let requests = prepared::requests(caller, handle, caller.memory.number())?;
+    let requests = match caller.session.ingest_sql().rows {
+        IngestRows::AsParameters => prepared::at_once(caller, handle, caller.memory.number())?,
+        IngestRows::AsList => prepared::requests(caller, handle, caller.memory.number())?,
+    };
     if requests.len() == 1 {
         return each(caller, requests).await;
     }

@@ -15,9 +15,9 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use dbmux_engine::{
-    Answer, CatalogSql, ErrorCode, HelloReply, HelloRequest, LeaseAsks, LeaseEvent, LeaseEvents, Peer, PreparedId,
-    PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId, StatementEvent, StatementKind,
-    StatementRequest, StatsReply, StatusReply,
+    Answer, CatalogSql, ErrorCode, HelloReply, HelloRequest, IngestRows, IngestSql, LeaseAsks, LeaseEvent, LeaseEvents,
+    Peer, PreparedId, PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId, StatementEvent,
+    StatementKind, StatementRequest, StatsReply, StatusReply,
 };
 use dbmux_proto::LeaseState;
 use futures::{Stream, StreamExt};
@@ -167,6 +167,10 @@ impl Session for TestSession {
         }
     }
 
+    fn ingest_sql(&self) -> IngestSql {
+        IngestSql { column_type, schema: "main", temporary: "temp.main", replaces: true, rows: IngestRows::AsList }
+    }
+
     async fn prepare(&self, sql: &str) -> Result<PreparedStatement, ServiceError> {
         let id = PreparedId(self.numbers.fetch_add(1, Ordering::Relaxed));
         let (kind, shape, batches) = data::answer(sql, None)?;
@@ -232,6 +236,18 @@ impl Session for TestSession {
         let events = (0..3).map(move |ahead| StatementEvent { ahead, elapsed_ms: statement_id, ..Default::default() });
         Box::pin(futures::stream::iter(events))
     }
+}
+
+/// The types of the fixtures' columns.
+fn column_type(kind: &DataType) -> Option<String> {
+    let name = match kind {
+        DataType::Int64 => "BIGINT",
+        DataType::Int32 => "INTEGER",
+        DataType::Float64 => "DOUBLE",
+        DataType::Utf8 => "VARCHAR",
+        _ => return None,
+    };
+    Some(name.to_owned())
 }
 
 /// What a row-count answer says.

@@ -8,6 +8,7 @@ mod network;
 mod nonsense;
 mod output;
 mod position;
+mod probe;
 mod readme;
 mod reports;
 mod screen;

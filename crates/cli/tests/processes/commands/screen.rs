@@ -35,7 +35,7 @@ fn screen(directory: &Path, arguments: &[&str]) -> String {
 fn help_of_every_command() {
     let place = tempfile::tempdir().unwrap();
     for command in
-        ["sql", "who", "wait", "status", "stats", "stop", "lock", "run", "demo", "completions", "environment"]
+        ["sql", "who", "wait", "status", "stats", "stop", "lock", "run", "demo", "probe", "completions", "environment"]
     {
         insta::assert_snapshot!(format!("help-{command}"), screen(place.path(), &[command, "--help"]));
     }

@@ -175,7 +175,7 @@ fn a_global_one_excludes_other_projects_global_ones_and_no_others() {
         let mut command = shop.dbmux(&["dbt", "--wait", wait, "--scope", scope, "parse"]);
         command.current_dir(other.root()).envs(other.environment()).output().expect("dbmux runs")
     };
-    let refused = parse("global", "500ms");
+    let refused = parse("global", "3s");
     assert_eq!(refused.status.code(), Some(75), "{}", text(&refused));
     assert!(text(&refused).contains("--select endless"), "it says for whom: {}", text(&refused));
     let beside = parse("project", "2m");

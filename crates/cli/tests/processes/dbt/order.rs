@@ -33,7 +33,7 @@ fn a_foreign_dbt_is_waited_for_and_named() {
     assert!(text(&refused).contains(&format!("pid {}", plain.0.id())), "{}", text(&refused));
 
     for command in [&["parse"][..], &["ls"], &["compile"]] {
-        let all: Vec<&str> = ["dbt", "--wait", "300ms"].iter().chain(command).copied().collect();
+        let all: Vec<&str> = ["dbt", "--wait", "1s"].iter().chain(command).copied().collect();
         let output = shop.dbmux(&all).output().expect("dbmux runs");
         assert_eq!(output.status.code(), Some(75), "{command:?} rewrites target/: {}", text(&output));
     }

@@ -1,17 +1,31 @@
-//! Statements that do not reach their end: cancelled, refused by a full queue, or left by a client that is killed. Each
+//! Statements that do not reach their end, on each engine: cancelled, refused by a full queue, or left by a client that is killed. Each
 //! leaves the broker to the next client as if it had never been.
 
 use std::time::{Duration, Instant};
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode, Statement};
-use dbmux_testkit::{Dice, Place, Shell, seed, until};
+use dbmux_testkit::{Dice, Kind, Place, Shell, T, seed, until};
 use rustix::process::Signal;
 use serde_json::json;
 
-/// Runs until it is interrupted.
-const ENDLESS: &str = "select count(*) from range(10000000) a, range(10000000) b";
-/// More rows than anybody will read.
-const LARGE: &str = "select i, repeat('x', 1000) as x from range(100000000) r(i)";
+on_each_engine!(
+    an_interrupted_shell_says_so_and_leaves_nothing_behind,
+    a_client_killed_in_the_middle_of_a_result_leaves_nothing_behind,
+    whoever_never_waits_takes_what_is_free,
+);
+on_each_engine!(async:
+    a_cancelled_statement_is_told_as_that_and_its_session_goes_on,
+    a_full_queue_is_told_at_once_with_its_depth,
+    whenever_a_write_is_cancelled_its_answer_is_true,
+    a_cancel_that_comes_early_is_not_forgotten,
+);
+on_each_engine_with_sql!(
+    a_write_that_is_interrupted_has_not_happened,
+    a_transaction_of_a_killed_client_is_undone_at_once
+);
+
+on_duckdb!(async: inserts_that_meet_an_open_transaction_wait_as_long_as_each_may);
+
 /// What an interrupt may take, on a machine that does other things too.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -19,28 +33,27 @@ fn place() -> Place {
     Place::new(env!("CARGO_BIN_EXE_dbmux"))
 }
 
-fn runs(place: &Place, statements: usize) {
+fn runs(place: &Place, kind: Kind, statements: usize) {
     until("the statements run", || {
-        place.status("a.duckdb")["running"].as_array().is_some_and(|running| running.len() == statements)
+        place.status(kind.file())["running"].as_array().is_some_and(|running| running.len() == statements)
     });
 }
 
 /// Nothing is left of a client that has gone.
-fn nothing_is_left(place: &Place) {
+fn nothing_is_left(place: &Place, kind: Kind) {
     until("its session is closed", || {
-        let status = place.status("a.duckdb");
+        let status = place.status(kind.file());
         status["running"] == json!([]) && status["queued"] == json!([]) && status["sessions"] == json!([])
     });
 }
 
-#[test]
-fn an_interrupted_shell_says_so_and_leaves_nothing_behind() {
+fn an_interrupted_shell_says_so_and_leaves_nothing_behind(kind: Kind) {
     let place = place();
-    place.sql("a.duckdb", "create table t as select 1 as i");
+    kind.fill(&place, T, &[&[1]]);
     for signal in [Signal::INT, Signal::TERM] {
-        let mut shell = Shell::start(&place, "a.duckdb", &[]);
-        shell.tell(ENDLESS);
-        runs(&place, 1);
+        let mut shell = Shell::start(&place, kind.file(), &[]);
+        shell.tell(kind.endless());
+        runs(&place, kind, 1);
         let began = Instant::now();
         shell.signal(signal);
         let (code, error) = shell.end();
@@ -49,32 +62,32 @@ fn an_interrupted_shell_says_so_and_leaves_nothing_behind() {
             assert_eq!(code, 130, "{error}");
             assert!(error.contains("\"code\":\"CANCELLED\""), "{error}");
         }
-        nothing_is_left(&place);
-        assert_eq!(place.sql("a.duckdb", "from t"), "1");
+        nothing_is_left(&place, kind);
+        assert_eq!(place.sql(kind.file(), "select * from t"), "1");
     }
 }
 
-#[test]
-fn a_write_that_is_interrupted_has_not_happened() {
+fn a_write_that_is_interrupted_has_not_happened(kind: Kind) {
     let place = place();
-    place.sql("a.duckdb", "create table t (i bigint)");
-    let mut shell = Shell::start(&place, "a.duckdb", &[]);
-    shell.tell("insert into t select a.i + b.i from range(1000000) a(i), range(1000000) b(i)");
-    runs(&place, 1);
+    place.sql(kind.file(), &kind.create(T));
+    let mut shell = Shell::start(&place, kind.file(), &[]);
+    shell.tell(&kind.endless_insert(T));
+    runs(&place, kind, 1);
     shell.signal(Signal::INT);
     let (code, error) = shell.end();
     assert_eq!(code, 130, "{error}");
-    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+    assert_eq!(place.sql(kind.file(), "select count(*) from t"), "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Result<(), ClientError> {
+async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on(kind: Kind) -> Result<(), ClientError> {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1");
-    place.sql("a.duckdb", "create table t as select 1 as i");
-    let client = place.client("a.duckdb", ClientOptions::default());
+    kind.fill(&place, T, &[&[1]]);
+    let client = place.client(kind.file(), ClientOptions::default());
     let (session, other) = (client.session().await?, client.session().await?);
-    session.execute("create temp table mine as select 7 as i").await?;
-    let (running, waiting) = (Statement::new(ENDLESS), Statement::new("from t"));
+    if kind.has_transactions() {
+        session.execute("create temp table mine as select 7 as i").await?;
+    }
+    let (running, waiting) = (Statement::new(kind.endless()), Statement::new("select * from t"));
     let (running_id, waiting_id) = (running.id(), waiting.id());
     let cancel_both = async {
         while client.status().await.expect("a status").is_none_or(|status| status.queued.is_empty()) {
@@ -97,21 +110,21 @@ async fn a_cancelled_statement_is_told_as_that_and_its_session_goes_on() -> Resu
     }
     assert!(!session.cancel(running_id).await?, "it has ended");
     // The very same sessions go on, with what they have.
-    assert_eq!(session.query("from mine").await?.collect().await?[0].num_rows(), 1);
-    assert_eq!(other.query("from t").await?.collect().await?[0].num_rows(), 1);
+    let mine = if kind.has_transactions() { "select * from mine" } else { "select * from t" };
+    assert_eq!(session.query(mine).await?.collect().await?[0].num_rows(), 1);
+    assert_eq!(other.query("select * from t").await?.collect().await?[0].num_rows(), 1);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_is_told_at_once_with_its_depth() -> Result<(), ClientError> {
+async fn a_full_queue_is_told_at_once_with_its_depth(kind: Kind) -> Result<(), ClientError> {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux")).with("DBMUX_WORKERS", "1..1").with("DBMUX_QUEUE", "2");
-    place.sql("a.duckdb", "create table t (i int)");
-    let client = place.client("a.duckdb", ClientOptions::default());
+    place.sql(kind.file(), &kind.create(T));
+    let client = place.client(kind.file(), ClientOptions::default());
     let mut sessions = Vec::new();
     for _ in 0..8 {
         sessions.push(client.session().await?);
     }
-    let running = Statement::new(ENDLESS);
+    let running = Statement::new(kind.endless());
     let id = running.id();
     let (first, others) = sessions.split_first().expect("a session");
     let over = async {
@@ -146,58 +159,55 @@ async fn a_full_queue_is_told_at_once_with_its_depth() -> Result<(), ClientError
     Ok(())
 }
 
-#[test]
-fn a_client_killed_in_the_middle_of_a_result_leaves_nothing_behind() {
+fn a_client_killed_in_the_middle_of_a_result_leaves_nothing_behind(kind: Kind) {
     let place = place();
-    place.sql("a.duckdb", "create table t as select 1 as i");
-    let memory = || place.status("a.duckdb")["memory_bytes"].as_u64().expect("a number");
-    let mut clients: Vec<_> = (0..4).map(|_| Shell::start(&place, "a.duckdb", &[])).collect();
+    kind.fill(&place, T, &[&[1]]);
+    let memory = || place.status(kind.file())["memory_bytes"].as_u64().expect("a number");
+    let mut clients: Vec<_> = (0..4).map(|_| Shell::start(&place, kind.file(), &[])).collect();
     for client in &mut clients {
-        client.tell("create temp table mine as select i from range(100000) r(i)");
-        client.tell(LARGE);
+        if kind.has_transactions() {
+            client.tell(&format!("create temp table mine as {}", kind.rows(100_000, 1)));
+        }
+        client.tell(&kind.large());
         assert!(client.line().starts_with("{\"i\":0"));
     }
-    runs(&place, 4);
+    runs(&place, kind, 4);
     let during = memory();
     for client in &clients {
         client.signal(Signal::KILL);
     }
-    nothing_is_left(&place);
-    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    nothing_is_left(&place, kind);
+    assert_eq!(place.sql(kind.file(), "select * from t"), "1");
     // Released, the memory is the system's again.
-    until("the file is released", || place.status("a.duckdb")["state"] == "released");
+    until("the file is released", || place.status(kind.file())["state"] == "released");
     let after = memory();
     println!("{} MiB while they read, {} MiB after", during >> 20, after >> 20);
     assert!(during < 500 << 20, "{during}");
     assert!(after < 120 << 20, "{after}");
 }
 
-#[test]
-fn a_transaction_of_a_killed_client_is_undone_at_once() {
+fn a_transaction_of_a_killed_client_is_undone_at_once(kind: Kind) {
     let place = place();
-    place.sql("a.duckdb", "create table t (i int)");
-    let mut client = Shell::start(&place, "a.duckdb", &[]);
+    place.sql(kind.file(), &kind.create(T));
+    let mut client = Shell::start(&place, kind.file(), &[]);
     client.done("begin; insert into t values (1)");
     client.signal(Signal::KILL);
-    nothing_is_left(&place);
-    until("the file is released", || place.status("a.duckdb")["state"] == "released");
-    assert_eq!(place.sql("a.duckdb", "select count(*) from t"), "0");
+    nothing_is_left(&place, kind);
+    until("the file is released", || place.status(kind.file())["state"] == "released");
+    assert_eq!(place.sql(kind.file(), "select count(*) from t"), "0");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), ClientError> {
+async fn whenever_a_write_is_cancelled_its_answer_is_true(kind: Kind) -> Result<(), ClientError> {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.sql("a.duckdb", "create table t (i bigint)");
-    let client = place.client("a.duckdb", ClientOptions::default());
+    place.sql(kind.file(), &kind.create(T));
+    let client = place.client(kind.file(), ClientOptions::default());
     let (session, mut dice) = (client.session().await?, Dice(seed()));
     let mut happened = Vec::new();
-    for i in 0..200_u64 {
+    for i in 0..200_i64 {
         // Merged ones and others; at any moment of their way.
         // Some are over long before they are cancelled, some long after, and some just then.
         let rows = 500 << dice.roll(13);
-        let several = format!("insert into t select {i} from range({rows})");
-        let sql = if i % 2 == 0 { format!("insert into t values ({i})") } else { several };
-        let statement = Statement::new(sql);
+        let statement = if i % 2 == 0 { kind.insert(T, &[&[i]]) } else { kind.insert_often(T, i, rows) };
         let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(12_000)));
         let cancel = async {
             tokio::time::sleep(pause).await;
@@ -217,22 +227,21 @@ async fn whenever_a_write_is_cancelled_its_answer_is_true() -> Result<(), Client
     println!("{} of 200 happened", happened.len());
     assert!(happened.len() > 20 && happened.len() < 200, "this test saw one side only");
     // Each of them whole, and none of the others in part.
-    let found = place.sql("a.duckdb", "select i, count(*) from t group by i order by i");
-    let number = |text: &str| text.parse::<u64>().expect("a number");
-    let found: Vec<_> =
-        found.lines().filter_map(|line| line.split_once(',')).map(|(i, rows)| (number(i), number(rows))).collect();
+    let found = place.sql(kind.file(), "select id, count(*) from t group by id order by id");
+    let numbers =
+        |(i, rows): (&str, &str)| (i.parse::<i64>().expect("a number"), rows.parse::<u64>().expect("a number"));
+    let found: Vec<_> = found.lines().filter_map(|line| line.split_once(',')).map(numbers).collect();
     assert_eq!(found, happened);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_that_comes_early_is_not_forgotten() -> Result<(), ClientError> {
+async fn a_cancel_that_comes_early_is_not_forgotten(kind: Kind) -> Result<(), ClientError> {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.sql("a.duckdb", "select 1");
-    let client = place.client("a.duckdb", ClientOptions::default());
+    place.sql(kind.file(), "select 1");
+    let client = place.client(kind.file(), ClientOptions::default());
     let (session, mut dice) = (client.session().await?, Dice(seed()));
     for _ in 0..60 {
-        let statement = Statement::new(ENDLESS);
+        let statement = Statement::new(kind.endless());
         let (id, pause) = (statement.id(), Duration::from_micros(dice.roll(4000)));
         let began = Instant::now();
         // Until it is found: before it has arrived there is nothing to cancel.
@@ -251,11 +260,11 @@ async fn a_cancel_that_comes_early_is_not_forgotten() -> Result<(), ClientError>
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn inserts_that_meet_an_open_transaction_wait_as_long_as_each_may() -> Result<(), ClientError> {
+/// Another table's definition is in nobody's way in SQLite: there the transaction has the whole file.
+async fn inserts_that_meet_an_open_transaction_wait_as_long_as_each_may(kind: Kind) -> Result<(), ClientError> {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.sql("a.duckdb", "create table t (i int)");
-    let client = place.client("a.duckdb", ClientOptions::default());
+    place.sql(kind.file(), &kind.create(T));
+    let client = place.client(kind.file(), ClientOptions::default());
     let (open, patient, hasty) = (client.session().await?, client.session().await?, client.session().await?);
     let transaction = open.begin().await?;
     open.execute("alter table t add column j int").await?;
@@ -271,19 +280,18 @@ async fn inserts_that_meet_an_open_transaction_wait_as_long_as_each_may() -> Res
     assert_eq!(told.map_err(|error| error.code()), Err(ErrorCode::TransactionConflict));
     assert!(took < SOON, "it waited for one that may wait longer: {took:?}");
     assert_eq!(patient?, 1);
-    assert_eq!(place.sql("a.duckdb", "from t"), "1");
+    assert_eq!(place.sql(kind.file(), "select id from t"), "1");
     Ok(())
 }
 
-#[test]
-fn whoever_never_waits_takes_what_is_free() {
+fn whoever_never_waits_takes_what_is_free(kind: Kind) {
     let place = place();
-    place.sql("a.duckdb", "create table t as select 1 as i");
+    kind.fill(&place, T, &[&[1]]);
     for turn in 0..12 {
         if turn % 4 == 3 {
-            until("the file is released", || place.status("a.duckdb")["state"] == "released");
+            until("the file is released", || place.status(kind.file())["state"] == "released");
         }
-        let output = place.run(["sql", "a.duckdb", "from t", "--wait", "0"]);
+        let output = place.run(["sql", kind.file(), "select * from t", "--wait", "0"]);
         assert!(output.status.success(), "{turn}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -1,15 +1,21 @@
-//! A disk that is full: the statement is told so, what was acknowledged stays, and the next one works when there is room.
+//! A disk that is full: the statement is told so, what was acknowledged stays, and the next one works when there is room. On
+//! each engine.
 //!
 //! The disk is a small one in memory, in a mount namespace of its own, which the script in it shares with its broker.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::process::{Command, Output};
 
-use dbmux_testkit::Place;
+use dbmux_testkit::{Kind, Place};
 
-/// Runs a script with `$DISK`, a disk of 24 MB, and `$DBMUX`.
-pub(super) fn on_a_small_disk(place: &Place, script: &str) -> Output {
+on_each_engine_with_sql!(
+    a_write_that_does_not_fit_is_told_and_nothing_acknowledged_is_lost,
+    a_log_that_was_cut_off_by_a_full_disk_loses_nothing_that_comes_after,
+);
+// The others write nothing but the database.
+on_duckdb!(an_export_that_does_not_fit_is_told);
+
+/// Runs a script with `$DISK`, a disk of 24 MB, `$DB`, a database on it, and `$DBMUX`.
+pub(super) fn on_a_small_disk(kind: Kind, place: &Place, script: &str) -> Output {
     let disk = place.path("disk");
     std::fs::create_dir(&disk).expect("a directory");
     let mut command = Command::new("unshare");
@@ -19,10 +25,13 @@ pub(super) fn on_a_small_disk(place: &Place, script: &str) -> Output {
     }
     command.args(["--mount", "sh", "-euc"]);
     // Nothing of this may outlive the test: the broker holds the disk.
-    let setup =
-        "mount -t tmpfs -o size=24m none \"$DISK\"; trap '\"$DBMUX\" stop \"$DISK/a.duckdb\" >/dev/null 2>&1' EXIT\n";
-    let helpers = "sql() { \"$DBMUX\" sql \"$DISK/a.duckdb\" \"$1\" --json; }\n";
-    command.arg(format!("{setup}{helpers}{script}")).env("DISK", disk).env("DBMUX", place.binary());
+    let setup = "mount -t tmpfs -o size=24m none \"$DISK\"; trap '\"$DBMUX\" stop \"$DB\" >/dev/null 2>&1' EXIT\n";
+    let helpers = "sql() { \"$DBMUX\" sql \"$DB\" \"$1\" --json; }\n";
+    command
+        .arg(format!("{setup}{helpers}{script}"))
+        .env("DB", disk.join(kind.file()))
+        .env("DISK", disk)
+        .env("DBMUX", place.binary());
     command.output().expect("unshare runs")
 }
 
@@ -33,8 +42,7 @@ pub(super) fn lines(output: &Output) -> Vec<String> {
     text.lines().filter(|line| *line != "[]" && !line.starts_with("[{\"rows_changed\"")).map(str::to_owned).collect()
 }
 
-#[test]
-fn an_export_that_does_not_fit_is_told() {
+fn an_export_that_does_not_fit_is_told(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     let script = r#"
         sql "create table t as select 1 as i"
@@ -43,20 +51,27 @@ fn an_export_that_does_not_fit_is_told() {
         sql "insert into t values (2)"
         sql "select count(*) as n from t"
     "#;
-    let lines = lines(&on_a_small_disk(&place, script));
+    let lines = lines(&on_a_small_disk(kind, &place, script));
     assert!(lines[0].contains("\"code\":\"DISK_FULL\""), "{lines:#?}");
     assert_eq!(lines.last().map(String::as_str), Some("[{\"n\":2}]"), "{lines:#?}");
 }
 
-#[test]
-fn a_write_that_does_not_fit_is_told_and_nothing_acknowledged_is_lost() {
+fn a_write_that_does_not_fit_is_told_and_nothing_acknowledged_is_lost(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    let many = match kind {
+        Kind::Lance => unreachable!("its rows are no text"),
+        Kind::DuckDb => "gen_random_uuid()::varchar || gen_random_uuid()::varchar from range(20000)",
+        Kind::Sqlite => {
+            "hex(randomblob(36)) from \
+             (with recursive r(i) as (select 1 union all select i + 1 from r where i < 20000) select i from r)"
+        }
+    };
     // Writes until the disk is full, counts what was acknowledged, makes room, and goes on.
     let script = r#"
         head -c 12000000 /dev/zero > "$DISK/ballast"
         sql "create table t (i int, x varchar)"
         acknowledged=0
-        while sql "insert into t select $acknowledged, gen_random_uuid()::varchar || gen_random_uuid()::varchar from range(20000)" 2>"$DISK/../error"
+        while sql "insert into t select $acknowledged, MANY" 2>"$DISK/../error"
         do acknowledged=$((acknowledged + 1)); done
         cat "$DISK/../error"
         echo "acknowledged $acknowledged"
@@ -64,10 +79,11 @@ fn a_write_that_does_not_fit_is_told_and_nothing_acknowledged_is_lost() {
         rm "$DISK/ballast"
         sql "select count(distinct i) as n, count(*) as rows from t"
         sql "insert into t values (-1, '')"
-        "$DBMUX" stop "$DISK/a.duckdb" >/dev/null
+        "$DBMUX" stop "$DB" >/dev/null
         sql "select count(distinct i) as n, count(*) as rows from t"
-    "#;
-    let lines = lines(&on_a_small_disk(&place, script));
+    "#
+    .replace("MANY", many);
+    let lines = lines(&on_a_small_disk(kind, &place, &script));
     let text = lines.join("\n");
     assert!(lines[0].contains("\"code\":\"DISK_FULL\""), "{text}");
     let acknowledged = lines.iter().find_map(|line| line.strip_prefix("acknowledged ")).expect("a count");
@@ -78,8 +94,7 @@ fn a_write_that_does_not_fit_is_told_and_nothing_acknowledged_is_lost() {
     assert!(text.contains(&counts(acknowledged + 1, acknowledged * 20_000 + 1)), "{text}");
 }
 
-#[test]
-fn a_log_that_was_cut_off_by_a_full_disk_loses_nothing_that_comes_after() {
+fn a_log_that_was_cut_off_by_a_full_disk_loses_nothing_that_comes_after(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     // Single-row inserts fill the log to the last byte of the disk; there is room again, more are acknowledged; then the
     // broker is killed, so that only the log has them.
@@ -88,19 +103,20 @@ fn a_log_that_was_cut_off_by_a_full_disk_loses_nothing_that_comes_after() {
         head -c 24000000 /dev/zero > "$DISK/ballast" 2>/dev/null || true
         truncate -s -150000 "$DISK/ballast"
         acknowledged=0
-        while sql "insert into t values ($acknowledged, repeat('x', 9000))" 2>"$DISK/../error"
+        while sql "insert into t values ($acknowledged, WIDE)" 2>"$DISK/../error"
         do acknowledged=$((acknowledged + 1)); done
         cat "$DISK/../error"
         echo "acknowledged $acknowledged"
         rm "$DISK/ballast"
         for more in 1 2 3; do sql "insert into t values ($acknowledged, 'more')"; acknowledged=$((acknowledged + 1)); done
         ls -l "$DISK"
-        kill -9 $("$DBMUX" status "$DISK/a.duckdb" --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
+        kill -9 $("$DBMUX" status "$DB" --json | sed 's/.*"pid":\([0-9]*\).*/\1/')
         sql "select count(distinct i) as n, count(*) as rows from t"
         sql "insert into t values (-1, '')"
         sql "select count(*) as n from t"
-    "#;
-    let lines = lines(&on_a_small_disk(&place, script));
+    "#
+    .replace("WIDE", if kind == Kind::DuckDb { "repeat('x', 9000)" } else { "printf('%.*c', 9000, 'x')" });
+    let lines = lines(&on_a_small_disk(kind, &place, &script));
     let text = lines.join("\n");
     println!("{text}");
     assert!(lines[0].contains("\"code\":\"DISK_FULL\""), "{text}");

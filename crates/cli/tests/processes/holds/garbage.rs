@@ -1,8 +1,6 @@
 //! Peers that speak nonsense, too much, nothing at all, or a protocol of the future: each is told, or let go, and the
 //! broker serves the next one.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
-
 use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,

@@ -2,8 +2,6 @@
 //! removes or writes it, its log or its sidecar. After each a foreign process is still kept out; at the end all rows are
 //! in the file.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{os::unix::fs::MetadataExt, path::PathBuf};
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode, Session};

@@ -1,21 +1,25 @@
-//! Ten gigabytes piped to `head`: nobody makes, keeps or waits for what nobody reads.
+//! Ten gigabytes piped to `head`: nobody makes, keeps or waits for what nobody reads. On each engine.
 
 use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use dbmux_testkit::{Place, until};
+use dbmux_testkit::{Kind, Place, until};
 use serde_json::json;
 
-#[test]
-fn ten_gigabytes_piped_to_head_end_at_once_and_cost_no_memory() {
+on_each_engine!(
+    ten_gigabytes_piped_to_head_end_at_once_and_cost_no_memory,
+    a_large_result_costs_no_memory_however_slowly_it_is_read,
+);
+
+fn ten_gigabytes_piped_to_head_end_at_once_and_cost_no_memory(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.sql("a.duckdb", "select 1");
+    place.sql(kind.file(), "select 1");
     // 100 million rows of 100 bytes.
-    let sql = "select i, repeat('x', 90) as x from range(100000000) r(i)";
+    let sql = &kind.large();
     for format in ["csv", "jsonl", "json", "arrow"] {
-        let mut dbmux = place.dbmux(["sql", "a.duckdb", sql, "--format", format]);
+        let mut dbmux = place.dbmux(["sql", kind.file(), sql, "--format", format]);
         let mut dbmux = dbmux.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dbmux starts");
         let began = Instant::now();
         // `output` drops its end of the pipe with the command, as a shell does.
@@ -23,7 +27,7 @@ fn ten_gigabytes_piped_to_head_end_at_once_and_cost_no_memory() {
         let head = Command::new("head").args(["-c", "4096"]).stdin(pipe).output().expect("head ends");
         let mut peak = 0;
         until("dbmux ends", || {
-            peak = peak.max(place.status("a.duckdb")["memory_bytes"].as_u64().expect("a number"));
+            peak = peak.max(place.status(kind.file())["memory_bytes"].as_u64().expect("a number"));
             dbmux.try_wait().expect("a look").is_some()
         });
         let took = began.elapsed();
@@ -34,22 +38,21 @@ fn ten_gigabytes_piped_to_head_end_at_once_and_cost_no_memory() {
         assert!(error.is_empty(), "{format}: {error}");
         assert!(took < Duration::from_secs(3), "{format}: {took:?}");
         assert!(peak < 500 << 20, "{format}: {peak}");
-        until("the statement is gone", || place.status("a.duckdb")["running"] == json!([]));
+        until("the statement is gone", || place.status(kind.file())["running"] == json!([]));
     }
 }
 
-#[test]
-fn a_large_result_costs_no_memory_however_slowly_it_is_read() {
+fn a_large_result_costs_no_memory_however_slowly_it_is_read(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.sql("a.duckdb", "select 1");
-    let sql = "select i, repeat('x', 90) as x from range(4000000) r(i)";
-    let mut dbmux = place.dbmux(["sql", "a.duckdb", sql, "--format", "csv"]);
+    place.sql(kind.file(), "select 1");
+    let sql = &kind.rows(4_000_000, 90);
+    let mut dbmux = place.dbmux(["sql", kind.file(), sql, "--format", "csv"]);
     let mut dbmux = dbmux.stdout(Stdio::piped()).spawn().expect("dbmux starts");
     let pipe = dbmux.stdout.take().expect("a pipe");
     let count = Command::new("wc").arg("-l").stdin(pipe).stdout(Stdio::piped()).spawn().expect("wc starts");
     let mut peak = 0;
     until("dbmux ends", || {
-        peak = peak.max(place.status("a.duckdb")["memory_bytes"].as_u64().expect("a number"));
+        peak = peak.max(place.status(kind.file())["memory_bytes"].as_u64().expect("a number"));
         dbmux.try_wait().expect("a look").is_some()
     });
     let lines = String::from_utf8(count.wait_with_output().expect("wc ends").stdout).expect("text");

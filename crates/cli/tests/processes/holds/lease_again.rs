@@ -1,7 +1,5 @@
 //! Leases one after the other, and askers who give up, are stopped, or come from elsewhere.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     process::{Child, Stdio},
     time::{Duration, Instant},

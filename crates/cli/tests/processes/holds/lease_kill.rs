@@ -1,8 +1,6 @@
 //! Whatever is killed or stopped while a file is handed over: nobody attaches under whoever works on it, nothing that was
 //! acknowledged is lost, nothing is left behind, and the next command works.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,

@@ -1,7 +1,5 @@
 //! Leases inside of leases, several files, priorities, and deadlines of those who keep the file.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     io::{BufRead, BufReader},
     process::Stdio,

@@ -1,7 +1,5 @@
 //! Writers go on while the file is handed over again and again, and brokers and commands are killed: every row that was
-//! acknowledged is there, once.
-
-#![expect(clippy::panic, reason = "a test ends by panicking")]
+//! acknowledged is there, once. On each engine.
 
 use std::{
     collections::BTreeSet,
@@ -10,8 +8,15 @@ use std::{
 };
 
 use dbmux_client::{ClientOptions, ErrorCode};
-use dbmux_testkit::{Dice, Foreign, Place, seed};
+use dbmux_testkit::{Dice, Foreign, Kind, Place, T, seed, until};
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::leased::one;
+
+on_each_engine!(
+    no_acknowledged_row_is_lost_between_leases_and_kills,
+    a_lease_gives_the_file_away_and_what_was_before_answers,
+);
 
 /// For how long.
 const TIME: Duration = Duration::from_secs(8);
@@ -19,21 +24,20 @@ const TIME: Duration = Duration::from_secs(8);
 /// What one writer was told of its rows.
 #[derive(Default)]
 struct Told {
-    done: BTreeSet<u64>,
-    unknown: BTreeSet<u64>,
+    done: BTreeSet<i64>,
+    unknown: BTreeSet<i64>,
 }
 
 /// Writes rows, each once, until it is told to stop.
-fn write(place: &Place, writer: u64, stop: &AtomicBool) -> Told {
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+fn write(kind: Kind, place: &Place, writer: i64, stop: &AtomicBool) -> Told {
+    let client = place.blocking_client(kind.file(), ClientOptions::default());
     let mut told = Told::default();
     for n in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let row = writer * 1_000_000 + n;
-        let written =
-            client.session().and_then(|session| session.execute(format!("insert into t values ({row})").as_str()));
+        let written = client.session().and_then(|session| session.execute(kind.insert(T, &[&[row]])));
         match written {
             Ok(_) => drop(told.done.insert(row)),
             Err(error) if error.code() == ErrorCode::OutcomeUnknown => drop(told.unknown.insert(row)),
@@ -44,28 +48,27 @@ fn write(place: &Place, writer: u64, stop: &AtomicBool) -> Told {
     told
 }
 
-#[test]
-fn no_acknowledged_row_is_lost_between_leases_and_kills() {
+fn no_acknowledged_row_is_lost_between_leases_and_kills(kind: Kind) {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
-    place.make("a.duckdb", "create table t (i bigint)");
+    kind.make(&place, &kind.create(T));
     let (stop, mut dice) = (AtomicBool::new(false), Dice(seed()));
     let (told, tools, leases) = std::thread::scope(|scope| {
         let writers: Vec<_> = (1..=3)
             .map(|writer| {
                 scope.spawn({
                     let (place, stop) = (&place, &stop);
-                    move || write(place, writer, stop)
+                    move || write(kind, place, writer, stop)
                 })
             })
             .collect();
         let (mut tools, mut leases, began) = (BTreeSet::new(), 0, Instant::now());
         while began.elapsed() < TIME {
-            let mut tool = Foreign::leased(&place, &["a.duckdb", "--wait", "30s"]);
+            let mut tool = Foreign::leased_of(kind, &place, &[kind.file(), "--wait", "30s"]);
             leases += 1;
             for _ in 0..=dice.roll(3) {
-                assert!(tool.open(&place.path("a.duckdb"), false).starts_with("ok"), "somebody else had the file");
-                let row = 100_000_000 + tools.len() as u64;
-                assert_eq!(tool.sql(&format!("insert into t values ({row})")), "ok [(1,)]");
+                assert!(tool.open(&place.path(kind.file()), false).starts_with("ok"), "somebody else had the file");
+                let row = 100_000_000 + i64::try_from(tools.len()).expect("a small number");
+                tool.insert(T, &[row]);
                 tools.insert(row);
                 match dice.roll(6) {
                     0 => drop(place.kill_brokers()),
@@ -86,8 +89,8 @@ fn no_acknowledged_row_is_lost_between_leases_and_kills() {
         stop.store(true, Ordering::Relaxed);
         (writers.into_iter().map(|writer| writer.join().expect("a writer")).collect::<Vec<_>>(), tools, leases)
     });
-    let rows = place.sql("a.duckdb", "select i from t order by i");
-    let rows: Vec<u64> = rows.lines().map(|row| row.parse().expect("a number")).collect();
+    let rows = place.sql(kind.file(), "select id from t order by id");
+    let rows: Vec<i64> = rows.lines().map(|row| row.parse().expect("a number")).collect();
     let there: BTreeSet<_> = rows.iter().copied().collect();
     assert_eq!(there.len(), rows.len(), "a row is there twice");
     let done: BTreeSet<_> = told.iter().flat_map(|told| &told.done).chain(&tools).copied().collect();
@@ -97,5 +100,34 @@ fn no_acknowledged_row_is_lost_between_leases_and_kills() {
     assert!(lost.is_empty(), "lost: {lost:?}");
     let strange: Vec<_> = there.iter().filter(|row| !done.contains(row) && !unknown.contains(row)).collect();
     assert!(strange.is_empty(), "nobody was told of these, and they are there: {strange:?}");
+    kind.check(&place);
     assert!(leases >= 5 && done.len() > 50, "too little happened: {leases} leases, {} rows", done.len());
+}
+
+fn a_lease_gives_the_file_away_and_what_was_before_answers(kind: Kind) {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    kind.fill(&place, T, &[&[1]]);
+    let session = place.blocking_client(kind.file(), ClientOptions::default()).session().expect("a session");
+    if kind.has_transactions() {
+        session.execute("create temp table mine as select 7 as i").expect("a table");
+    }
+    let rows = || one(&session, "select count(*) from t");
+    assert_eq!(rows(), ("1".to_owned(), None));
+    let mut tool = Foreign::leased_of(kind, &place, &[kind.file()]);
+    for log in kind.logs() {
+        assert!(!place.path(&format!("{}{log}", kind.file())).exists(), "the file alone is the database");
+    }
+    assert!(tool.open(&place.path(kind.file()), false).starts_with("ok"), "somebody else had the file");
+    tool.insert(T, &[2]);
+    let (read, as_of) = rows();
+    assert_eq!((read.as_str(), as_of.is_some()), ("1", true));
+    let (code, error) = place.fails(&["sql", kind.file(), &kind.delete_all(T), "--wait", "300ms"]);
+    assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
+    tool.close();
+    assert!(tool.end().success());
+    until("the file answers again", || rows() == ("2".to_owned(), None));
+    if kind.has_transactions() {
+        assert_eq!(one(&session, "select i from mine").0, "7", "what the session had is there still");
+    }
+    kind.check(&place);
 }

@@ -1,7 +1,5 @@
 //! A command that has a database by a lease, for tests to direct.
 
-#![expect(clippy::panic, clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Stdio},

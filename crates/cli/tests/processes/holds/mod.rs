@@ -1,4 +1,16 @@
-//! What must hold whatever many processes do to one file at once.
+//! What must hold whatever many processes do to one file at once, whichever engine's it is.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::unreachable,
+    reason = "a test ends by panicking, and says what it saw"
+)]
+
+#[macro_use]
+mod engines;
 
 mod adbc;
 mod attach;

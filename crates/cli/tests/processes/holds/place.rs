@@ -1,6 +1,5 @@
-//! Places that cannot be: each is refused by name, makes nothing, and is served as soon as it is as it should be.
-
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+//! Places that cannot be: each is refused by name, makes nothing, and is served as soon as it is as it should be. On each
+//! engine.
 
 use std::{
     fs,
@@ -10,8 +9,25 @@ use std::{
     process::{Command, Stdio},
 };
 
-use dbmux_testkit::{Foreign, Place, until};
+use dbmux_testkit::{Foreign, Kind, Place, T, until};
 use serde_json::Value;
+
+on_each_engine_with_sql!(
+    a_directory_without_write_permission_is_named,
+    a_file_that_may_not_be_read_is_named,
+    what_is_no_database_is_named_and_left_as_it_is,
+    a_database_with_two_names_is_refused_and_loses_nothing,
+    a_damaged_file_is_told_as_that,
+    a_file_that_is_moved_away_is_told_with_what_to_do,
+);
+on_each_engine!(a_database_of_another_engine_is_named_with_both_engines, a_path_that_leads_nowhere_is_named);
+// What is found before an engine is asked, with DuckDB's names; and what only its files can be.
+on_duckdb!(
+    serve_refuses_at_once_what_is_no_database,
+    a_log_of_another_state_is_told_as_that,
+    what_is_refused_leaves_nothing_behind,
+    a_sidecar_that_is_none_is_named_with_what_to_do,
+);
 
 const NOBODY: u32 = 65534;
 
@@ -77,46 +93,46 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-#[test]
-fn a_directory_without_write_permission_is_named() {
+fn a_directory_without_write_permission_is_named(kind: Kind) {
     let nobody = AsNobody::new();
+    let inside = format!("inside/{}", kind.file());
     nobody.allow("inside", 0o555);
-    let (code, text, error) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t (i int)"]);
+    let (code, text, error) = nobody.dbmux(&["sql", &inside, &kind.create(T)]);
     assert_ne!(code, 0, "{text}");
-    says(&error, "PERMISSION_DENIED", &["inside/a.duckdb"]);
+    says(&error, "PERMISSION_DENIED", &[&inside]);
     assert_eq!(fs::read_dir(nobody.place.path("inside")).expect("a look").count(), 0, "something was made");
 
     nobody.allow("inside", 0o755);
-    let (code, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t as select 1 as i"]);
+    let (code, text, _) = nobody.dbmux(&["sql", &inside, "create table t (i int); insert into t values (1)"]);
     assert_eq!(code, 0, "{text}");
-    let (_, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t", "--format", "csv"]);
+    let (_, text, _) = nobody.dbmux(&["sql", &inside, "select * from t", "--format", "csv"]);
     assert_eq!(text, "i\n1\n");
 }
 
-#[test]
-fn a_file_that_may_not_be_read_is_named() {
+fn a_file_that_may_not_be_read_is_named(kind: Kind) {
     let nobody = AsNobody::new();
-    let (code, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "create table t as select 1 as i"]);
+    let inside = format!("inside/{}", kind.file());
+    let (code, text, _) = nobody.dbmux(&["sql", &inside, "create table t (i int); insert into t values (1)"]);
     assert_eq!(code, 0, "{text}");
-    assert_eq!(nobody.dbmux(&["stop", "inside/a.duckdb"]).0, 0);
-    nobody.allow("inside/a.duckdb", 0o000);
-    let (code, text, error) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t"]);
+    assert_eq!(nobody.dbmux(&["stop", &inside]).0, 0);
+    nobody.allow(&inside, 0o000);
+    let (code, text, error) = nobody.dbmux(&["sql", &inside, "select * from t"]);
     assert_ne!(code, 0, "{text}");
-    says(&error, "PERMISSION_DENIED", &["inside/a.duckdb"]);
+    says(&error, "PERMISSION_DENIED", &[&inside]);
     // The same broker serves it as soon as it may.
-    nobody.allow("inside/a.duckdb", 0o644);
-    let (_, text, _) = nobody.dbmux(&["sql", "inside/a.duckdb", "from t", "--format", "csv"]);
+    nobody.allow(&inside, 0o644);
+    let (_, text, _) = nobody.dbmux(&["sql", &inside, "select * from t", "--format", "csv"]);
     assert_eq!(text, "i\n1\n");
 }
 
-#[test]
-fn what_is_no_database_is_named_and_left_as_it_is() {
+fn what_is_no_database_is_named_and_left_as_it_is(kind: Kind) {
     let place = place();
-    fs::create_dir(place.path("directory.duckdb")).expect("a directory");
-    fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
-    fs::write(place.path("zeros.duckdb"), vec![0; 100_000]).expect("a file");
-    fs::write(place.path("short.duckdb"), "x").expect("a file");
-    for name in ["directory.duckdb", "text.duckdb", "zeros.duckdb", "short.duckdb"] {
+    let names = ["directory", "text", "zeros", "short"].map(|stem| kind.named(stem));
+    fs::create_dir(place.path(&names[0])).expect("a directory");
+    fs::write(place.path(&names[1]), "id,name\n1,ada\n".repeat(1000)).expect("a file");
+    fs::write(place.path(&names[2]), vec![0; 100_000]).expect("a file");
+    fs::write(place.path(&names[3]), "x").expect("a file");
+    for name in &names {
         let path = place.path(name);
         let before = fs::read(&path).ok();
         for sql in ["select 1", "create table t (i int)"] {
@@ -133,8 +149,7 @@ fn what_is_no_database_is_named_and_left_as_it_is() {
     }
 }
 
-#[test]
-fn serve_refuses_at_once_what_is_no_database() {
+fn serve_refuses_at_once_what_is_no_database(_: Kind) {
     let place = place();
     fs::create_dir(place.path("directory.duckdb")).expect("a directory");
     fs::write(place.path("text.duckdb"), "id,name\n1,ada\n".repeat(1000)).expect("a file");
@@ -168,71 +183,74 @@ fn serve_refuses_at_once_what_is_no_database() {
     foreign.kill();
 }
 
-#[test]
-fn a_database_of_another_engine_is_named_with_both_engines() {
+fn a_database_of_another_engine_is_named_with_both_engines(kind: Kind) {
     let place = place();
     let path = place.path("a.db");
-    let script = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute('create table t (i)')\nc.commit()";
-    let made = Command::new("python3").args(["-c", script]).arg(&path).status().expect("Python runs");
-    assert!(made.success());
+    let made_by = if kind == Kind::Sqlite { Kind::DuckDb } else { Kind::Sqlite };
+    let mut tool = Foreign::of(made_by);
+    tool.opened(&path);
+    tool.make(T);
+    tool.close();
     let before = fs::read(&path).expect("a file");
-    for sql in ["from t", "create table u (i int)"] {
-        let (code, error) = place.fails(&["sql", "a.db", sql, "--engine", "duckdb"]);
+    for sql in ["select * from t", "create table u (i int)"] {
+        let (code, error) = place.fails(&["sql", "a.db", sql, "--engine", kind.name()]);
         assert_eq!(code, 1, "{error}");
         says(&error, "INVALID_ARGUMENT", &["a.db"]);
         let message = error["message"].as_str().expect("a message").to_lowercase();
-        assert!(message.contains("sqlite") && message.contains("duckdb"), "{error}");
+        assert!(message.contains(kind.name()) && message.contains(made_by.name()), "{error}");
     }
     assert_eq!(fs::read(&path).expect("a file"), before, "it was changed");
-    assert!(!place.path("a.db.wal").exists());
+    for log in kind.logs() {
+        assert!(!place.path(&format!("a.db{log}")).exists());
+    }
     fs::remove_file(&path).expect("it is there");
-    assert_eq!(place.sql("a.db", "select 42"), "42", "the broker serves what is a database");
+    let served = place.run(["sql", "a.db", "select 42", "--engine", kind.name()]);
+    assert!(served.status.success(), "the broker serves what is a database: {served:?}");
 }
 
-#[test]
-fn a_path_that_leads_nowhere_is_named() {
+fn a_path_that_leads_nowhere_is_named(kind: Kind) {
     let place = place();
-    let (code, error) = place.fails(&["sql", "no/such/a.duckdb", "select 1"]);
+    let nowhere = format!("no/such/{}", kind.file());
+    let (code, error) = place.fails(&["sql", &nowhere, "select 1"]);
     assert_eq!(code, 1, "{error}");
     says(&error, "NO_SUCH_DATABASE", &["no/such"]);
-    assert_eq!(error["message"], "the directory of no/such/a.duckdb does not exist", "told once");
-    let told = place.run(["serve", "no/such/a.duckdb"]);
+    assert_eq!(error["message"], format!("the directory of {nowhere} does not exist"), "told once");
+    let told = place.run(["serve", &nowhere]);
     assert_eq!(told.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&told.stderr).starts_with("error: the directory of no/such/a.duckdb does not"));
-    let (_, error) = place.fails(&["sql", "a.duckdb", "select 1", "--read-only"]);
-    says(&error, "NO_SUCH_DATABASE", &["a.duckdb"]);
-    assert!(!Path::new(&place.path("a.duckdb")).exists());
+    assert!(String::from_utf8_lossy(&told.stderr).starts_with(&format!("error: the directory of {nowhere} does not")));
+    let (_, error) = place.fails(&["sql", kind.file(), "select 1", "--read-only"]);
+    says(&error, "NO_SUCH_DATABASE", &[kind.file()]);
+    assert!(!Path::new(&place.path(kind.file())).exists());
     assert!(place.brokers().is_empty(), "a broker was started for nothing");
 }
 
 /// Log and sidecar go by the name: by the other one, the rows in the log would not be there, and be lost.
-#[test]
-fn a_database_with_two_names_is_refused_and_loses_nothing() {
+fn a_database_with_two_names_is_refused_and_loses_nothing(kind: Kind) {
     let place = place();
-    place.sql("hl.duckdb", "create table t (i int); insert into t values (1)");
+    let (one, other) = (kind.named("hl"), kind.named("hm"));
+    place.sql(&one, "create table t (i int); insert into t values (1)");
     assert_eq!(place.kill_brokers(), 1);
-    assert!(place.path("hl.duckdb.wal").exists(), "a row is in the log");
-    fs::hard_link(place.path("hl.duckdb"), place.path("hm.duckdb")).expect("a link");
-    for name in ["hm.duckdb", "hl.duckdb"] {
+    assert!(place.path(&format!("{one}{}", kind.logs()[0])).exists(), "a row is in the log");
+    fs::hard_link(place.path(&one), place.path(&other)).expect("a link");
+    for name in [&other, &one] {
         let (code, error) = place.fails(&["sql", name, "insert into t values (2)"]);
         assert_eq!(code, 1, "{error}");
         says(&error, "REFUSED", &[name]);
         let hint = error["suggestion"].as_str().expect("a hint");
         assert!(hint.contains("2 names (hard links)") && hint.contains("copy"), "{hint}");
     }
-    assert!(!place.path("hm.duckdb.dbmux").exists() && place.brokers().is_empty(), "nothing was begun");
-    fs::remove_file(place.path("hm.duckdb")).expect("it is there");
-    assert_eq!(place.sql("hl.duckdb", "from t"), "1");
+    assert!(!place.path(&format!("{other}.dbmux")).exists() && place.brokers().is_empty(), "nothing was begun");
+    fs::remove_file(place.path(&other)).expect("it is there");
+    assert_eq!(place.sql(&one, "select * from t"), "1");
     // A link that is made while the broker lives is seen when it attaches again.
-    until("the file is released", || place.status("hl.duckdb")["state"] == "released");
-    fs::hard_link(place.path("hl.duckdb"), place.path("hm.duckdb")).expect("a link");
-    says(&place.fails(&["sql", "hl.duckdb", "from t"]).1, "REFUSED", &["hl.duckdb"]);
-    fs::remove_file(place.path("hm.duckdb")).expect("it is there");
-    assert_eq!(place.sql("hl.duckdb", "from t"), "1");
+    until("the file is released", || place.status(&one)["state"] == "released");
+    fs::hard_link(place.path(&one), place.path(&other)).expect("a link");
+    says(&place.fails(&["sql", &one, "select * from t"]).1, "REFUSED", &[&one]);
+    fs::remove_file(place.path(&other)).expect("it is there");
+    assert_eq!(place.sql(&one, "select * from t"), "1");
 }
 
-#[test]
-fn a_log_of_another_state_is_told_as_that() {
+fn a_log_of_another_state_is_told_as_that(_: Kind) {
     let place = place();
     place.sql("a.duckdb", "create table t (i int); insert into t values (1)");
     assert_eq!(place.kill_brokers(), 1);
@@ -249,28 +267,29 @@ fn a_log_of_another_state_is_told_as_that() {
     assert_eq!(place.sql("a.duckdb", "select sum(i) from t"), "3");
 }
 
-#[test]
-fn a_damaged_file_is_told_as_that() {
+fn a_damaged_file_is_told_as_that(kind: Kind) {
     let place = place();
-    place.sql("whole.duckdb", "create table t as from range(100000)");
-    assert!(place.run(["stop", "whole.duckdb"]).status.success());
-    let whole = fs::read(place.path("whole.duckdb")).expect("a file");
-    let mut broken = whole.clone();
-    broken[4096..16384].fill(0x5a);
-    for (name, bytes) in [("broken.duckdb", broken.as_slice()), ("short.duckdb", &whole[..9000])] {
+    let [whole, broken, short] = ["whole", "broken", "short"].map(|stem| kind.named(stem));
+    place.sql(&whole, &format!("create table t as {}", kind.rows(100_000, 1)));
+    assert!(place.run(["stop", &whole]).status.success());
+    let sound = fs::read(place.path(&whole)).expect("a file");
+    let mut harmed = sound.clone();
+    harmed[4096..16384].fill(0x5a);
+    for (name, bytes) in [(&broken, harmed.as_slice()), (&short, &sound[..9000])] {
         fs::write(place.path(name), bytes).expect("a file");
-        let (code, error) = place.fails(&["sql", name, "from t"]);
+        let (code, error) = place.fails(&["sql", name, "select * from t"]);
         assert_eq!(code, 1, "{error}");
         says(&error, "DATABASE_DAMAGED", &[name]);
-        assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("restore")), "{error}");
+        let todo = if kind == Kind::DuckDb { "restore" } else { "integrity_check" };
+        assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains(todo)), "{error}");
+        until("it is let go", || place.status(name)["state"] == "released");
         // The same broker serves it when it has been restored.
-        fs::write(place.path(name), &whole).expect("a file");
+        fs::write(place.path(name), &sound).expect("a file");
         assert_eq!(place.sql(name, "select count(*) from t"), "100000");
     }
 }
 
-#[test]
-fn what_is_refused_leaves_nothing_behind() {
+fn what_is_refused_leaves_nothing_behind(_: Kind) {
     let place = place();
     fs::write(place.path("empty.duckdb"), "").expect("a file");
     fs::write(place.path("text.csv"), "id,name\n1,ada\n").expect("a file");
@@ -294,8 +313,7 @@ fn what_is_refused_leaves_nothing_behind() {
     assert!(!place.path(":memory:").exists() && !place.path(":memory:.dbmux").exists() && place.brokers().is_empty());
 }
 
-#[test]
-fn a_sidecar_that_is_none_is_named_with_what_to_do() {
+fn a_sidecar_that_is_none_is_named_with_what_to_do(_: Kind) {
     let place = place();
     fs::write(place.path("a.duckdb.dbmux"), "garbage").expect("a file");
     for command in [["sql", "a.duckdb", "select 1"].as_slice(), &["who", "a.duckdb"], &["stats", "a.duckdb"]] {
@@ -310,18 +328,17 @@ fn a_sidecar_that_is_none_is_named_with_what_to_do() {
 }
 
 /// The file is put aside under an open session: nothing more is acknowledged, and the hint helps.
-#[test]
-fn a_file_that_is_moved_away_is_told_with_what_to_do() {
+fn a_file_that_is_moved_away_is_told_with_what_to_do(kind: Kind) {
     let place = place().with("DBMUX_RELEASE_AFTER", "1h");
-    place.sql("a.duckdb", "create table t as select 1 as i");
-    fs::rename(place.path("a.duckdb"), place.path("moved.duckdb")).expect("it is there");
-    fs::write(place.path("a.duckdb"), "something else").expect("a file");
-    let (code, error) = place.fails(&["sql", "a.duckdb", "insert into t values (2)"]);
+    kind.fill(&place, T, &[&[1]]);
+    fs::rename(place.path(kind.file()), place.path("moved.duckdb")).expect("it is there");
+    fs::write(place.path(kind.file()), "something else").expect("a file");
+    let (code, error) = place.fails(&["sql", kind.file(), "insert into t values (2)"]);
     assert_eq!(code, 1, "{error}");
-    says(&error, "FILE_LOST", &["a.duckdb"]);
+    says(&error, "FILE_LOST", &[kind.file()]);
     assert!(error["suggestion"].as_str().is_some_and(|hint| hint.contains("put the attached one back")), "{error}");
-    fs::rename(place.path("moved.duckdb"), place.path("a.duckdb")).expect("it is there");
-    until("it is served again", || place.run(["sql", "a.duckdb", "from t"]).status.success());
-    let rows = place.sql("a.duckdb", "select i from t order by i");
+    fs::rename(place.path("moved.duckdb"), place.path(kind.file())).expect("it is there");
+    until("it is served again", || place.run(["sql", kind.file(), "select * from t"]).status.success());
+    let rows = place.sql(kind.file(), "select id from t order by id");
     assert!(rows.starts_with('1'), "what was acknowledged is there: {rows}");
 }

@@ -1,7 +1,5 @@
 //! Reads go on from a snapshot while another process has the file.
 
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
-
 use std::{
     process::{Command, Stdio},
     sync::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dbmux_client::{ClientError, ClientOptions, ErrorCode};
-use dbmux_testkit::{Foreign, Place};
+use dbmux_testkit::{Foreign, Kind, Place};
 
 use super::disk::{lines, on_a_small_disk};
 
@@ -143,18 +143,18 @@ fn a_disk_that_is_too_full_for_the_copy_lets_reads_wait_and_says_so() {
     let place = place();
     let script = r#"
         sql "create table t as select range as i, hash(range) as h from range(900000)" >/dev/null
-        "$DBMUX" stop "$DISK/a.duckdb" 2>/dev/null
+        "$DBMUX" stop "$DB" 2>/dev/null
         head -c 12000000 /dev/zero > "$DISK/ballast"
         sql "select 1 as i" >/dev/null
-        "$DBMUX" run "$DISK/a.duckdb" -- sh -c 'sleep 1.5' &
+        "$DBMUX" run "$DB" -- sh -c 'sleep 1.5' &
         sleep 0.7
-        "$DBMUX" sql "$DISK/a.duckdb" "select count(*) as n from t" --json --wait 200ms 2>&1 && exit 9
+        "$DBMUX" sql "$DB" "select count(*) as n from t" --json --wait 200ms 2>&1 && exit 9
         wait
         sql "select count(*) as n from t"
         sql "insert into t values (1, 1)" >/dev/null
         ls "$DISK"
     "#;
-    let lines = lines(&on_a_small_disk(&place, script));
+    let lines = lines(&on_a_small_disk(Kind::DuckDb, &place, script));
     let text = lines.join("\n");
     assert!(text.contains("DATABASE_LOCKED") && text.contains("too full for a copy"), "{text}");
     assert!(text.contains("[{\"n\":900000}]"), "{text}");

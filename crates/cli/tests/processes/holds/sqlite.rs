@@ -1,20 +1,12 @@
-//! SQLite's files, served as DuckDB's are.
-
-#![expect(clippy::expect_used, reason = "a test ends by panicking")]
+//! What is SQLite's own: how its locks are named, who is in its copies' way, and when a file is one of its.
 
 use std::{
     process::{Child, Command, Stdio},
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
-use dbmux_client::{ClientOptions, ErrorCode, blocking::Session};
-use dbmux_testkit::{Place, python, until};
-
-use super::leased::one;
+use dbmux_client::{ClientOptions, ErrorCode};
+use dbmux_testkit::{Place, python};
 
 fn place() -> Place {
     Place::new(env!("CARGO_BIN_EXE_dbmux"))
@@ -59,173 +51,6 @@ fn a_file_is_what_it_is_and_a_new_one_what_its_name_or_the_wish_says() {
     place.sql("b.duckdb", "create unique index u on t (s)");
     let (code, error) = place.fails(&["sql", "b.duckdb", "insert into t values (3, 'a')"]);
     assert_eq!((code, error["sqlstate"].as_str()), (1, Some("23505")), "{error}");
-}
-
-#[test]
-fn foreign_programs_write_beside_us_and_nothing_is_lost() {
-    let place = place().with("DBMUX_RELEASE_AFTER", "50ms");
-    place.sql("a.sqlite", "create table t (who text, i integer)");
-    let script = "
-import sqlite3, time
-c = sqlite3.connect('a.sqlite', timeout=30, isolation_level=None)
-n, end = 0, time.time() + 4
-while time.time() < end:
-    c.execute('insert into t values (?, ?)', ('foreign', n)); n += 1
-    time.sleep(0.002)
-print(n)
-";
-    let writer = foreign(&place, script);
-    let client = place.blocking_client("a.sqlite", ClientOptions::default());
-    let over = AtomicBool::new(false);
-    let ours: i64 = std::thread::scope(|scope| {
-        let ours: Vec<_> = (0..4)
-            .map(|mine| {
-                let (client, over) = (&client, &over);
-                scope.spawn(move || {
-                    let session = client.session().expect("a session");
-                    let mut written = 0;
-                    while !over.load(Ordering::Relaxed) {
-                        session
-                            .execute(&*format!("insert into t values ('ours {mine}', {written})"))
-                            .expect("no error");
-                        written += 1;
-                        std::thread::sleep(Duration::from_millis(if written % 50 == 0 { 120 } else { 1 }));
-                    }
-                    written
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_secs(4));
-        over.store(true, Ordering::Relaxed);
-        ours.into_iter().map(|thread| thread.join().expect("a writer")).sum()
-    });
-    let theirs: i64 = output(writer).parse().expect("a number");
-    println!("{ours} ours, {theirs} theirs");
-    assert!(ours > 100 && theirs > 20);
-    assert_eq!(
-        place.sql("a.sqlite", "select count(*), count(distinct who || i) from t"),
-        format!("{0},{0}", ours + theirs)
-    );
-    assert_eq!(place.sql("a.sqlite", "pragma integrity_check"), "ok");
-}
-
-#[test]
-fn a_lease_gives_the_file_away_and_a_copy_answers() {
-    let place = place();
-    place.sql("a.sqlite", "create table t (i integer); insert into t values (1)");
-    let client = place.blocking_client("a.sqlite", ClientOptions::default());
-    let session = client.session().expect("a session");
-    session.execute("create temp table mine as select 7 as i").expect("a table");
-    assert_eq!(one(&session, "select i from t"), ("1".to_owned(), None));
-    let script = "
-import os, sqlite3, sys
-assert not os.path.exists('a.sqlite-wal'), os.listdir('.')
-c = sqlite3.connect('a.sqlite', isolation_level=None)
-print('has it', flush=True)
-sys.stdin.readline()
-c.execute('update t set i = 2')
-";
-    let mut command = place.dbmux(["run", "a.sqlite", "--"]);
-    command.arg(python()).args(["-u", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut run = command.spawn().expect("it starts");
-    let mut said = std::io::BufReader::new(run.stdout.take().expect("its output"));
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut said, &mut line).expect("it has the file");
-    let (read, as_of) = one(&session, "select i from t");
-    assert_eq!((read.as_str(), as_of.is_some()), ("1", true));
-    let (code, error) = place.fails(&["sql", "a.sqlite", "insert into t values (3)", "--wait", "300ms"]);
-    assert_eq!((code, error["code"].as_str()), (75, Some("DATABASE_LOCKED")), "{error}");
-    drop(run.stdin.take());
-    assert!(run.wait().expect("its end").success());
-    until("the file answers again", || one(&session, "select i from t") == ("2".to_owned(), None));
-    assert_eq!(one(&session, "select i from mine").0, "7", "what the session had is there still");
-}
-
-#[test]
-fn what_is_acknowledged_survives_the_broker_and_is_there_once() {
-    let place = place();
-    place.sql("a.sqlite", "create table t (i integer)");
-    let acknowledged = Mutex::new(Vec::new());
-    let unknown = Mutex::new(Vec::new());
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for mine in 0..8_i64 {
-            let (place, acknowledged, unknown, over) = (&place, &acknowledged, &unknown, &over);
-            scope.spawn(move || {
-                let client = place.blocking_client("a.sqlite", ClientOptions::default());
-                let mut session = client.session().expect("a session");
-                for i in (mine * 1_000_000).. {
-                    if over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    match session.execute(&*format!("insert into t values ({i})")) {
-                        Ok(_) => acknowledged.lock().expect("the list").push(i),
-                        Err(error) => {
-                            assert!(
-                                matches!(error.code(), ErrorCode::OutcomeUnknown | ErrorCode::SessionLost),
-                                "{error}"
-                            );
-                            unknown.lock().expect("the list").push(i);
-                            session = client.session().expect("a session");
-                        }
-                    }
-                }
-            });
-        }
-        for _ in 0..4 {
-            std::thread::sleep(Duration::from_millis(400));
-            place.kill_brokers();
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        over.store(true, Ordering::Relaxed);
-    });
-    let (acknowledged, unknown) = (acknowledged.into_inner().expect("it"), unknown.into_inner().expect("it"));
-    let found = place.sql("a.sqlite", "select i from t order by i");
-    let found: Vec<i64> = found.lines().map(|line| line.parse().expect("a number")).collect();
-    println!("{} acknowledged, {} unknown, {} found", acknowledged.len(), unknown.len(), found.len());
-    let once: std::collections::BTreeSet<i64> = found.iter().copied().collect();
-    assert_eq!(once.len(), found.len(), "a row is there twice");
-    assert!(
-        acknowledged.len() > 100 && acknowledged.iter().all(|row| once.contains(row)),
-        "an acknowledged row is lost"
-    );
-    let known: std::collections::BTreeSet<i64> = acknowledged.iter().chain(&unknown).copied().collect();
-    assert!(once.is_subset(&known), "a row that nobody wrote");
-    assert_eq!(place.sql("a.sqlite", "pragma integrity_check"), "ok");
-}
-
-/// Inserts until the flag; answers with how many.
-fn inserts(session: &Session, over: &AtomicBool) -> u64 {
-    let mut written = 0;
-    while !over.load(Ordering::Relaxed) {
-        session.execute("insert into t values (1)").expect("no busy error");
-        written += 1;
-    }
-    written
-}
-
-#[test]
-fn sixteen_writers_are_served_alike_and_none_is_told_that_it_is_busy() {
-    let place = place();
-    place.sql("a.sqlite", "create table t (i integer)");
-    let over = AtomicBool::new(false);
-    let written: Vec<u64> = std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..16)
-            .map(|_| {
-                scope.spawn(|| {
-                    let client = place.blocking_client("a.sqlite", ClientOptions::default());
-                    inserts(&client.session().expect("a session"), &over)
-                })
-            })
-            .collect();
-        std::thread::sleep(Duration::from_secs(3));
-        over.store(true, Ordering::Relaxed);
-        writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
-    });
-    let (least, most) = (written.iter().min().expect("some"), written.iter().max().expect("some"));
-    println!("{} in all, {least} to {most} each", written.iter().sum::<u64>());
-    assert!(least * 2 >= *most, "{written:?}");
-    assert_eq!(place.sql("a.sqlite", "select count(*) from t"), written.iter().sum::<u64>().to_string());
 }
 
 #[test]

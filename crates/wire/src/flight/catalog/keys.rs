@@ -12,7 +12,7 @@ use arrow_flight::sql::{
 use tonic::Status;
 
 use super::{ask, conform};
-use crate::{connection::Caller, flight::sql_type::literal};
+use crate::{connection::Caller, flight::quote::literal};
 
 static PRIMARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
