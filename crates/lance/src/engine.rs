@@ -12,7 +12,9 @@ use std::{
     time::SystemTime,
 };
 
-use dbmux_engine::{Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions};
+use dbmux_engine::{
+    Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions,
+};
 use parking_lot::Mutex;
 
 use crate::{

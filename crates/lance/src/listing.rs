@@ -34,13 +34,8 @@ pub const CATALOG: CatalogSql = CatalogSql {
 };
 
 /// Flight SQL's ingestion is of SQL, which only reads here: rows are added by operations.
-pub(crate) const INGEST: IngestSql = IngestSql {
-    column_type: |_| None,
-    schema: "",
-    temporary: "",
-    replaces: false,
-    rows: IngestRows::AsParameters,
-};
+pub(crate) const INGEST: IngestSql =
+    IngestSql { column_type: |_| None, schema: "", temporary: "", replaces: false, rows: IngestRows::AsParameters };
 
 /// The table of tables, as they are now.
 pub(crate) async fn tables(source: &Source) -> Result<MemTable, EngineError> {

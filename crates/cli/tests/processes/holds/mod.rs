@@ -21,6 +21,8 @@ mod garbage;
 mod hazards;
 mod head;
 mod idle;
+#[cfg(feature = "lance")]
+mod lance;
 mod lease;
 mod lease_again;
 mod lease_kill;
