@@ -34,6 +34,11 @@ use crate::LockError;
 /// How soon a waiter notices that it was cancelled: the flag wakes nobody who waits for a helper.
 const CANCEL_LOOK: Duration = Duration::from_millis(5);
 
+/// A wait that is no longer looks again and again, for it leaves nobody behind: a helper stands in line until its turn has
+/// come, and thousands of them keep everybody else out.
+const SHORT: Duration = Duration::from_millis(5);
+const SHORT_LOOK: Duration = Duration::from_micros(200);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Shared,
@@ -324,6 +329,20 @@ fn failed(source: io::Error) -> OsError {
     OsError::Call { operation: "lock a file", source }
 }
 
+/// Tries again and again until a moment that is near.
+fn locked_by(file: &File, kind: Kind, end: Instant) -> Result<bool, OsError> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        std::thread::sleep(SHORT_LOOK.min(left));
+        if try_lock(file, kind)? {
+            return Ok(true);
+        }
+    }
+}
+
 /// Answers with the file when it is locked.
 fn lock_until(
     private: Private,
@@ -337,6 +356,10 @@ fn lock_until(
     if deadline.is_none() && cancel.is_none() {
         lock(private.file().map_err(failed)?, kind).map_err(failed)?;
         return Ok((Outcome::Locked, Some(private)));
+    }
+    if let Some(end) = deadline.filter(|end| end.saturating_duration_since(Instant::now()) <= SHORT) {
+        let locked = locked_by(private.file().map_err(failed)?, kind, end)?;
+        return Ok(if locked { (Outcome::Locked, Some(private)) } else { (Outcome::TimedOut, None) });
     }
     let (sender, receiver) = mpsc::sync_channel(1);
     let helper = std::thread::Builder::new().name("dbmux-lock-sleeper".to_owned());

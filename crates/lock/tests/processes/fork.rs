@@ -59,14 +59,20 @@ pub(crate) fn fork_in_the_middle(directory: &Path) {
                 // SAFETY: as above.
                 unsafe { libc::alarm(20) };
                 let taken = lock.acquire(&Request::new(Mode::Exclusive).wait(Wait::For(Duration::from_secs(10))));
-                let failed = taken.inspect_err(|error| println!("in a child: {error}")).map(drop).is_err();
+                let said = |error| std::fs::write(directory.join("failed"), format!("{error:?}"));
+                let failed = taken.map(drop).map_err(said).is_err();
                 // SAFETY: as above.
                 unsafe { libc::_exit(i32::from(failed)) };
             }
             let mut status = -1;
             // SAFETY: our own child, waited for once.
             unsafe { libc::waitpid(child, &raw mut status, 0) };
-            assert_eq!(status, 0, "a child failed, or hung until its alarm");
+            if status != 0 {
+                // The threads end first: nobody else lets them.
+                over.store(true, std::sync::atomic::Ordering::Relaxed);
+                let why = std::fs::read_to_string(directory.join("failed"));
+                panic!("a child failed, or hung until its alarm: {status}, {why:?}");
+            }
         }
         over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
