@@ -119,8 +119,8 @@ impl Lanes {
         if core.options.serial || request.read_only || session.identity.read_only {
             return None;
         }
-        // Of many rows it runs for each, as one statement.
-        if request.parameters.as_ref().is_some_and(|rows| rows.num_rows() > 1) {
+        // Of many rows it runs for each, as one statement; of none not at all.
+        if request.parameters.as_ref().is_some_and(|rows| rows.num_columns() > 0 && rows.num_rows() != 1) {
             return None;
         }
         // What is under way in the session may be a BEGIN.
