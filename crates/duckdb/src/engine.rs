@@ -15,6 +15,7 @@ use std::{
 
 use dbmux_engine::{
     Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions,
+    quote::quoted,
 };
 use dbmux_os::{
     file_kind::{self, FileKind},
@@ -281,9 +282,10 @@ impl Engine for DuckDbEngine {
 
     fn settle(&self) -> Result<(), EngineError> {
         let failed = |failure: Failure| errors::internal(&failure);
-        let name = self.shared.catalog.replace('"', "\"\"");
         let connection = self.shared.instance.connect().map_err(failed)?;
-        connection.run(&format!("CHECKPOINT \"{name}\"")).map_err(|failure| errors::settle(&failure))?;
+        connection
+            .run(&format!("CHECKPOINT {}", quoted(&self.shared.catalog)))
+            .map_err(|failure| errors::settle(&failure))?;
         let log = theirs::with_suffix(&self.shared.path, ".wal");
         match fs::metadata(&log) {
             Ok(found) if found.len() > 0 => {

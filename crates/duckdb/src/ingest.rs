@@ -1,7 +1,7 @@
 //! Arrow's types by DuckDB's names, for tables that are made for rows.
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
-use dbmux_engine::{IngestRows, IngestSql};
+use dbmux_engine::{IngestRows, IngestSql, quote::quoted};
 
 /// How rows are put into a table. A list of structs crosses about as fast as DuckDB's own bulk loading; one `INSERT` a row
 /// takes a thousand times as long.
@@ -72,10 +72,6 @@ fn nested(kind: &DataType) -> Option<String> {
         },
         _ => None,
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How a wire protocol asks what there is: texts in the engine's own SQL, asked in the caller's own session, so that its
 //! temporary tables and its open transaction are seen.
 
+use crate::quote::quoted;
+
 /// Questions about the catalog. Each answers with the columns that stand here, in this order, and can be a subquery.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogSql {
@@ -24,8 +26,8 @@ pub struct CatalogSql {
 impl CatalogSql {
     /// The name of a table as a statement takes it: parts that an engine does not have are empty.
     pub fn name(parts: [&str; 3]) -> String {
-        let quoted = parts.into_iter().filter(|part| !part.is_empty());
-        quoted.map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        parts.map(quoted).collect::<Vec<_>>().join(".")
     }
 }
 

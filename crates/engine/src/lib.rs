@@ -10,6 +10,7 @@ mod error;
 mod ingest;
 pub mod insert;
 mod made;
+pub mod quote;
 mod service;
 mod statement;
 

@@ -23,24 +23,42 @@ pub(crate) fn insert(
     if !rows.iter().all(fits) {
         return Err(declined());
     }
-    run(connection, "BEGIN IMMEDIATE")?;
-    let done = rows.iter().try_for_each(|(sql, parameters)| row(connection, sql, *parameters));
-    let done = done.and_then(|()| run(connection, "COMMIT"));
-    // Some failures have rolled back by themselves.
-    if done.is_err() && !connection.handle.is_autocommit() {
-        run(connection, "ROLLBACK")?;
-    }
-    done
+    all_or_none(connection, &TRANSACTION, |connection| {
+        rows.iter().try_for_each(|(sql, parameters)| row(connection, sql, *parameters))
+    })
 }
 
 /// Runs a statement that changes rows once for each row of parameters. Answers with how many it has changed.
 pub(crate) fn each(connection: &mut Connection, sql: &Arc<str>, rows: &Parameters) -> Result<i64, EngineError> {
-    run(connection, "SAVEPOINT dbmux_rows")?;
-    let done = all(connection, sql, rows).and_then(|count| run(connection, "RELEASE dbmux_rows").map(|()| count));
+    all_or_none(connection, &SAVEPOINT, |connection| all(connection, sql, rows))
+}
+
+/// How several rows begin and end as one.
+struct Bracket {
+    begin: &'static str,
+    commit: &'static str,
+    rollback: &'static [&'static str],
+}
+
+const TRANSACTION: Bracket = Bracket { begin: "BEGIN IMMEDIATE", commit: "COMMIT", rollback: &["ROLLBACK"] };
+
+/// In the session's transaction, if it has one; by itself, if not.
+const SAVEPOINT: Bracket = Bracket {
+    begin: "SAVEPOINT dbmux_rows",
+    commit: "RELEASE dbmux_rows",
+    rollback: &["ROLLBACK TO dbmux_rows", "RELEASE dbmux_rows"],
+};
+
+fn all_or_none<T>(
+    connection: &mut Connection,
+    bracket: &Bracket,
+    work: impl FnOnce(&mut Connection) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    run(connection, bracket.begin)?;
+    let done = work(connection).and_then(|done| run(connection, bracket.commit).map(|()| done));
     // Some failures have rolled back by themselves.
     if done.is_err() && !connection.handle.is_autocommit() {
-        run(connection, "ROLLBACK TO dbmux_rows")?;
-        run(connection, "RELEASE dbmux_rows")?;
+        bracket.rollback.iter().try_for_each(|sql| run(connection, sql))?;
     }
     done
 }

@@ -110,13 +110,19 @@ impl SqliteSession {
         Ok(connection)
     }
 
-    /// Runs a statement that changes rows once for each row of parameters: for all of them, or for none.
-    fn run_each(&mut self, text: &Arc<str>, looked: &Looked, rows: &Parameters) -> Result<i64, EngineError> {
-        let mut connection = self.take()?;
+    /// The same for this statement: one that asks what the last write was is only answered in a transaction.
+    fn take_for(&mut self, looked: &Looked) -> Result<Connection, EngineError> {
+        let connection = self.take()?;
         if looked.noted.asks_last && connection.handle.is_autocommit() {
             self.slot.put(&self.shared, connection);
             return Err(classify::asks_last());
         }
+        Ok(connection)
+    }
+
+    /// Runs a statement that changes rows once for each row of parameters: for all of them, or for none.
+    fn run_each(&mut self, text: &Arc<str>, looked: &Looked, rows: &Parameters) -> Result<i64, EngineError> {
+        let mut connection = self.take_for(looked)?;
         connection.watch.clear(looked.copies);
         let done = merged::each(&mut connection, text, rows);
         self.slot.put(&self.shared, connection);
@@ -221,7 +227,7 @@ impl EngineSession for SqliteSession {
             return Ok(Box::new(MadeRows::changed(self.run_each(&text, &looked, rows)?)?));
         }
         let query_only = read_only && !self.slot.read_only && looked.control.is_none();
-        let connection = self.take()?;
+        let connection = self.take_for(&looked)?;
         let rows = self.run(connection, &text, &looked, (shape, parameters, query_only));
         if looked.control.is_some() {
             self.in_transaction = self.slot.in_transaction();
@@ -275,10 +281,6 @@ impl SqliteSession {
         looked: &Looked,
         (shape, parameters, read): (ResultShape, Option<&Parameters>, bool),
     ) -> Result<Box<dyn Rows + 'static>, EngineError> {
-        if looked.noted.asks_last && connection.handle.is_autocommit() {
-            self.slot.put(&self.shared, connection);
-            return Err(classify::asks_last());
-        }
         let statement = match connection.statement(text) {
             Ok(statement) => statement,
             Err(error) => {

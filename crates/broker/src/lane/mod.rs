@@ -127,9 +127,10 @@ impl Lanes {
             Some(id) => session.prepared_insert(id).map(|(shape, _)| shape),
             None => core.engine.insert_shape(&request.sql),
         };
-        // Of many rows a statement with values runs for each, as one statement.
-        let many = request.parameters.as_ref().is_some_and(|rows| rows.num_rows() > 1);
-        shape.filter(|shape| shape.width == 0 || !many)
+        // Of many rows a statement with values runs for each, as one statement; of none not at all.
+        let rows = request.parameters.as_ref().filter(|rows| rows.num_columns() > 0);
+        let one = rows.is_none_or(|rows| rows.num_rows() == 1);
+        shape.filter(|shape| shape.width == 0 || one)
     }
 
     /// Commits a single-row insert, together with whoever else waits. `None`: it met a conflict, nothing has happened, and

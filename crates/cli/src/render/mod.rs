@@ -1,5 +1,6 @@
 //! What a person or a program sees: data on standard output, everything else on standard error.
 
+pub(crate) mod alike;
 pub(crate) mod answer;
 mod arrow;
 mod csv;

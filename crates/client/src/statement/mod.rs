@@ -72,8 +72,10 @@ impl Statement {
         self
     }
 
-    /// Gives the rows of an operation that takes some, as `add` and `merge_insert` of LanceDB do: any number of them, up to
-    /// 256 MiB in all.
+    /// Gives a statement of SQLite the rows of parameters to run for: it runs once for each, for all of them or for none, and
+    /// answers with how many rows all of them have changed. All of them are sent at once: 256 MiB at most.
+    ///
+    /// Another engine refuses more than one row, and says so.
     #[must_use]
     pub fn rows(mut self, batch: RecordBatch) -> Self {
         (self.batch, self.takes_rows) = (Some(batch), true);

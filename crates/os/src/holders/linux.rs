@@ -94,19 +94,34 @@ const AT_ONCE: usize = 4096;
 /// A line of the table is no longer than this, in bytes.
 const LONGEST_LINE: usize = 128;
 
-/// The machine's locks. Of a table that is longer than a page the kernel passes over a line when one before it goes between
-/// two pages: it is read twice then, and what either has counts.
-fn table() -> io::Result<Vec<Line>> {
+/// The locks on files of this inode number, of the whole machine: of the kinds that are wanted.
+///
+/// Of a table that is longer than a page the kernel passes over a line when one before it goes between two pages, and
+/// tells one again when others come. It is read twice then, and what either has counts, once; where neither has anything,
+/// what each process's open files tell.
+fn lines_on(file: FileId, wanted: &[Kind]) -> io::Result<Vec<Line>> {
+    let is_one = |line: &Line| line.inode == file.inode && wanted.contains(&line.kind);
+    let of = |text: &str| text.lines().filter_map(parse).filter(is_one).collect::<Vec<_>>();
     let text = fs::read_to_string(TABLE)?;
-    let mut lines: Vec<Line> = text.lines().filter_map(parse).collect();
-    if text.len() >= AT_ONCE - LONGEST_LINE {
-        for line in fs::read_to_string(TABLE)?.lines().filter_map(parse) {
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
+    let mut lines = Vec::new();
+    add_new(&mut lines, of(&text));
+    if text.len() < AT_ONCE - LONGEST_LINE {
+        return Ok(lines);
+    }
+    add_new(&mut lines, of(&fs::read_to_string(TABLE)?));
+    if lines.is_empty() {
+        let told = pids().filter_map(|pid| descriptions(pid, file)).flatten();
+        add_new(&mut lines, told.filter(is_one));
     }
     Ok(lines)
+}
+
+fn add_new(lines: &mut Vec<Line>, told: impl IntoIterator<Item = Line>) {
+    for line in told {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
 }
 
 pub(super) fn locks_on(path: &Path) -> Result<Vec<Found>, OsError> {
@@ -115,8 +130,7 @@ pub(super) fn locks_on(path: &Path) -> Result<Vec<Found>, OsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(OsError::path("look at", path, error)),
     };
-    let lines = table().map_err(|error| OsError::path("read", TABLE, error))?;
-    let lines: Vec<_> = lines.into_iter().filter(|line| line.inode == file.inode && line.kind != Kind::Flock).collect();
+    let lines = lines_on(file, &[Kind::Posix, Kind::Ofd]).map_err(|error| OsError::path("read", TABLE, error))?;
     let mut found = Vec::new();
     if !lines.is_empty() {
         let remote = fs_kind::network_fs(path)?.is_some();
@@ -224,9 +238,8 @@ pub(super) fn of_byte(file: FileId, byte: u64) -> Vec<ProcessInfo> {
 
 pub(super) fn of_whole_file(file: FileId) -> Vec<ProcessInfo> {
     // The kernel remembers who asked for it; a child may have it now.
-    let lines = table().unwrap_or_default().into_iter();
-    let lines = lines.filter(|line| line.kind == Kind::Flock && line.inode == file.inode);
-    let pids = lines.filter_map(|line| u32::try_from(line.pid).ok());
+    let lines = lines_on(file, &[Kind::Flock]).unwrap_or_default();
+    let pids = lines.iter().filter_map(|line| u32::try_from(line.pid).ok());
     pids.filter(|pid| has_open(*pid, file).unwrap_or(true)).filter_map(|pid| process::info(pid).ok()).collect()
 }
 

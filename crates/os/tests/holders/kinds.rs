@@ -40,6 +40,29 @@ fn posix_locks_and_those_of_open_files_have_holders_and_flocks_are_their_own() {
     assert_eq!(holders::of_whole_file(id).iter().map(|found| found.id.pid).collect::<Vec<_>>(), [process.pid()]);
 }
 
+/// The kernel tells its table page by page, and passes over a line when others go in between.
+#[test]
+fn a_holder_is_not_passed_over_while_hundreds_of_locks_come_and_go() {
+    let named = tempfile::NamedTempFile::new().expect("a file");
+    let (path, id) = (named.path(), FileId::of_open(named.as_file()).expect("it is open"));
+    let mut holder = Foreign::start(path);
+    holder.does("file = open(path, 'r+b'); fcntl.flock(file, fcntl.LOCK_EX); fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)");
+    let other = tempfile::NamedTempFile::new().expect("a file");
+    let mut others = [Foreign::start(other.path()), Foreign::start(other.path())];
+    for (number, process) in others.iter_mut().enumerate() {
+        process.does("import threading; file = open(path, 'r+b')");
+        process.does(&format!("mine = [i * 4 + {number} * 2 for i in range(300)]"));
+        process.does("take = lambda kind: [fcntl.lockf(file, kind, 1, i) for i in mine]");
+        process.does("comes_and_goes = lambda: [take(kind) for kind in [fcntl.LOCK_EX, fcntl.LOCK_UN] * 100000]");
+        process.does("threading.Thread(target=comes_and_goes, daemon=True).start()");
+    }
+    for look in 0..100 {
+        let found: Vec<_> = holders::of_whole_file(id).iter().map(|found| found.id.pid).collect();
+        assert_eq!(found, [holder.pid()], "look {look}");
+        held_by(path, Part::Database, &holder);
+    }
+}
+
 /// Only dbmux's own half of a database's lock counts as that.
 #[test]
 fn another_lock_of_ours_is_not_taken_for_the_databases() {

@@ -104,6 +104,7 @@ pub(super) async fn act(request: Request<Action>) -> Result<Results, Status> {
 /// Runs a statement as it is written; each row of its answer is a JSON object.
 async fn operation(caller: &Caller, body: &[u8]) -> Result<Results, Status> {
     let sql = str::from_utf8(body).map_err(|error| bad("the statement", &error))?.to_owned();
+    transaction::enter(caller, None).await?;
     let request = StatementRequest { sql, ..StatementRequest::default() };
     let mut answer = caller.session.run(request).await.map_err(status)?;
     let failed = |error: ArrowError| internal(format!("failed to write a row as JSON: {error}"));

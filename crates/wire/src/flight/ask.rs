@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow::{array::RecordBatch, compute::concat_batches, ipc::reader::StreamReader};
-use arrow_flight::sql::{Any, Command};
+use arrow_flight::sql::{Any, Command, CommandStatementQuery, ProstMessageExt};
 use bytes::Bytes;
 use dbmux_engine::{Answer, BatchStream, ErrorCode, Priority, ServiceError, Session, StatementRequest};
 use dbmux_proto::{STATEMENT_TYPE_URL, Statement};
@@ -41,10 +41,7 @@ pub(super) struct Handle {
 
 /// Answers a ticket.
 pub(super) async fn ticket(caller: &Caller, ticket: Bytes) -> Result<FlightStream, Status> {
-    if let Some(text) = text(&ticket) {
-        return run(caller, vec![StatementRequest { sql: text, ..StatementRequest::default() }]).await;
-    }
-    let any = any(&ticket, "the ticket")?;
+    let any = asked(&ticket, "the ticket")?;
     if any.type_url == STATEMENT_TYPE_URL {
         return run(caller, vec![statement(any.value)?]).await;
     }
@@ -111,6 +108,14 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
     const TYPE_URL: u8 = 0x0a;
     let text = str::from_utf8(bytes).ok().filter(|text| !text.trim().is_empty())?;
     (bytes.first() != Some(&TYPE_URL)).then(|| text.to_owned())
+}
+
+/// What a ticket or a command asks for; a statement as it is written is a query.
+pub(super) fn asked(bytes: &Bytes, what: &str) -> Result<Any, Status> {
+    match text(bytes) {
+        Some(query) => Ok(CommandStatementQuery { query, transaction_id: None }.as_any()),
+        None => any(bytes, what),
+    }
 }
 
 /// Reads what Flight SQL packs its messages in.

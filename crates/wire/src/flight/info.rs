@@ -7,7 +7,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::{
     FlightDescriptor, FlightEndpoint, FlightInfo, SchemaResult, Ticket,
     flight_descriptor::DescriptorType,
-    sql::{Command, CommandStatementQuery, ProstMessageExt, TicketStatementQuery},
+    sql::{Command, ProstMessageExt, TicketStatementQuery},
 };
 use bytes::Bytes;
 use dbmux_engine::{PreparedStatement, ResultShape, StatementKind};
@@ -15,7 +15,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
-    ask::{Handle, any, command, text},
+    ask::{self, Handle, command},
     catalog,
     encode::schema_bytes,
     transaction,
@@ -61,15 +61,12 @@ pub(super) async fn schema(caller: &Caller, descriptor: FlightDescriptor) -> Res
     Ok(SchemaResult { schema: schema_bytes(&schema)? })
 }
 
-/// What a descriptor asks for; a statement as it is written is a query.
+/// What a descriptor asks for.
 pub(super) fn asked(descriptor: &FlightDescriptor) -> Result<Command, Status> {
     if descriptor.r#type() != DescriptorType::Cmd {
         return Err(invalid("a descriptor is a command here, not a path"));
     }
-    match text(&descriptor.cmd) {
-        Some(query) => Ok(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id: None })),
-        None => command(any(&descriptor.cmd, "the command")?),
-    }
+    command(ask::asked(&descriptor.cmd, "the command")?)
 }
 
 /// Prepares a statement to see what it is.

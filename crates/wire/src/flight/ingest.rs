@@ -14,12 +14,11 @@ use arrow_flight::{
     decode::FlightRecordBatchStream,
     sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption},
 };
-use dbmux_engine::{CatalogSql, IngestRows, IngestSql, PreparedId, StatementRequest};
+use dbmux_engine::{CatalogSql, IngestRows, IngestSql, PreparedId, StatementRequest, quote::quoted};
 use tonic::Status;
 
 use super::{
     prepared::numbered,
-    quote::quoted,
     transaction,
     upload::{change, next},
 };

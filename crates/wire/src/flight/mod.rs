@@ -14,7 +14,6 @@ mod ingest;
 mod options;
 mod prepared;
 mod put;
-mod quote;
 mod transaction;
 mod upload;
 

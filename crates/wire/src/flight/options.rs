@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::{array::AsArray, compute::cast, datatypes::DataType};
-use dbmux_engine::{ErrorCode, StatementRequest};
+use dbmux_engine::{
+    ErrorCode, StatementRequest,
+    quote::{literal, quoted},
+};
 use futures::StreamExt;
 use tonic::Status;
 
-use super::quote::{literal, quoted};
 use crate::{
     connection::Caller,
     status::{internal, status},

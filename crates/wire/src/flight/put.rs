@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What the rows for one statement may take, in bytes: they are kept until it runs.
-const LARGEST_PARAMETERS: usize = 256 << 20;
+const LARGEST_PARAMETERS: usize = 64 << 20;
 
 /// Takes what a client sends, and gives the one message that answers it.
 pub(super) async fn put(caller: &Caller, mut stream: Streaming<FlightData>) -> Result<PutResult, Status> {
@@ -69,6 +69,7 @@ async fn written(caller: &Caller, sql: String, mut batches: FlightRecordBatchStr
         _ => None,
     };
     let request = StatementRequest { sql, parameters, ..StatementRequest::default() };
+    transaction::enter(caller, None).await?;
     let count = change(caller, request).await?;
     let answer = if count < 0 { json!({}) } else { json!({ "count": count }) };
     Ok(PutResult { app_metadata: answer.to_string().into() })
@@ -95,7 +96,9 @@ async fn gather(batches: &mut FlightRecordBatchStream) -> Result<Vec<RecordBatch
         size += batch.get_array_memory_size();
         if size > LARGEST_PARAMETERS {
             let limit = LARGEST_PARAMETERS >> 20;
-            return Err(invalid(format!("the rows take more than {limit} MiB: send them in several parts")));
+            return Err(invalid(format!(
+                "the parameters take more than {limit} MiB: ingest rows into a table instead"
+            )));
         }
         rows.push(batch);
     }

@@ -2,11 +2,17 @@
 
 use arrow::{array::AsArray, datatypes::Int32Type};
 use arrow_flight::{
-    Action, FlightData, FlightDescriptor, Ticket, encode::FlightDataEncoderBuilder,
+    Action, FlightData, FlightDescriptor, Ticket,
+    encode::FlightDataEncoderBuilder,
     flight_service_client::FlightServiceClient,
+    sql::{
+        ActionBeginTransactionRequest, ActionBeginTransactionResult, ActionEndTransactionRequest, Any, EndTransaction,
+        ProstMessageExt,
+    },
 };
 use dbmux_engine::ErrorCode;
 use futures::{StreamExt, TryStreamExt};
+use prost::Message;
 use tonic::{Code, transport::Channel};
 
 use crate::{
@@ -77,4 +83,33 @@ async fn an_action_answers_with_json() {
     assert!(none.is_empty());
     let bad = client.do_action(act("bad")).await.unwrap_err();
     assert_eq!(standard_detail(&bad).code(), ErrorCode::Sql);
+}
+
+/// A client that announced a transaction means it for all that it does.
+#[tokio::test]
+async fn what_is_written_runs_in_the_sessions_transaction() {
+    let served = Served::start();
+    let mut client = client(&served).await;
+    let act = |name: &str, body: Vec<u8>| Action { r#type: name.to_owned(), body: body.into() };
+    let end = |transaction_id| ActionEndTransactionRequest { transaction_id, action: EndTransaction::Rollback.into() };
+    for way in ["ticket", "rows", "action"] {
+        let begin = ActionBeginTransactionRequest {}.as_any().encode_to_vec();
+        let begun = client.do_action(act("BeginTransaction", begin)).await.unwrap().into_inner();
+        let begun: Vec<_> = begun.try_collect().await.unwrap();
+        let begun = Any::decode(begun[0].body.clone()).unwrap().unpack::<ActionBeginTransactionResult>();
+        let transaction = begun.unwrap().unwrap().transaction_id;
+        match way {
+            "ticket" => drop(client.do_get(ticket("SELECT 42")).await.unwrap()),
+            "rows" => {
+                let put = futures::stream::iter(messages("INSERT many", 1).await);
+                client.do_put(put).await.unwrap().into_inner().collect::<Vec<_>>().await;
+            }
+            _ => drop(client.do_action(act("dbmux.Operation", b"rows 1".to_vec())).await.unwrap()),
+        }
+        let ended = act("EndTransaction", end(transaction).as_any().encode_to_vec());
+        client.do_action(ended).await.unwrap().into_inner().collect::<Vec<_>>().await;
+        let ran = served.service.ran();
+        let (first, last) = (&ran[ran.len() - 3], &ran[ran.len() - 1]);
+        assert_eq!((first.as_str(), last.as_str()), ("BEGIN", "ROLLBACK"), "{way}: {ran:?}");
+    }
 }

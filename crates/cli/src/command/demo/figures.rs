@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::worker::Tally;
-use crate::render::{person, table};
+use crate::render::{alike::without_numbers, person, table};
 
 /// One half of the demo.
 #[derive(Debug, Default)]
@@ -73,17 +73,7 @@ impl Figures {
 /// The same error, whichever process and statement it names.
 fn kind(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
-    let mut kind = String::with_capacity(line.len());
-    let mut digits = false;
-    for c in line.chars() {
-        if !c.is_ascii_digit() {
-            kind.push(c);
-        } else if !digits {
-            kind.push('…');
-        }
-        digits = c.is_ascii_digit();
-    }
-    kind
+    without_numbers(line)
 }
 
 /// Both halves side by side, with the error that came most often.

@@ -1,22 +1,13 @@
 //! Errors that are the same but for processes, paths and numbers.
 
+use crate::render::alike::without_numbers;
+
 /// The same error, whichever process, place and number it names: its first line, without them.
 pub(super) fn alike(error: &str) -> String {
     let line = error.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim();
     // Where to read more is not what went wrong.
     let line = line.split(". See also").next().unwrap_or(line);
-    let mut alike = String::with_capacity(line.len());
-    for (number, part) in parts(line).enumerate() {
-        if number > 0 {
-            alike.push(' ');
-        }
-        alike.push_str(&without_numbers(&without_folders(part)));
-    }
-    alike
-}
-
-fn parts(line: &str) -> impl Iterator<Item = &str> {
-    line.split(' ')
+    without_numbers(&line.split(' ').map(without_folders).collect::<Vec<_>>().join(" "))
 }
 
 /// `"/tmp/x/direct.duckdb":` is `"direct.duckdb":`.
@@ -26,20 +17,6 @@ fn without_folders(word: &str) -> String {
         (Some(start), Some(end)) if end > start => format!("{}{}", &word[..start], &word[end + 1..]),
         _ => word.to_owned(),
     }
-}
-
-fn without_numbers(word: &str) -> String {
-    let mut alike = String::with_capacity(word.len());
-    let mut digits = false;
-    for c in word.chars() {
-        if !c.is_ascii_digit() {
-            alike.push(c);
-        } else if !digits {
-            alike.push('…');
-        }
-        digits = c.is_ascii_digit();
-    }
-    alike
 }
 
 #[cfg(test)]

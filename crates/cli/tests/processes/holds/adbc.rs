@@ -1,4 +1,4 @@
-//! A standard client: the ADBC driver for Flight SQL, in Python.
+//! Standard clients in Python: the ADBC driver for Flight SQL, and plain Arrow Flight.
 
 use std::process::Command;
 
@@ -26,4 +26,14 @@ fn the_adbc_driver_does_all_that_it_can() {
 #[test]
 fn the_adbc_driver_does_the_same_with_sqlite() {
     says_done("sales.sqlite", "adbc_sqlite.py");
+}
+
+#[test]
+fn plain_arrow_flight_asks_and_writes_in_duckdb() {
+    says_done("sales.duckdb", "flight.py");
+}
+
+#[test]
+fn plain_arrow_flight_asks_and_writes_in_sqlite() {
+    says_done("sales.sqlite", "flight.py");
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dbmux_client::{ClientOptions, ErrorCode};
+use dbmux_client::{ClientOptions, ErrorCode, Statement};
 use dbmux_testkit::{Place, python};
 
 fn place() -> Place {
@@ -146,4 +146,30 @@ sys.stdin.readline()
     assert_eq!(place.sql("kept.sqlite", "select count(*) from t"), "2");
     drop(reader.stdin.take());
     assert!(reader.wait().expect("its end").success());
+}
+
+/// A statement is given many rows: all of them are in, or none; an engine that cannot do that says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_takes_the_rows_of_a_batch() -> Result<(), dbmux_client::ClientError> {
+    let rows = |keys: Vec<i64>| {
+        let keys: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::Int64Array::from(keys));
+        let rows = arrow::array::RecordBatch::try_from_iter([("1", keys)]).expect("one column");
+        Statement::new("insert into t values (?)").rows(rows)
+    };
+    let place = place();
+    for database in ["a.sqlite", "b.duckdb"] {
+        place.sql(database, "create table t (i bigint primary key)");
+        let session = place.client(database, ClientOptions::default()).session().await?;
+        if database == "b.duckdb" {
+            let refused = session.execute(rows(vec![1, 2])).await.expect_err("DuckDB takes one");
+            assert!(refused.to_string().contains("one row"), "{refused}");
+            continue;
+        }
+        assert_eq!(session.execute(rows(vec![1, 2, 3])).await?, 3);
+        let twice = session.execute(rows(vec![4, 1])).await.expect_err("it is there");
+        assert_eq!(twice.code(), ErrorCode::Sql, "{twice}");
+        assert_eq!(session.execute(rows(vec![])).await?, 0);
+        assert_eq!(place.sql(database, "select count(*), max(i) from t"), "3,3");
+    }
+    Ok(())
 }

@@ -9,10 +9,11 @@ use arrow::{
 use arrow_flight::sql::{
     CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
 };
+use dbmux_engine::quote::literal;
 use tonic::Status;
 
 use super::{ask, conform};
-use crate::{connection::Caller, flight::quote::literal};
+use crate::connection::Caller;
 
 static PRIMARY_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
