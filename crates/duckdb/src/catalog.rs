@@ -1,6 +1,36 @@
 //! How DuckDB is asked what there is.
 
-use dbmux_engine::CatalogSql;
+use dbmux_engine::{
+    CatalogSql, ColumnType, Isolation, SqlFeatures,
+    TypeKind::{
+        Bigint, Bit, Date, Decimal, Double, Integer, Numeric, Real, Smallint, Time, Timestamp, TimestampWithTimezone,
+        Tinyint, Varbinary, Varchar,
+    },
+};
+
+/// What a column can be declared as.
+const TYPES: &[ColumnType] = &[
+    ColumnType::new("BOOLEAN", Bit, 1),
+    ColumnType::new("TINYINT", Tinyint, 3),
+    ColumnType::new("SMALLINT", Smallint, 5),
+    ColumnType::new("INTEGER", Integer, 10),
+    ColumnType::new("BIGINT", Bigint, 19),
+    ColumnType::new("HUGEINT", Numeric, 38),
+    ColumnType::new("UTINYINT", Tinyint, 3),
+    ColumnType::new("USMALLINT", Smallint, 5),
+    ColumnType::new("UINTEGER", Integer, 10),
+    ColumnType::new("UBIGINT", Bigint, 20),
+    ColumnType::new("FLOAT", Real, 7),
+    ColumnType::new("DOUBLE", Double, 15),
+    ColumnType::new("DECIMAL", Decimal, 38),
+    ColumnType::of_any_length("VARCHAR", Varchar),
+    ColumnType::new("UUID", Varchar, 36),
+    ColumnType::of_any_length("BLOB", Varbinary),
+    ColumnType::new("DATE", Date, 10),
+    ColumnType::new("TIME", Time, 15),
+    ColumnType::new("TIMESTAMP", Timestamp, 26),
+    ColumnType::new("TIMESTAMP WITH TIME ZONE", TimestampWithTimezone, 32),
+];
 
 /// Files are what a client may know of: the broker's own database, in memory, is nobody's business. Temporary tables are in
 /// the database `temp`.
@@ -43,4 +73,11 @@ pub const CATALOG: CatalogSql = CatalogSql {
          generate_subscripts(f.constraint_column_names, 1) AS position, f.constraint_name AS fk_name, \
          NULL::VARCHAR AS pk_name, 3 AS on_update, 3 AS on_delete \
          FROM duckdb_constraints() f WHERE f.constraint_type = 'FOREIGN KEY'",
+    features: SqlFeatures {
+        types: TYPES,
+        tables: true,
+        schemas: true,
+        isolation: Some(Isolation::Snapshot),
+        savepoints: false,
+    },
 };

@@ -1,7 +1,7 @@
 //! How a wire protocol asks what there is: texts in the engine's own SQL, asked in the caller's own session, so that its
 //! temporary tables and its open transaction are seen.
 
-use crate::quote::quoted;
+use crate::{SqlFeatures, quote::quoted};
 
 /// Questions about the catalog. Each answers with the columns that stand here, in this order, and can be a subquery.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct CatalogSql {
     /// `pk_database`, `pk_schema`, `pk_table`, `pk_column`, `fk_database`, `fk_schema`, `fk_table`, `fk_column`, `position`
     /// (from 1), `fk_name`, `pk_name`, `on_update`, `on_delete`: the rules by their numbers in Flight SQL.
     pub foreign_keys: &'static str,
+    /// What the engine's SQL has.
+    pub features: SqlFeatures,
 }
 
 impl CatalogSql {

@@ -7,6 +7,7 @@
 mod backend;
 mod catalog;
 mod error;
+mod features;
 mod ingest;
 pub mod insert;
 mod made;
@@ -23,6 +24,7 @@ pub use dbmux_proto::{
     ErrorCode, HelloReply, HelloRequest, Holder, LeaseAsk, LeaseEvent, StatementEvent, StatsReply, StatusReply,
 };
 pub use error::{EngineError, ServiceError};
+pub use features::{ColumnType, Isolation, SqlFeatures, TypeKind};
 pub use ingest::{IngestRows, IngestSql};
 pub use made::{MadeRows, count_batch, count_schema};
 pub use service::{

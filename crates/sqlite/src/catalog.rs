@@ -1,6 +1,23 @@
 //! How SQLite is asked what there is. It has no schemas: their name is empty. Temporary tables are in the database `temp`.
 
-use dbmux_engine::CatalogSql;
+use dbmux_engine::{
+    CatalogSql, ColumnType, Isolation, SqlFeatures,
+    TypeKind::{Bigint, Bit, Date, Double, Numeric, Time, Timestamp, Varbinary, Varchar},
+};
+
+/// What a column is usually declared as: SQLite takes any word, and goes by its affinity
+/// (<https://sqlite.org/datatype3.html>).
+const TYPES: &[ColumnType] = &[
+    ColumnType::new("INTEGER", Bigint, 19),
+    ColumnType::new("REAL", Double, 15),
+    ColumnType::new("NUMERIC", Numeric, 15),
+    ColumnType::of_any_length("TEXT", Varchar),
+    ColumnType::of_any_length("BLOB", Varbinary),
+    ColumnType::new("BOOLEAN", Bit, 1),
+    ColumnType::new("DATE", Date, 10),
+    ColumnType::new("TIME", Time, 15),
+    ColumnType::new("TIMESTAMP", Timestamp, 26),
+];
 
 /// Tables and views of both databases, with how they were made.
 macro_rules! objects {
@@ -44,4 +61,11 @@ pub const CATALOG: CatalogSql = CatalogSql {
         " AS on_delete \
          FROM main.sqlite_schema m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
     ),
+    features: SqlFeatures {
+        types: TYPES,
+        tables: true,
+        schemas: false,
+        isolation: Some(Isolation::Serializable),
+        savepoints: true,
+    },
 };

@@ -57,6 +57,17 @@ async fn tells_what_it_can_do() {
     let answer = fetch(&mut client, &info).await.unwrap();
     assert_eq!(answer[0].num_rows(), 2);
     assert!(data::text(&answer[0]).contains("dbmux"), "{}", data::text(&answer[0]));
+    // What the engine's SQL has.
+    for (asked, expected) in [
+        (SqlInfo::SqlDdlTable, "true"),
+        (SqlInfo::SqlDdlSchema, "false"),
+        (SqlInfo::SqlSavepointsSupported, "true"),
+        (SqlInfo::SqlTransactionsSupported, "false"),
+    ] {
+        let info = client.get_sql_info(vec![asked]).await.unwrap();
+        let answer = fetch(&mut client, &info).await.unwrap();
+        assert!(data::text(&answer[0]).contains(expected), "{asked:?}: {}", data::text(&answer[0]));
+    }
     let info = client.get_xdbc_type_info(CommandGetXdbcTypeInfo { data_type: Some(12) }).await.unwrap();
     let answer = fetch(&mut client, &info).await.unwrap();
     assert!(data::text(&answer[0]).starts_with("UUID") || data::text(&answer[0]).starts_with("VARCHAR"));

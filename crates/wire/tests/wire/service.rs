@@ -15,9 +15,9 @@ use arrow::{
     datatypes::{DataType, Field, Schema},
 };
 use dbmux_engine::{
-    Answer, CatalogSql, ErrorCode, HelloReply, HelloRequest, IngestRows, IngestSql, LeaseAsks, LeaseEvent, LeaseEvents,
-    Peer, PreparedId, PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId, StatementEvent,
-    StatementKind, StatementRequest, StatsReply, StatusReply,
+    Answer, CatalogSql, ColumnType, ErrorCode, HelloReply, HelloRequest, IngestRows, IngestSql, LeaseAsks, LeaseEvent,
+    LeaseEvents, Peer, PreparedId, PreparedStatement, ResultShape, Service, ServiceError, Session, SessionId,
+    SqlFeatures, StatementEvent, StatementKind, StatementRequest, StatsReply, StatusReply, TypeKind,
 };
 use dbmux_proto::LeaseState;
 use futures::{Stream, StreamExt};
@@ -149,6 +149,12 @@ impl Drop for Running {
     }
 }
 
+const TYPES: &[ColumnType] = &[
+    ColumnType::of_any_length("VARCHAR", TypeKind::Varchar),
+    ColumnType::new("UUID", TypeKind::Varchar, 36),
+    ColumnType::new("TIMESTAMP", TypeKind::Timestamp, 26),
+];
+
 #[async_trait::async_trait]
 impl Session for TestSession {
     fn id(&self) -> SessionId {
@@ -164,6 +170,7 @@ impl Session for TestSession {
             definitions: "definitions",
             primary_keys: "primary_keys",
             foreign_keys: "foreign_keys",
+            features: SqlFeatures { types: TYPES, tables: true, schemas: false, isolation: None, savepoints: true },
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn schema(command: &Command) -> Result<SchemaRef, Status> {
         Command::CommandGetImportedKeys(_)
         | Command::CommandGetExportedKeys(_)
         | Command::CommandGetCrossReference(_) => keys::foreign_schema(),
-        Command::CommandGetSqlInfo(_) => server::schema()?,
+        Command::CommandGetSqlInfo(_) => server::schema(),
         Command::CommandGetXdbcTypeInfo(_) => types::schema()?,
         other => return Err(unsupported(format!("{} is not supported here", other.type_url()))),
     })
@@ -54,8 +54,8 @@ pub(super) async fn answer(caller: &Caller, command: Command) -> Result<RecordBa
         Command::CommandGetImportedKeys(command) => keys::imported(caller, command).await,
         Command::CommandGetExportedKeys(command) => keys::exported(caller, command).await,
         Command::CommandGetCrossReference(command) => keys::cross(caller, command).await,
-        Command::CommandGetSqlInfo(command) => server::info(command),
-        Command::CommandGetXdbcTypeInfo(command) => types::info(command),
+        Command::CommandGetSqlInfo(command) => server::info(caller, command),
+        Command::CommandGetXdbcTypeInfo(command) => types::info(caller, command),
         other => Err(unsupported(format!("{} is not supported here", other.type_url()))),
     }
 }

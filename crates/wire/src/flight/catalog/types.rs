@@ -1,70 +1,58 @@
 //! The types that columns can have, in the words of ODBC and JDBC.
 
-use std::sync::LazyLock;
-
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use arrow_flight::{
-    error::FlightError,
-    sql::{
-        CommandGetXdbcTypeInfo, Nullable, Searchable, XdbcDataType, XdbcDatetimeSubcode,
-        metadata::{XdbcTypeInfo, XdbcTypeInfoData, XdbcTypeInfoDataBuilder},
-    },
+use arrow_flight::sql::{
+    CommandGetXdbcTypeInfo, Nullable, Searchable, XdbcDataType, XdbcDatetimeSubcode,
+    metadata::{XdbcTypeInfo, XdbcTypeInfoData, XdbcTypeInfoDataBuilder},
 };
+use dbmux_engine::{ColumnType, TypeKind};
 use tonic::Status;
 
 use super::broken;
+use crate::connection::Caller;
 
-static TYPES: LazyLock<Result<XdbcTypeInfoData, FlightError>> = LazyLock::new(|| {
-    let mut types = XdbcTypeInfoDataBuilder::new();
-    for (name, kind, digits) in NUMBERS {
-        types.append(number(name, *kind, *digits));
+/// How it is said of a type.
+fn told(column: &ColumnType) -> XdbcTypeInfo {
+    let ColumnType { name, kind, size } = *column;
+    let data_type = data_type(kind);
+    match kind {
+        TypeKind::Varchar | TypeKind::Varbinary => text(name, data_type, size),
+        TypeKind::Date | TypeKind::Time | TypeKind::Timestamp | TypeKind::TimestampWithTimezone => {
+            let datetime_subcode = subcode(kind);
+            XdbcTypeInfo { datetime_subcode, case_sensitive: false, ..text(name, data_type, size) }
+        }
+        _ => number(name, data_type, size.unwrap_or_default()),
     }
-    for (name, kind, size) in TEXTS {
-        types.append(text(name, *kind, *size));
+}
+
+fn data_type(kind: TypeKind) -> XdbcDataType {
+    match kind {
+        TypeKind::Bit => XdbcDataType::XdbcBit,
+        TypeKind::Tinyint => XdbcDataType::XdbcTinyint,
+        TypeKind::Smallint => XdbcDataType::XdbcSmallint,
+        TypeKind::Integer => XdbcDataType::XdbcInteger,
+        TypeKind::Bigint => XdbcDataType::XdbcBigint,
+        TypeKind::Numeric => XdbcDataType::XdbcNumeric,
+        TypeKind::Decimal => XdbcDataType::XdbcDecimal,
+        TypeKind::Real => XdbcDataType::XdbcReal,
+        TypeKind::Double => XdbcDataType::XdbcDouble,
+        TypeKind::Varchar => XdbcDataType::XdbcVarchar,
+        TypeKind::Varbinary => XdbcDataType::XdbcVarbinary,
+        TypeKind::Date => XdbcDataType::XdbcDate,
+        TypeKind::Time => XdbcDataType::XdbcTime,
+        TypeKind::Timestamp | TypeKind::TimestampWithTimezone => XdbcDataType::XdbcTimestamp,
     }
-    for (name, kind, subcode, size) in TIMES {
-        let time = text(name, *kind, Some(*size));
-        types.append(XdbcTypeInfo { datetime_subcode: Some(*subcode), case_sensitive: false, ..time });
+}
+
+fn subcode(kind: TypeKind) -> Option<XdbcDatetimeSubcode> {
+    match kind {
+        TypeKind::Date => Some(XdbcDatetimeSubcode::XdbcSubcodeYear),
+        TypeKind::Time => Some(XdbcDatetimeSubcode::XdbcSubcodeTime),
+        TypeKind::Timestamp => Some(XdbcDatetimeSubcode::XdbcSubcodeTimestamp),
+        TypeKind::TimestampWithTimezone => Some(XdbcDatetimeSubcode::XdbcSubcodeTimestampWithTimezone),
+        _ => None,
     }
-    types.build()
-});
-
-/// Name, kind, decimal digits.
-const NUMBERS: &[(&str, XdbcDataType, i32)] = &[
-    ("BOOLEAN", XdbcDataType::XdbcBit, 1),
-    ("TINYINT", XdbcDataType::XdbcTinyint, 3),
-    ("SMALLINT", XdbcDataType::XdbcSmallint, 5),
-    ("INTEGER", XdbcDataType::XdbcInteger, 10),
-    ("BIGINT", XdbcDataType::XdbcBigint, 19),
-    ("HUGEINT", XdbcDataType::XdbcNumeric, 38),
-    ("UTINYINT", XdbcDataType::XdbcTinyint, 3),
-    ("USMALLINT", XdbcDataType::XdbcSmallint, 5),
-    ("UINTEGER", XdbcDataType::XdbcInteger, 10),
-    ("UBIGINT", XdbcDataType::XdbcBigint, 20),
-    ("FLOAT", XdbcDataType::XdbcReal, 7),
-    ("DOUBLE", XdbcDataType::XdbcDouble, 15),
-    ("DECIMAL", XdbcDataType::XdbcDecimal, 38),
-];
-
-/// Name, kind, length; none: any length.
-const TEXTS: &[(&str, XdbcDataType, Option<i32>)] = &[
-    ("VARCHAR", XdbcDataType::XdbcVarchar, None),
-    ("UUID", XdbcDataType::XdbcVarchar, Some(36)),
-    ("BLOB", XdbcDataType::XdbcVarbinary, None),
-];
-
-/// Name, kind, subcode, length as text.
-const TIMES: &[(&str, XdbcDataType, XdbcDatetimeSubcode, i32)] = &[
-    ("DATE", XdbcDataType::XdbcDate, XdbcDatetimeSubcode::XdbcSubcodeYear, 10),
-    ("TIME", XdbcDataType::XdbcTime, XdbcDatetimeSubcode::XdbcSubcodeTime, 15),
-    ("TIMESTAMP", XdbcDataType::XdbcTimestamp, XdbcDatetimeSubcode::XdbcSubcodeTimestamp, 26),
-    (
-        "TIMESTAMP WITH TIME ZONE",
-        XdbcDataType::XdbcTimestamp,
-        XdbcDatetimeSubcode::XdbcSubcodeTimestampWithTimezone,
-        32,
-    ),
-];
+}
 
 fn any(name: &str, kind: XdbcDataType) -> XdbcTypeInfo {
     XdbcTypeInfo {
@@ -102,14 +90,17 @@ fn text(name: &str, kind: XdbcDataType, size: Option<i32>) -> XdbcTypeInfo {
     }
 }
 
-fn data() -> Result<&'static XdbcTypeInfoData, Status> {
-    TYPES.as_ref().map_err(|error| broken(error))
+fn data(types: &[ColumnType]) -> Result<XdbcTypeInfoData, Status> {
+    let mut data = XdbcTypeInfoDataBuilder::new();
+    types.iter().map(told).for_each(|told| data.append(told));
+    data.build().map_err(|error| broken(&error))
 }
 
 pub(super) fn schema() -> Result<SchemaRef, Status> {
-    Ok(data()?.schema())
+    Ok(data(&[])?.schema())
 }
 
-pub(super) fn info(command: CommandGetXdbcTypeInfo) -> Result<RecordBatch, Status> {
-    data()?.record_batch(command.data_type).map_err(|error| broken(&error))
+pub(super) fn info(caller: &Caller, command: CommandGetXdbcTypeInfo) -> Result<RecordBatch, Status> {
+    let types = caller.session.catalog_sql().features.types;
+    data(types)?.record_batch(command.data_type).map_err(|error| broken(&error))
 }
