@@ -9,7 +9,7 @@ use arrow::{
     array::{ArrayRef, RecordBatch, StringArray},
     datatypes::{DataType, Field, Schema},
 };
-use dbmux_engine::{CatalogSql, EngineError, IngestRows, IngestSql};
+use dbmux_engine::{CatalogSql, EngineError, IngestRows, IngestSql, SqlFeatures};
 use lancedb::datafusion::datasource::MemTable;
 
 use crate::{errors, ffi, looks, opened::Source};
@@ -31,6 +31,8 @@ pub const CATALOG: CatalogSql = CatalogSql {
     foreign_keys: "SELECT '' AS pk_database, '' AS pk_schema, '' AS pk_table, '' AS pk_column, '' AS fk_database, \
                    '' AS fk_schema, '' AS fk_table, '' AS fk_column, 0 AS position, '' AS fk_name, '' AS pk_name, \
                    0 AS on_update, 0 AS on_delete WHERE false",
+    // SQL only reads here.
+    features: SqlFeatures { types: &[], tables: false, schemas: false, isolation: None, savepoints: false },
 };
 
 /// Flight SQL's ingestion is of SQL, which only reads here: rows are added by operations.

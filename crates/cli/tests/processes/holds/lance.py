@@ -6,7 +6,7 @@ import sys
 import pyarrow as pa
 import pyarrow.flight as fl
 
-client = fl.connect("grpc+unix://" + sys.argv[1])
+client = fl.connect("grpc+unix://" + sys.argv[1], generic_options=[("grpc.default_authority", "localhost")])
 
 
 def put(operation, rows):
