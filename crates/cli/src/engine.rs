@@ -1,7 +1,7 @@
 //! Which engine serves a path: the one whose file is there; where there is none, the one that its name says.
 
 use std::{
-    fs::{DirEntry, File},
+    fs::File,
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
 use clap::ValueEnum;
 use dbmux_engine::{CatalogSql, Engine, EngineError, ErrorCode, ServiceError};
 
-use dbmux_os::file_kind::{self, FileKind};
+use dbmux_os::file_kind::{self, DirectoryKind, FileKind};
 
 use crate::args::{BrokerOptionArgs, EngineArg};
 
@@ -23,9 +23,6 @@ const EXTENSIONS: [(&str, EngineArg); 6] = [
     ("lance", EngineArg::Lance),
     ("lancedb", EngineArg::Lance),
 ];
-
-/// Behind the name of a table's directory.
-const LANCE_TABLE: &str = "lance";
 
 /// The engine of a path, which may be wished for. Opens the file: only before anything of this process has it open.
 ///
@@ -58,9 +55,8 @@ fn by_magic(path: &Path) -> Option<EngineArg> {
 
 /// A directory with tables of LanceDB's. One with nothing in it may become anything that is a directory.
 fn by_layout(directory: &Path) -> Option<EngineArg> {
-    let mut entries = std::fs::read_dir(directory).ok()?.flatten();
-    let is_table = |entry: &DirEntry| entry.path().extension().is_some_and(|extension| extension == LANCE_TABLE);
-    entries.any(|entry| is_table(&entry) && entry.path().is_dir()).then_some(EngineArg::Lance)
+    let kind = DirectoryKind::of(directory).ok()?;
+    (kind == DirectoryKind::Lance).then_some(EngineArg::Lance)
 }
 
 fn by_extension(path: &Path) -> Option<EngineArg> {

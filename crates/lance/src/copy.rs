@@ -11,8 +11,9 @@ use std::{
 };
 
 use dbmux_engine::EngineError;
+use dbmux_os::file_kind;
 
-use crate::{errors, layout};
+use crate::errors;
 
 /// Where a table's versions are.
 const VERSIONS: &str = "_versions";
@@ -26,7 +27,7 @@ const BEING_WRITTEN: u8 = b'#';
 pub fn back_up(source: &Path, target: &Path) -> Result<(), EngineError> {
     let done = (|| {
         make_like(source, target)?;
-        for table in layout::tables(source)? {
+        for table in file_kind::lance_tables(source)? {
             copy_table(&table, &target.join(table.file_name().unwrap_or_default()))?;
         }
         sync(target)

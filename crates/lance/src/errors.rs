@@ -123,6 +123,7 @@ fn of_lance(error: &Lance, path: &Path, message: &str) -> Option<EngineError> {
         Lance::VersionNotFound { .. } | Lance::RefNotFound { .. } => sql("22023", message),
         Lance::SchemaMismatch { .. } => sql("42804", message),
         Lance::FieldNotFound { .. } => sql("42703", message),
+        Lance::IndexNotFound { .. } => sql("42704", message),
         Lance::DatasetAlreadyExists { .. } => sql("42P07", message),
         Lance::CorruptFile { .. } => EngineError::Damaged {
             path: path.to_owned(),
@@ -160,7 +161,7 @@ fn by_words(message: String) -> EngineError {
     let sqlstate =
         if has("No field named") || has("does not exist in table schema") || has("not present in the table schema") {
             "42703"
-        } else if has("ParserError") || has("sql parser error") {
+        } else if has("ParserError") || has("sql parser error") || has("Expression is not valid") {
             "42601"
         } else if has("No space left on device") {
             return EngineError::DiskFull { message };
@@ -179,10 +180,14 @@ fn without_places(message: &str) -> String {
     while let Some(found) = rest.find(".rs:") {
         let (before, after) = rest.split_at(found);
         let place = after.get(4..).unwrap_or_default();
-        let digits = place.find(|letter: char| !letter.is_ascii_digit() && letter != ':').unwrap_or(place.len());
+        // The line's number, and the column's.
+        let after_line = place.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let column =
+            after_line.strip_prefix(':').filter(|text| text.starts_with(|letter: char| letter.is_ascii_digit()));
+        let after = column.map_or(after_line, |text| text.trim_start_matches(|letter: char| letter.is_ascii_digit()));
         let start = before.rfind([',', ' ']).unwrap_or(0);
         kept.push_str(before.get(..start).unwrap_or_default().trim_end_matches([',', ' ']));
-        rest = place.get(digits..).unwrap_or_default();
+        rest = after;
     }
     kept.push_str(rest);
     kept

@@ -1,18 +1,11 @@
 //! What a path is, before it is opened.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path};
 
 use dbmux_engine::EngineError;
+use dbmux_os::file_kind::DirectoryKind;
 
-use crate::{errors, opened::TABLE};
-
-/// A directory of LanceDB's: it has a table in it.
-pub fn is_database(path: &Path) -> bool {
-    entries(path).is_ok_and(|entries| entries.iter().any(|entry| is_table(entry)))
-}
+use crate::errors;
 
 /// Refuses a path that cannot be served: a file, a table of its own, a directory of other things; one that is not there, or
 /// empty, may become a database.
@@ -28,32 +21,13 @@ pub fn check_kind(path: &Path) -> Result<(), EngineError> {
     if !found.is_dir() {
         return Err(not_a_database(path, "it is a file", "a database of LanceDB is a directory of tables"));
     }
-    if path.join("_versions").is_dir() {
-        return Err(not_a_database(path, "it is a table", "open the directory that it is in"));
-    }
-    let entries = entries(path).map_err(|error| errors::io(&error, path))?;
-    let own = |entry: &PathBuf| {
-        is_table(entry) || entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-    };
-    match entries.iter().any(|entry| is_table(entry)) || entries.iter().all(own) {
-        true => Ok(()),
-        false => {
+    match DirectoryKind::of(path).map_err(|error| errors::io(&error, path))? {
+        DirectoryKind::Empty | DirectoryKind::Lance => Ok(()),
+        DirectoryKind::LanceTable => Err(not_a_database(path, "it is a table", "open the directory that it is in")),
+        DirectoryKind::Other => {
             Err(not_a_database(path, "it is a directory without tables, and not empty", "name an empty directory"))
         }
     }
-}
-
-/// The directories of a database's tables.
-pub(crate) fn tables(path: &Path) -> io::Result<Vec<PathBuf>> {
-    Ok(entries(path)?.into_iter().filter(|entry| is_table(entry)).collect())
-}
-
-fn is_table(entry: &Path) -> bool {
-    entry.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(TABLE.as_bytes())) && entry.is_dir()
-}
-
-fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path())).collect()
 }
 
 fn not_a_database(path: &Path, message: &str, hint: &'static str) -> EngineError {
@@ -78,7 +52,5 @@ mod tests {
         for name in ["other", "file", "with.lancedb/chunks.lance"] {
             assert!(matches!(check_kind(&at(name)), Err(EngineError::NotADatabase { .. })), "{name}");
         }
-        assert!(is_database(&at("with.lancedb")));
-        assert!(!is_database(&at("empty")) && !is_database(&at("file")));
     }
 }

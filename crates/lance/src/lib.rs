@@ -36,6 +36,6 @@ mod writes;
 
 pub use copy::back_up;
 pub use engine::LanceEngine;
-pub use layout::{check_kind, is_database};
+pub use layout::check_kind;
 pub use listing::CATALOG;
 pub use options::LanceOptions;

@@ -14,6 +14,7 @@ use std::{
 };
 
 use dbmux_engine::{Access, Attachment, EngineError};
+use dbmux_os::file_kind::LANCE_TABLE;
 use lance::dataset::{ReadParams, WriteParams};
 use lancedb::{Connection, Table};
 use parking_lot::Mutex;
@@ -22,9 +23,6 @@ use crate::{
     commit::{Committer, Ledger, Synced},
     errors,
 };
-
-/// Behind a table's name: its directory.
-pub(crate) const TABLE: &str = ".lance";
 
 /// Checked-out versions that are kept open.
 const VERSIONS: usize = 64;
@@ -104,7 +102,7 @@ impl Opened {
 
     /// Where a table of this name is.
     pub(crate) fn directory(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{name}{TABLE}"))
+        self.path.join(format!("{name}.{LANCE_TABLE}"))
     }
 
     /// The names of all tables, in order. What was left of one whose making was cut short is none.
@@ -122,7 +120,13 @@ impl Opened {
             return Ok(known);
         }
         let opened = Arc::new(self.open_anew(name, inode).await?);
-        self.tables.lock().insert(name.to_owned(), Arc::clone(&opened));
+        let mut tables = self.tables.lock();
+        // Another session may have been first: there is one turn for all of them.
+        if let Some(known) = tables.get(name).filter(|known| known.inode == inode) {
+            return Ok(Arc::clone(known));
+        }
+        tables.insert(name.to_owned(), Arc::clone(&opened));
+        drop(tables);
         Ok(opened)
     }
 

@@ -1,4 +1,10 @@
-//! What a file is, by its first bytes.
+//! What a file is, by its first bytes; what a directory is, by what is in it.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 /// How many bytes tell.
 pub const LENGTH: usize = 16;
@@ -52,9 +58,79 @@ impl FileKind {
     }
 }
 
+/// Behind the name of a table's directory, in a database of LanceDB's.
+pub const LANCE_TABLE: &str = "lance";
+
+/// What a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryKind {
+    /// There is nothing in it but hidden files: it may become a database.
+    Empty,
+    /// A database of LanceDB: there are tables in it.
+    Lance,
+    /// One table of such a database.
+    LanceTable,
+    /// Something else.
+    Other,
+}
+
+impl DirectoryKind {
+    /// By what is in a directory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of(directory: &Path) -> io::Result<Self> {
+        if directory.join("_versions").is_dir() {
+            return Ok(Self::LanceTable);
+        }
+        let mut kind = Self::Empty;
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if is_table(&entry.path()) {
+                return Ok(Self::Lance);
+            }
+            if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                kind = Self::Other;
+            }
+        }
+        Ok(kind)
+    }
+}
+
+/// The directories of the tables in a database of LanceDB's.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn lance_tables(database: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries: Vec<_> =
+        fs::read_dir(database)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    Ok(entries.into_iter().filter(|entry| is_table(entry)).collect())
+}
+
+fn is_table(entry: &Path) -> bool {
+    entry.extension() == Some(OsStr::new(LANCE_TABLE)) && entry.is_dir()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::FileKind;
+    use super::*;
+
+    #[test]
+    fn directories_are_told_apart() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let of = |name: &str, inside: &str| {
+            fs::create_dir_all(folder.path().join(name).join(inside)).expect("a directory");
+            DirectoryKind::of(&folder.path().join(name)).expect("it can be read")
+        };
+        assert_eq!(of("empty", ""), DirectoryKind::Empty);
+        assert_eq!(of("hidden", ".git"), DirectoryKind::Empty);
+        assert_eq!(of("a.lancedb", "chunks.lance/_versions"), DirectoryKind::Lance);
+        assert_eq!(of("a.lancedb", "other"), DirectoryKind::Lance);
+        assert_eq!(of("a.lancedb/chunks.lance", "data"), DirectoryKind::LanceTable);
+        assert_eq!(of("other", "things"), DirectoryKind::Other);
+        assert_eq!(lance_tables(&folder.path().join("a.lancedb")).expect("it can be read").len(), 1);
+        assert!(DirectoryKind::of(&folder.path().join("nothing")).is_err());
+    }
 
     #[test]
     fn files_are_told_apart() {

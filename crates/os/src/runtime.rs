@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::OsError;
+use crate::{OsError, file_kind::DirectoryKind};
 
 /// The longest path that a Unix socket can have on Linux, without its terminator, in bytes.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -93,23 +93,33 @@ pub fn socket_path_in(directory: &Path, database: &Path) -> Result<PathBuf, OsEr
     Ok(path)
 }
 
-/// The one path of a database file: absolute, without symbolic links. The file need not exist, its directory must.
+/// The one path of a database: absolute, without symbolic links. It is a file, or a directory of LanceDB's tables, or nothing
+/// yet; the directory that it is in has to exist.
 ///
 /// # Errors
-/// When its directory does not exist, or it is a directory itself, a device, a pipe or a socket.
+/// When that directory does not exist, or it is a directory of other things, a device, a pipe or a socket.
 pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     let canonical = match fs::canonicalize(path) {
         Ok(canonical) => canonical,
         Err(error) if error.kind() == io::ErrorKind::NotFound => canonical_missing(path)?,
         Err(error) => return Err(OsError::path("find", path, error)),
     };
+    let refused = |kind, why| Err(OsError::path("open", path, io::Error::new(kind, why)));
     if canonical.is_dir() {
-        let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name the database's file");
-        return Err(OsError::path("open", path, error));
+        let kind = DirectoryKind::of(&canonical).map_err(|error| OsError::path("look into", path, error))?;
+        return match kind {
+            DirectoryKind::Empty | DirectoryKind::Lance => Ok(canonical),
+            DirectoryKind::LanceTable => {
+                refused(io::ErrorKind::IsADirectory, "it is one table of LanceDB's; name the directory that it is in")
+            }
+            DirectoryKind::Other => refused(
+                io::ErrorKind::IsADirectory,
+                "it is a directory, and there are no tables of LanceDB's in it; name the database's file",
+            ),
+        };
     }
     if canonical.exists() && !canonical.is_file() {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
-        return Err(OsError::path("open", path, error));
+        return refused(io::ErrorKind::InvalidInput, "it is no regular file");
     }
     Ok(canonical)
 }
@@ -146,7 +156,12 @@ mod tests {
         fs::write(&straight, "").expect("the file");
         assert_eq!(canonical_database_path(&place.join("sub/link")).expect("a link"), straight);
         assert!(canonical_database_path(&place.join("nowhere/a.duckdb")).is_err());
-        assert!(canonical_database_path(&place.join("sub")).is_err(), "a directory is no database");
+        let refused = canonical_database_path(&place.join("sub")).expect_err("a directory of other things");
+        assert!(refused.to_string().contains("no tables of LanceDB"), "{refused}");
+        fs::create_dir_all(place.join("a.lancedb/chunks.lance/_versions")).expect("directories");
+        assert!(canonical_database_path(&place.join("a.lancedb")).is_ok());
+        let refused = canonical_database_path(&place.join("a.lancedb/chunks.lance")).expect_err("a table");
+        assert!(refused.to_string().contains("one table"), "{refused}");
         assert!(canonical_database_path(Path::new("/dev/null")).is_err(), "a device is no database");
     }
 }

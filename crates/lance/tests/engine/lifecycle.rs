@@ -27,7 +27,7 @@ fn a_copy_answers_as_it_was_and_the_file_takes_its_place_again() {
     let mut before = database.session();
     let prepared = before.prepare(count).unwrap();
     let mut rows = before.execute(prepared.id, None, false).unwrap();
-    let as_of = database.engine.stand_in_by_itself().unwrap().unwrap();
+    let as_of = database.engine.stand_in_by_itself().unwrap();
     assert_eq!(rows.as_of(), None);
     assert_eq!(rows.next().unwrap().unwrap().num_rows(), 1);
     drop(rows);

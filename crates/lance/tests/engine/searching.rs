@@ -1,5 +1,11 @@
 //! Searches by vectors, words, both; conditions, columns; indices; large answers; SQL.
 
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
 use arrow::array::{Float32Array, Int64Array, RecordBatch, StringArray};
 use dbmux_engine::{EngineError, EngineSession};
 
@@ -127,4 +133,29 @@ fn sql_reads_joins_and_takes_parameters() {
     assert!(rows[0].num_rows() > 0);
     let (_, rows) = run(session, "SELECT * FROM chunks WHERE id < 0", None).unwrap();
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
+}
+
+/// Whatever is asked can be given up soon.
+#[test]
+fn an_endless_statement_is_interrupted_soon() {
+    let database = Database::with_chunks(2000);
+    let mut session = database.session();
+    let interrupter = session.interrupter();
+    let (said, hears) = mpsc::channel();
+    let asking = thread::spawn(move || {
+        said.send(()).unwrap();
+        let endless = "select count(*) from chunks a, chunks b, chunks c, chunks d where a.id + b.id + c.id + d.id = 3";
+        run(session.as_mut(), endless, None).map(drop)
+    });
+    hears.recv().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    let began = Instant::now();
+    while !asking.is_finished() {
+        interrupter.interrupt();
+        thread::sleep(Duration::from_millis(5));
+    }
+    let took = began.elapsed();
+    let outcome = asking.join().unwrap();
+    assert!(matches!(outcome, Err(EngineError::Interrupted)), "{outcome:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
