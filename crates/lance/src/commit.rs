@@ -16,6 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use lance_io::object_store::ObjectStore;
@@ -73,7 +74,23 @@ pub(crate) struct Committer {
     state: AtomicU8,
     /// What kept a committed version from being synced.
     unsynced: Mutex<Option<io::Error>>,
+    seen: Mutex<Seen>,
 }
+
+/// What is known of the table's last versions.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The last one made here, and when.
+    own: Option<(u64, Instant)>,
+    /// When it was noticed last that another writer had made one.
+    others: Option<Instant>,
+}
+
+/// For how long another writer is thought to be at work, after one of its versions was met.
+const AT_WORK: Duration = Duration::from_secs(1);
+/// What is left to it then, between two versions of ours: enough to read our last one and commit on top of it. Whoever
+/// commits without a pause would have it lose each time, until it gives up.
+const ROOM: Duration = Duration::from_millis(50);
 
 impl Committer {
     pub(crate) fn new(directory: PathBuf, synced: Option<Synced>) -> Self {
@@ -83,7 +100,27 @@ impl Committer {
             synced,
             state: AtomicU8::new(OPEN),
             unsynced: Mutex::default(),
+            seen: Mutex::default(),
         }
+    }
+
+    /// How long the next operation is to be put off, for the sake of another writer that is at work on the same table.
+    pub(crate) fn room_for_others(&self) -> Duration {
+        let seen = self.seen.lock();
+        match (seen.own, seen.others) {
+            (Some((_, made)), Some(others)) if others.elapsed() < AT_WORK => ROOM.saturating_sub(made.elapsed()),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// A version is made here: one between it and the last one was another writer's.
+    fn made(&self, version: u64) {
+        let mut seen = self.seen.lock();
+        let now = Instant::now();
+        if seen.own.is_some_and(|(last, _)| version > last + 1) {
+            seen.others = Some(now);
+        }
+        seen.own = Some((version, now));
     }
 
     /// An operation begins. The caller sees to it that there is one at a time.
@@ -211,14 +248,20 @@ impl CommitHandler for Committer {
             .commit(manifest, indices, base_path, object_store, manifest_writer, naming_scheme, transaction)
             .await;
         match &outcome {
-            Ok(location) if self.synced.is_some() => {
-                let name = location.path.filename().unwrap_or_default().to_owned();
-                let synced = tokio::task::block_in_place(|| self.sync_manifest(&name, version == 1));
-                *self.unsynced.lock() = synced.err();
+            Ok(location) => {
+                if self.synced.is_some() {
+                    let name = location.path.filename().unwrap_or_default().to_owned();
+                    let synced = tokio::task::block_in_place(|| self.sync_manifest(&name, version == 1));
+                    *self.unsynced.lock() = synced.err();
+                }
+                self.made(version);
             }
             // Another writer took the number: it may be tried again, and given up before that.
-            Err(CommitError::CommitConflict) => self.state.store(OPEN, Ordering::SeqCst),
-            _ => {}
+            Err(CommitError::CommitConflict) => {
+                self.seen.lock().others = Some(Instant::now());
+                self.state.store(OPEN, Ordering::SeqCst);
+            }
+            Err(CommitError::OtherError(_)) => {}
         }
         outcome
     }

@@ -99,7 +99,12 @@ async fn in_turn<T, F>(
 where
     F: Future<Output = lancedb::Result<T>>,
 {
-    let _turn = running.lightly(async { Ok(writable.turn.lock().await) }).await?;
+    let turn = async {
+        let turn = writable.turn.lock().await;
+        tokio::time::sleep(writable.committer.room_for_others()).await;
+        Ok(turn)
+    };
+    let _turn = running.lightly(turn).await?;
     let work = async {
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {

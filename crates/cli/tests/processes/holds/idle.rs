@@ -240,7 +240,7 @@ fn an_idle_file_is_released_in_time_whatever_was_done_before(kind: Kind) {
     shell.done(&kind.create(T));
     for pause in [0, 100, 200, 250] {
         std::thread::sleep(Duration::from_millis(pause));
-        shell.done("insert into t values (1)");
+        shell.done(&kind.delete_all(T));
         assert_eq!(place.status(kind.file())["state"], "attached");
     }
     let idle = Instant::now();

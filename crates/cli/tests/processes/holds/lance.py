@@ -44,7 +44,7 @@ assert get({"search": {"table": "chunks", "text": "second"}}).num_rows == 2
 act({"optimize": {"table": "chunks"}})
 try:
     get({"serch": {"table": "chunks"}})
-except fl.FlightError as error:
+except (fl.FlightError, pa.ArrowException) as error:
     assert "expected one of `add`" in str(error), error
 else:
     raise AssertionError("an unknown operation was done")
