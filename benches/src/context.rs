@@ -20,7 +20,6 @@ pub(crate) struct Context {
     #[arg(long)]
     pub(crate) dbt: Option<PathBuf>,
     /// The Python that has `lancedb`.
-    #[cfg(feature = "lance")]
     #[arg(long)]
     pub(crate) lance_python: Option<PathBuf>,
     /// Where databases are made: on the disk that is measured.

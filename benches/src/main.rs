@@ -47,7 +47,6 @@ enum Worker {
     /// A process that writes to an SQLite file, told for how long on standard input.
     #[command(hide = true)]
     Sqlite(row::sqlite::writer::Arguments),
-    #[cfg(feature = "lance")]
     /// A process that writes to LanceDB or searches it, told for how long on standard input.
     #[command(hide = true)]
     Lance(row::lance::worker::Arguments),
@@ -58,7 +57,6 @@ fn main() -> Result<()> {
     match arguments.worker {
         Some(Worker::Lock(lock)) => return row::peer::serve(&lock),
         Some(Worker::Sqlite(writer)) => return row::sqlite::writer::serve(&writer),
-        #[cfg(feature = "lance")]
         Some(Worker::Lance(worker)) => return row::lance::worker::serve(&worker),
         None => {}
     }

@@ -149,7 +149,7 @@ fn dependencies_go_one_way() {
         ("dbmux-lock", &["dbmux-os"][..]),
         ("dbmux-engine", &["dbmux-proto"][..]),
         ("dbmux-duckdb", &["dbmux-engine", "dbmux-os"][..]),
-        ("dbmux-lance", &["dbmux-engine"][..]),
+        ("dbmux-lance", &["dbmux-engine", "dbmux-os"][..]),
         ("dbmux-sqlite", &["dbmux-engine", "dbmux-os"][..]),
         ("dbmux-broker", &["dbmux-engine", "dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
         ("dbmux-wire", &["dbmux-engine", "dbmux-proto"][..]),

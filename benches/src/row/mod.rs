@@ -4,7 +4,6 @@ mod beside;
 mod dbt;
 mod find;
 mod insert;
-#[cfg(feature = "lance")]
 pub(crate) mod lance;
 mod lease;
 mod leased;
@@ -39,7 +38,6 @@ const ALL: &[Row] = &[
     Row { name: "sqlite-insert", about: "INSERTs of sixteen processes into one SQLite file", measure: sqlite::insert },
     Row { name: "sqlite-read", about: "larger reads of an SQLite file", measure: sqlite::read },
     Row { name: "vectors", about: "vector search: this makes files of about 1.2 GB", measure: vectors::measure },
-    #[cfg(feature = "lance")]
     Row { name: "lance", about: "LanceDB with eight writers and eight readers", measure: lance::measure },
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
     Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },

@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(of(&at("a.sqlite", "t.lance/_versions"), None).ok(), Some(EngineArg::Lance));
         assert_eq!(of(&at("b.lancedb", ""), None).ok(), Some(EngineArg::Lance));
         assert_eq!(of(&at("c", ""), Some(EngineArg::Lance)).ok(), Some(EngineArg::Lance));
-        let error = of(&at("d", "t.lance"), Some(EngineArg::Duckdb)).expect_err("another engine's");
+        let error = of(&at("d", "t.lance/_versions"), Some(EngineArg::Duckdb)).expect_err("another engine's");
         assert!(error.0.message.contains("LanceDB") && error.0.message.contains("DuckDB"), "{error}");
     }
 

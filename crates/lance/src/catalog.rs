@@ -21,7 +21,7 @@ use crate::{
     ffi::{TheirBatch, TheirSchema},
     opened::Opened,
     operations::{Column, CreateTable, DropTable, IfExists},
-    wait::Running,
+    wait::{Running, Work},
 };
 
 /// Behind a database's name: what is being removed.
@@ -70,7 +70,7 @@ pub(crate) async fn create(
         None => connection.create_empty_table(name, schema),
     };
     let work = async { builder.mode(mode).write_options(options).execute().await.map_err(|error| opened.error(error)) };
-    running.committing(&committer, true, work).await?;
+    running.committing(&committer, Work::Detached, work).await?;
     opened.forget(name);
     Ok(count)
 }
@@ -86,11 +86,14 @@ pub(crate) async fn drop_table(opened: &Opened, running: &Running, drop: &DropTa
     let _turn = running.lightly(async { Ok(writable.turn.lock().await) }).await?;
     let directory = opened.directory(&drop.table);
     let scratch = scratch(&opened.path);
-    let gone = scratch.join(format!("removed-{}", REMOVED.fetch_add(1, Ordering::Relaxed)));
+    let number = REMOVED.fetch_add(1, Ordering::Relaxed);
+    let gone = scratch.join(format!("removed-{}-{number}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|error| errors::io(&error, &scratch))?;
     opened.forget(&drop.table);
-    match fs::rename(&directory, &gone).and_then(|()| fs::File::open(&opened.path)?.sync_all()) {
+    match fs::rename(&directory, &gone) {
         Ok(()) => {
+            let synced = fs::File::open(&opened.path).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| errors::unsynced(&error))?;
             if let Err(error) = fs::remove_dir_all(&gone) {
                 tracing::warn!(%error, path = %gone.display(), "a dropped table's files could not be removed yet");
             }

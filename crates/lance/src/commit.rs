@@ -5,17 +5,15 @@
 //! the files that it names are synced that were not known to be; and before the write is acknowledged, the manifest is.
 //!
 //! It is also the one place that knows whether an operation can still be given up: before it, nothing has happened;
-//! behind it, everything has. An interrupt between the two waits.
+//! behind it, everything has. An interrupt between the two waits: for its end, or for a conflict, after which it would be
+//! tried again. Of an operation in steps each commit is one, and it can be given up between them.
 
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,52 +30,38 @@ use lance_table::{
 };
 use object_store::path::Path as StorePath;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-/// Nothing has happened yet.
-const OPEN: u8 = 0;
-/// It shall not happen.
-const GIVEN_UP: u8 = 1;
-/// It is happening, or has.
-const COMMITTING: u8 = 2;
-
-/// The files of a table, relative to its directory, that are known to be on the disk. Their names are never used again.
-pub(crate) type Synced = Arc<Mutex<HashSet<String>>>;
-
-/// What is known of which table, by its name and its directory's inode: kept while the database is released.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<HashMap<String, (u64, Synced)>>);
-
-impl Ledger {
-    /// What is known of a table.
-    pub(crate) fn of(&self, name: &str, inode: u64) -> Synced {
-        let mut tables = self.0.lock();
-        match tables.get(name) {
-            Some((known, synced)) if *known == inode => Arc::clone(synced),
-            _ => {
-                let synced = Synced::default();
-                tables.insert(name.to_owned(), (inode, Arc::clone(&synced)));
-                synced
-            }
-        }
-    }
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing has happened yet, or a step is done and the next one has not begun.
+    Open,
+    /// It shall not happen.
+    GivenUp,
+    /// It is happening, or has.
+    Committing,
 }
 
-/// Commits new versions of one table.
+/// An operation.
 #[derive(Debug)]
-pub(crate) struct Committer {
-    /// Lance's own, for local files.
-    inner: ConditionalPutCommitHandler,
-    /// The table's.
-    directory: PathBuf,
-    /// `None`: nothing is synced.
-    synced: Option<Synced>,
-    state: AtomicU8,
-    /// What kept a committed version from being synced.
-    unsynced: Mutex<Option<io::Error>>,
+struct State {
+    phase: Phase,
+    /// Somebody wants it to be given up as soon as that can be.
+    asked: bool,
+    /// Each of its commits is a step of its own: between two of them it can be given up.
+    stepwise: bool,
+}
+
+/// What is known of a table, by all who write to it here.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Its files, relative to its directory, that are known to be on the disk. Their names are never used again.
+    synced: Mutex<HashSet<String>>,
     seen: Mutex<Seen>,
 }
 
-/// What is known of the table's last versions.
+/// The last versions of a table.
 #[derive(Debug, Default)]
 struct Seen {
     /// The last one made here, and when.
@@ -92,58 +76,107 @@ const AT_WORK: Duration = Duration::from_secs(1);
 /// commits without a pause would have it lose each time, until it gives up.
 const ROOM: Duration = Duration::from_millis(50);
 
+/// What is known of which table, by its name and its directory's inode: kept while the database is released.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<HashMap<String, (u64, Arc<Known>)>>);
+
+impl Ledger {
+    /// What is known of a table.
+    pub(crate) fn of(&self, name: &str, inode: u64) -> Arc<Known> {
+        let mut tables = self.0.lock();
+        match tables.get(name) {
+            Some((known, table)) if *known == inode => Arc::clone(table),
+            _ => {
+                let table = Arc::<Known>::default();
+                tables.insert(name.to_owned(), (inode, Arc::clone(&table)));
+                table
+            }
+        }
+    }
+
+    /// Of a table that is gone.
+    pub(crate) fn forget(&self, name: &str) {
+        self.0.lock().remove(name);
+    }
+}
+
+/// Commits new versions of one table.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    /// Lance's own, for local files.
+    inner: ConditionalPutCommitHandler,
+    /// The table's.
+    directory: PathBuf,
+    known: Arc<Known>,
+    /// Commits are synced.
+    sync: bool,
+    state: Mutex<State>,
+    /// Told when an operation was given up behind one of its steps.
+    given_up: Notify,
+    /// What kept a committed version from being synced.
+    unsynced: Mutex<Option<io::Error>>,
+}
+
 impl Committer {
-    pub(crate) fn new(directory: PathBuf, synced: Option<Synced>) -> Self {
+    pub(crate) fn new(directory: PathBuf, known: Arc<Known>, sync: bool) -> Self {
         Self {
             inner: ConditionalPutCommitHandler,
             directory,
-            synced,
-            state: AtomicU8::new(OPEN),
+            known,
+            sync,
+            state: Mutex::new(State { phase: Phase::Open, asked: false, stepwise: false }),
+            given_up: Notify::new(),
             unsynced: Mutex::default(),
-            seen: Mutex::default(),
         }
     }
 
     /// How long the next operation is to be put off, for the sake of another writer that is at work on the same table.
     pub(crate) fn room_for_others(&self) -> Duration {
-        let seen = self.seen.lock();
+        let seen = self.known.seen.lock();
         match (seen.own, seen.others) {
             (Some((_, made)), Some(others)) if others.elapsed() < AT_WORK => ROOM.saturating_sub(made.elapsed()),
             _ => Duration::ZERO,
         }
     }
 
-    /// A version is made here: one between it and the last one was another writer's.
+    /// A version was made here: one between it and the last one was another writer's.
     fn made(&self, version: u64) {
-        let mut seen = self.seen.lock();
+        let mut seen = self.known.seen.lock();
         let now = Instant::now();
         if seen.own.is_some_and(|(last, _)| version > last + 1) {
             seen.others = Some(now);
         }
-        seen.own = Some((version, now));
+        if seen.own.is_none_or(|(last, _)| version > last) {
+            seen.own = Some((version, now));
+        }
     }
 
     /// An operation begins. The caller sees to it that there is one at a time.
-    pub(crate) fn begin(&self) {
-        self.state.store(OPEN, Ordering::SeqCst);
+    pub(crate) fn begin(&self, stepwise: bool) {
+        *self.state.lock() = State { phase: Phase::Open, asked: false, stepwise };
         *self.unsynced.lock() = None;
     }
 
-    /// What it has committed is a step of its own: the rest can be given up.
-    pub(crate) fn next_step(&self) {
-        // Given up already: that stays.
-        let _ = self.state.compare_exchange(COMMITTING, OPEN, Ordering::SeqCst, Ordering::SeqCst);
+    /// Gives the operation up, if that can be: it will not be committed then. If not, that is done as soon as it can be.
+    pub(crate) fn give_up(&self) -> bool {
+        let mut state = self.state.lock();
+        state.asked = true;
+        if state.phase == Phase::Open {
+            state.phase = Phase::GivenUp;
+        }
+        state.phase == Phase::GivenUp
     }
 
-    /// Gives the operation up, if that can be: it will not be committed then.
-    pub(crate) fn give_up(&self) -> bool {
-        let found = self.state.compare_exchange(OPEN, GIVEN_UP, Ordering::SeqCst, Ordering::SeqCst);
-        !matches!(found, Err(COMMITTING))
+    /// Returns when the operation was given up behind one of its steps, or after a commit that came to nothing.
+    pub(crate) async fn given_up(&self) {
+        while !self.was_given_up() {
+            self.given_up.notified().await;
+        }
     }
 
     /// The operation was given up in time.
     pub(crate) fn was_given_up(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == GIVEN_UP
+        self.state.lock().phase == Phase::GivenUp
     }
 
     /// What kept the committed version from being synced, if anything did.
@@ -151,24 +184,47 @@ impl Committer {
         self.unsynced.lock().take()
     }
 
-    /// Syncs what a version names, as far as it is not known to be on the disk.
-    fn sync_files(&self, synced: &Synced, files: Vec<String>) -> io::Result<()> {
-        let mut synced = synced.lock();
-        let mut folders = HashSet::new();
-        if synced.is_empty() {
-            // Whoever made the table may have synced nothing.
-            folders.insert(self.directory.clone());
-            folders.extend(self.directory.parent().map(Path::to_owned));
+    /// A commit begins, unless the operation was given up.
+    fn enter(&self) -> bool {
+        let mut state = self.state.lock();
+        let may = state.phase != Phase::GivenUp;
+        if may {
+            state.phase = Phase::Committing;
         }
-        for file in files.iter().filter(|file| !synced.contains(*file)) {
-            let path = self.directory.join(file);
+        may
+    }
+
+    /// A commit has come to nothing, or was a step.
+    fn reopen(&self) {
+        let mut state = self.state.lock();
+        state.phase = if state.asked { Phase::GivenUp } else { Phase::Open };
+        if state.asked {
+            self.given_up.notify_one();
+        }
+    }
+
+    /// Syncs what a version names, as far as it is not known to be on the disk.
+    fn sync_files(&self, files: Vec<String>) -> io::Result<()> {
+        let mut folders = HashSet::new();
+        let new: Vec<PathBuf> = {
+            let synced = self.known.synced.lock();
+            if synced.is_empty() {
+                // Whoever made the table may have synced nothing.
+                folders.insert(self.directory.clone());
+                folders.extend(self.directory.parent().map(Path::to_owned));
+            }
+            files.iter().filter(|file| !synced.contains(*file)).map(|file| self.directory.join(file)).collect()
+        };
+        for path in new {
             sync(&path)?;
-            folders.extend(path.parent().map(Path::to_owned));
+            // The folder that it is in may be new, too.
+            let above = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.directory));
+            folders.extend(above.map(Path::to_owned));
         }
         for folder in folders {
             sync(&folder)?;
         }
-        *synced = files.into_iter().collect();
+        *self.known.synced.lock() = files.into_iter().collect();
         Ok(())
     }
 
@@ -191,7 +247,11 @@ fn sync(path: &Path) -> io::Result<()> {
 }
 
 /// The files that a version names, relative to the table's directory.
-fn named(manifest: &Manifest, indices: Option<&[IndexMetadata]>, directory: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn named(
+    manifest: &Manifest,
+    indices: Option<&[IndexMetadata]>,
+    directory: &Path,
+) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for fragment in manifest.fragments.iter() {
         let own = fragment.files.iter().filter(|file| file.base_id.is_none());
@@ -234,12 +294,11 @@ impl CommitHandler for Committer {
         naming_scheme: ManifestNamingScheme,
         transaction: Option<Transaction>,
     ) -> Result<ManifestLocation, CommitError> {
-        if let Some(synced) = &self.synced {
+        if self.sync {
             let files = named(manifest, indices.as_deref(), &self.directory).map_err(other)?;
-            tokio::task::block_in_place(|| self.sync_files(synced, files)).map_err(other)?;
+            tokio::task::block_in_place(|| self.sync_files(files)).map_err(other)?;
         }
-        let begun = self.state.compare_exchange(OPEN, COMMITTING, Ordering::SeqCst, Ordering::SeqCst);
-        if begun == Err(GIVEN_UP) {
+        if !self.enter() {
             return Err(other(io::Error::from(io::ErrorKind::Interrupted)));
         }
         let version = manifest.version;
@@ -249,17 +308,20 @@ impl CommitHandler for Committer {
             .await;
         match &outcome {
             Ok(location) => {
-                if self.synced.is_some() {
+                if self.sync {
                     let name = location.path.filename().unwrap_or_default().to_owned();
                     let synced = tokio::task::block_in_place(|| self.sync_manifest(&name, version == 1));
                     *self.unsynced.lock() = synced.err();
                 }
                 self.made(version);
+                if self.state.lock().stepwise {
+                    self.reopen();
+                }
             }
             // Another writer took the number: it may be tried again, and given up before that.
             Err(CommitError::CommitConflict) => {
-                self.seen.lock().others = Some(Instant::now());
-                self.state.store(OPEN, Ordering::SeqCst);
+                self.known.seen.lock().others = Some(Instant::now());
+                self.reopen();
             }
             Err(CommitError::OtherError(_)) => {}
         }

@@ -12,11 +12,14 @@ use std::{
 
 use dbmux_engine::EngineError;
 use dbmux_os::file_kind;
+use lance::{Dataset, index::DatasetIndexExt};
 
-use crate::errors;
+use crate::{commit::named, errors, threads::Threads};
 
 /// Where a table's versions are.
 const VERSIONS: &str = "_versions";
+/// How often a table is copied whose versions another program removes meanwhile.
+const ATTEMPTS: u32 = 5;
 /// In the name of a file that is being written.
 const BEING_WRITTEN: u8 = b'#';
 
@@ -27,12 +30,38 @@ const BEING_WRITTEN: u8 = b'#';
 pub fn back_up(source: &Path, target: &Path) -> Result<(), EngineError> {
     let done = (|| {
         make_like(source, target)?;
+        let threads = Threads::start().map_err(io::Error::other)?;
         for table in file_kind::lance_tables(source)? {
-            copy_table(&table, &target.join(table.file_name().unwrap_or_default()))?;
+            copy_whole_table(&threads, &table, &target.join(table.file_name().unwrap_or_default()))?;
         }
         sync(target)
     })();
     done.map_err(|error: io::Error| errors::io(&error, source))
+}
+
+/// Copies a table until its newest version is whole: another program may remove a version, and its files, meanwhile.
+fn copy_whole_table(threads: &Threads, table: &Path, target: &Path) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        copy_table(table, target)?;
+        if !target.exists() || is_whole(threads, target) {
+            return Ok(());
+        }
+        fs::remove_dir_all(target)?;
+    }
+    let text = format!("{}: another program removes versions of it faster than they are copied", table.display());
+    Err(io::Error::other(text))
+}
+
+/// Whether all is there that a table's newest version names.
+fn is_whole(threads: &Threads, table: &Path) -> bool {
+    let work = async {
+        let dataset = Dataset::open(&table.to_string_lossy()).await.map_err(|error| errors::of(&error, table))?;
+        let indices = dataset.load_indices().await.map_err(|error| errors::of(&error, table))?;
+        let files = named(dataset.manifest(), None, table).map_err(|error| errors::io(&error, table))?;
+        let folders = indices.iter().map(|index| format!("_indices/{}", index.uuid));
+        Ok(files.into_iter().chain(folders).all(|name| table.join(name).exists()))
+    };
+    threads.wait(work).unwrap_or(false)
 }
 
 fn copy_table(table: &Path, target: &Path) -> io::Result<()> {
@@ -60,7 +89,7 @@ fn copy(entry: &Path, target: &Path) -> io::Result<()> {
     }
     match fs::copy(entry, target) {
         Ok(_) => sync(target),
-        // Removed meanwhile: no version that was copied names it, for old ones are kept for days.
+        // Removed meanwhile: whether a version that was copied names it is looked at when all is copied.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !entry.exists() => Ok(()),
         Err(error) => Err(error),
     }

@@ -15,7 +15,7 @@ use std::{
 use dbmux_engine::{
     Access, Attachment, CatalogSql, Engine, EngineError, EngineSession, IngestSql, InsertShape, SessionOptions,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     catalog,
@@ -36,8 +36,8 @@ const VERSION: &str = "lancedb 0.41 (lance 14.0)";
 pub struct LanceEngine {
     shared: Arc<Shared>,
     options: LanceOptions,
-    /// What is known to be on the disk; `None`: nothing is synced.
-    ledger: Option<Arc<Ledger>>,
+    /// What is known of the tables.
+    ledger: Arc<Ledger>,
     /// What dead owners left behind has been swept.
     swept: AtomicBool,
     /// Work that is done because nobody waits.
@@ -56,7 +56,7 @@ impl LanceEngine {
         let shared = Shared { path: path.into(), threads, source: Mutex::default() };
         Ok(Self {
             shared: Arc::new(shared),
-            ledger: options.sync.then(Arc::default),
+            ledger: Arc::default(),
             options,
             swept: AtomicBool::new(false),
             idle: Mutex::default(),
@@ -90,12 +90,12 @@ impl LanceEngine {
         self.identity()?.ok_or_else(|| EngineError::NotFound { path: path.clone() })
     }
 
-    /// Ends what is done because nobody waits.
-    fn end_idle_work(&self) {
+    /// Ends what is done because nobody waits; none begins until the guard is dropped.
+    fn end_idle_work(&self) -> MutexGuard<'_, ()> {
         if let Some(running) = self.idle.lock().take() {
             running.interrupt();
         }
-        drop(self.at_work.lock());
+        self.at_work.lock()
     }
 }
 
@@ -134,7 +134,7 @@ impl Engine for LanceEngine {
         }
         let (device, inode) = self.prepare(access)?;
         let attachment = Attachment { access, device, inode };
-        let opening = Opened::open(&self.shared.path, attachment.clone(), self.ledger.clone());
+        let opening = Opened::open(&self.shared.path, attachment.clone(), self.options, self.ledger.clone());
         let opened = self.shared.threads.wait(opening)?;
         if access == Access::ReadWrite && !self.swept.swap(true, Ordering::Relaxed) {
             catalog::sweep(&self.shared.path);
@@ -144,7 +144,7 @@ impl Engine for LanceEngine {
     }
 
     fn release(&self) -> Result<(), EngineError> {
-        self.end_idle_work();
+        let _nothing_is_done = self.end_idle_work();
         *self.shared.source.lock() = None;
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Engine for LanceEngine {
             let message = "a copy stands in for what is attached, and nothing is".to_owned();
             return Err(EngineError::Internal { message });
         };
-        self.end_idle_work();
+        let _nothing_is_done = self.end_idle_work();
         let copy = self.shared.threads.wait(StandIn::of(opened))?;
         let as_of = copy.as_of;
         *self.shared.source.lock() = Some(Source::Copy(Arc::new(copy)));
@@ -191,19 +191,23 @@ impl Engine for LanceEngine {
     fn tidy(&self) {}
 
     fn idle_work(&self) {
-        let Some(opened) = self.shared.opened().filter(|opened| opened.attachment.access == Access::ReadWrite) else {
-            return;
-        };
         let running = Arc::new(Running::default());
-        // Known before it begins: who ends it finds it, or it finds that it was ended.
+        // Known before it begins: whoever ends it finds it, or it finds the database released.
         {
             let mut idle = self.idle.lock();
             if idle.is_some() {
+                drop(idle);
+                // What has begun is not begun anew, and is done when it is.
+                drop(self.at_work.lock());
                 return;
             }
             *idle = Some(Arc::clone(&running));
         }
         let at_work = self.at_work.lock();
+        let Some(opened) = self.shared.opened().filter(|opened| opened.attachment.access == Access::ReadWrite) else {
+            self.idle.lock().take_if(|own| Arc::ptr_eq(own, &running));
+            return;
+        };
         let work = async {
             maintain::optimize_idle(&opened, &running).await;
             Ok(())

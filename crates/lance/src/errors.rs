@@ -124,6 +124,8 @@ fn of_lance(error: &Lance, path: &Path, message: &str) -> Option<EngineError> {
         Lance::SchemaMismatch { .. } => sql("42804", message),
         Lance::FieldNotFound { .. } => sql("42703", message),
         Lance::IndexNotFound { .. } => sql("42704", message),
+        // Another program has removed the version, or its table.
+        Lance::NotFound { .. } => sql("58P01", message),
         Lance::DatasetAlreadyExists { .. } => sql("42P07", message),
         Lance::CorruptFile { .. } => EngineError::Damaged {
             path: path.to_owned(),

@@ -26,7 +26,7 @@ use crate::{
     errors, looks, names,
     opened::{Opened, Writable},
     operations::{CreateIndex, DropIndex, IndexKind, Optimize},
-    wait::Running,
+    wait::{Running, Work},
 };
 
 /// How old a version must be to be removed, unless told otherwise.
@@ -129,14 +129,14 @@ pub(crate) async fn create_index(opened: &Opened, running: &Running, ask: &Creat
         }
         builder.execute().await
     };
-    running.committing(&table.committer, false, retried(opened, attempt)).await
+    running.committing(&table.committer, Work::Ends, retried(opened, attempt)).await
 }
 
 /// Removes an index.
 pub(crate) async fn drop_index(opened: &Opened, running: &Running, drop: &DropIndex) -> Result<(), EngineError> {
     let table = opened.own_table(&drop.table).await?;
     let work = retried(opened, async || table.table.drop_index(&drop.name).await);
-    running.committing(&table.committer, false, work).await
+    running.committing(&table.committer, Work::Ends, work).await
 }
 
 /// Compacts, prunes, and brings the indices up to date.
@@ -144,7 +144,7 @@ pub(crate) async fn optimize(opened: &Opened, running: &Running, ask: &Optimize)
     let table = opened.own_table(&ask.table).await?;
     let age = ask.older_than_seconds.unwrap_or(KEPT);
     let work = retried(opened, async || optimize_table(&table, age).await);
-    let stats = running.committing(&table.committer, false, work).await?;
+    let stats = running.committing(&table.committer, Work::InSteps, work).await?;
     let compaction = stats.compaction.unwrap_or_default();
     let prune = stats.prune.unwrap_or_default();
     let number =
@@ -189,23 +189,21 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
         return Ok(());
     }
     let work = async { optimize_table(&table, KEPT).await.map_err(|error| opened.error(error)) };
-    let done = running.committing(&table.committer, false, work).await?;
+    let done = running.committing(&table.committer, Work::InSteps, work).await?;
     tracing::debug!(table = name, ?done, "compacted, as nobody waits");
     Ok(())
 }
 
 async fn optimize_table(writable: &Writable, older_than_seconds: u32) -> lancedb::Result<OptimizeStats> {
-    let Writable { table, committer, .. } = writable;
+    let table = &writable.table;
     let compact = OptimizeAction::Compact { options: CompactionOptions::default(), remap_options: None };
     let compaction = table.optimize(compact).await?.compaction;
-    committer.next_step();
     let prune = OptimizeAction::Prune {
         older_than: Some(Age::seconds(i64::from(older_than_seconds))),
         delete_unverified: None,
         error_if_tagged_old_versions: None,
     };
     let prune = table.optimize(prune).await?.prune;
-    committer.next_step();
     table.optimize(OptimizeAction::Index(OptimizeOptions::default())).await?;
     Ok(OptimizeStats { compaction, prune })
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,13 +16,20 @@ use std::{
 use dbmux_engine::{Access, Attachment, EngineError};
 use dbmux_os::file_kind::LANCE_TABLE;
 use lance::dataset::{ReadParams, WriteParams};
-use lancedb::{Connection, Table};
+use lancedb::{
+    Connection, Table,
+    datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+};
 use parking_lot::Mutex;
 
 use crate::{
-    commit::{Committer, Ledger, Synced},
+    commit::{Committer, Ledger},
     errors,
+    options::LanceOptions,
 };
+
+/// What SQL may take however little is free, in bytes.
+const LEAST_MEMORY: usize = 256 << 20;
 
 /// Checked-out versions that are kept open.
 const VERSIONS: usize = 64;
@@ -33,7 +40,12 @@ pub(crate) struct Writable {
     pub(crate) committer: Arc<Committer>,
     pub(crate) turn: tokio::sync::Mutex<()>,
     inode: u64,
+    /// Kept open: its inode is nobody else's for as long.
+    _directory: File,
 }
+
+/// A version of a table: its name, its directory's inode, and the version's number.
+type Version = (String, u64, u64);
 
 /// Which version of a table a statement reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,11 +59,15 @@ pub(crate) struct Opened {
     pub(crate) path: PathBuf,
     pub(crate) attachment: Attachment,
     connection: Connection,
-    /// `None`: nothing is synced.
-    ledger: Option<Arc<Ledger>>,
+    pub(crate) options: LanceOptions,
+    ledger: Arc<Ledger>,
+    /// What all SQL together may take: what is sorted or grouped beyond it goes to temporary files.
+    memory: Arc<RuntimeEnv>,
+    /// Kept open: its inode is nobody else's for as long.
+    _directory: File,
     tables: Mutex<HashMap<String, Arc<Writable>>>,
     /// Versions that sessions have checked out.
-    versions: Mutex<HashMap<(String, u64), Table>>,
+    versions: Mutex<HashMap<Version, Table>>,
     /// One table is made or dropped at a time.
     pub(crate) catalog: tokio::sync::Mutex<()>,
 }
@@ -75,7 +91,8 @@ impl Opened {
     pub(crate) async fn open(
         path: &Path,
         attachment: Attachment,
-        ledger: Option<Arc<Ledger>>,
+        options: LanceOptions,
+        ledger: Arc<Ledger>,
     ) -> Result<Self, EngineError> {
         let Some(text) = path.to_str() else {
             return Err(EngineError::Unsupported {
@@ -89,7 +106,10 @@ impl Opened {
             path: path.to_owned(),
             attachment,
             connection,
+            options,
             ledger,
+            memory: memory()?,
+            _directory: File::open(path).map_err(|error| errors::io(&error, path))?,
             tables: Mutex::default(),
             versions: Mutex::default(),
             catalog: tokio::sync::Mutex::default(),
@@ -142,11 +162,10 @@ impl Opened {
             let latest = self.table(name).await?;
             return latest.table.query_snapshot().await.map_err(|error| self.error(error));
         };
-        let key = (name.to_owned(), version);
+        let key = (name.to_owned(), self.inode(name)?, version);
         if let Some(known) = self.versions.lock().get(&key) {
             return Ok(known.clone());
         }
-        self.inode(name)?;
         let opening = self.connection.open_table(name).version(version).execute();
         let table = opening.await.map_err(|error| match self.error(error) {
             EngineError::Sql { message, .. } => {
@@ -165,8 +184,7 @@ impl Opened {
 
     /// How a new table is to be written.
     pub(crate) fn creation(&self, name: &str) -> (Arc<Committer>, WriteParams) {
-        let committer = Arc::new(Committer::new(self.directory(name), self.ledger.as_ref().map(|_| Synced::default())));
-        committer.begin();
+        let committer = Arc::new(Committer::new(self.directory(name), Arc::default(), self.options.sync));
         let params = WriteParams { commit_handler: Some(committer.clone()), ..WriteParams::default() };
         (committer, params)
     }
@@ -178,16 +196,18 @@ impl Opened {
     /// Keeps nothing of a table that is gone.
     pub(crate) fn forget(&self, name: &str) {
         self.tables.lock().remove(name);
-        self.versions.lock().retain(|(known, _), _| known != name);
+        self.versions.lock().retain(|(known, ..), _| known != name);
+        self.ledger.forget(name);
     }
 
     async fn open_anew(&self, name: &str, inode: u64) -> Result<Writable, EngineError> {
-        let synced = self.ledger.as_ref().map(|ledger| ledger.of(name, inode));
-        let committer = Arc::new(Committer::new(self.directory(name), synced));
+        let directory = self.directory(name);
+        let kept = File::open(&directory).map_err(|error| errors::io(&error, &directory))?;
+        let committer = Arc::new(Committer::new(directory, self.ledger.of(name, inode), self.options.sync));
         let params = ReadParams { commit_handler: Some(committer.clone()), ..ReadParams::default() };
         let opening = self.connection.open_table(name).lance_read_params(params).execute();
         let table = opening.await.map_err(|error| self.error(error))?;
-        Ok(Writable { table, committer, turn: tokio::sync::Mutex::default(), inode })
+        Ok(Writable { table, committer, turn: tokio::sync::Mutex::default(), inode, _directory: kept })
     }
 
     fn inode(&self, name: &str) -> Result<u64, EngineError> {
@@ -259,12 +279,28 @@ impl Source {
         }
     }
 
+    /// What SQL may take.
+    pub(crate) fn memory(&self) -> Arc<RuntimeEnv> {
+        match self {
+            Self::File(opened) => Arc::clone(&opened.memory),
+            Self::Copy(copy) => Arc::clone(&copy.opened.memory),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(opened) => &opened.path,
             Self::Copy(copy) => &copy.opened.path,
         }
     }
+}
+
+/// Half of what is free, as the database is opened.
+fn memory() -> Result<Arc<RuntimeEnv>, EngineError> {
+    let bytes =
+        dbmux_os::memory::available().map_or(LEAST_MEMORY, |free| usize::try_from(free / 2).unwrap_or(usize::MAX));
+    let made = RuntimeEnvBuilder::new().with_memory_limit(bytes.max(LEAST_MEMORY), 1.0).build_arc();
+    made.map_err(|error| errors::internal(&error))
 }
 
 pub(crate) fn read_only(message: &str) -> EngineError {

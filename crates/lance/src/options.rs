@@ -6,10 +6,12 @@ pub struct LanceOptions {
     /// Commits are synced to the disk before they are acknowledged. LanceDB itself syncs nothing: without this, a power cut
     /// may take back what was acknowledged, and leave a version that names files which are not there.
     pub sync: bool,
+    /// What lost to another writer is done again, and writers beside us are left room. LanceDB itself does neither.
+    pub patient: bool,
 }
 
 impl Default for LanceOptions {
     fn default() -> Self {
-        Self { sync: true }
+        Self { sync: true, patient: true }
     }
 }

@@ -56,7 +56,7 @@ impl Planned {
         let config = SessionConfig::new()
             .with_batch_size(BATCH_ROWS)
             .with_default_catalog_and_schema(listing::NAME, listing::NAME);
-        let context = SessionContext::new_with_config(config);
+        let context = SessionContext::new_with_config_rt(config, source.memory());
         let state = context.state();
         let statement = state.sql_to_statement(text, &Dialect::Generic).map_err(failed)?;
         check(&statement)?;

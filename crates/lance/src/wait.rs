@@ -46,25 +46,32 @@ impl Running {
         }
     }
 
-    /// Does work that commits by this committer: it is given up only before that. `detached`: it goes on when it is dropped,
-    /// and so it is waited for.
+    /// Does work that commits by this committer: it is given up only before that, or between its steps.
     pub(crate) async fn committing<T>(
         &self,
         committer: &Committer,
-        detached: bool,
+        work_is: Work,
         work: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
-        committer.begin();
+        committer.begin(work_is == Work::InSteps);
         tokio::pin!(work);
         let outcome = tokio::select! {
             biased;
-            outcome = &mut work => outcome,
-            () = self.interrupted() => {
-                if committer.give_up() && !detached {
-                    return Err(EngineError::Interrupted);
-                }
+            outcome = &mut work => Some(outcome),
+            () = self.interrupted() => None,
+        };
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if work_is == Work::Detached => {
+                committer.give_up();
                 work.await
             }
+            None if committer.give_up() => return Err(EngineError::Interrupted),
+            None => tokio::select! {
+                biased;
+                outcome = &mut work => outcome,
+                () = committer.given_up() => return Err(EngineError::Interrupted),
+            },
         };
         let unsynced = committer.unsynced();
         match (outcome, unsynced) {
@@ -73,6 +80,17 @@ impl Running {
             (outcome, _) => outcome,
         }
     }
+}
+
+/// How work behaves that is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It ends.
+    Ends,
+    /// It ends, and each of its commits stays for itself.
+    InSteps,
+    /// It goes on by itself, and so it is waited for.
+    Detached,
 }
 
 /// Interrupts whatever a session runs.

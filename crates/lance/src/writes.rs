@@ -7,8 +7,12 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use dbmux_engine::EngineError;
 use lancedb::arrow::{
-    arrow::row::{RowConverter, SortField},
+    arrow::{
+        compute::{CastOptions, cast_with_options},
+        row::{RowConverter, SortField},
+    },
     arrow_array::{RecordBatch, RecordBatchIterator},
+    arrow_schema::Schema,
 };
 
 use crate::{
@@ -17,7 +21,7 @@ use crate::{
     names,
     opened::{Opened, Writable},
     operations::{Delete, MergeInsert, Update},
-    wait::Running,
+    wait::{Running, Work},
 };
 
 /// How often an operation is done again that lost to another writer; Lance itself has tried ten times by then.
@@ -34,7 +38,7 @@ pub(crate) async fn add(opened: &Opened, running: &Running, table: &str, rows: T
         return Ok(0);
     }
     let attempt = || writable.table.add(rows.clone()).execute();
-    in_turn(opened, running, &writable, true, attempt).await?;
+    in_turn(opened, running, &writable, Work::Detached, attempt).await?;
     Ok(count)
 }
 
@@ -48,6 +52,7 @@ pub(crate) async fn merge_insert(
     let writable = opened.table(&merge.table).await?;
     names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
     check_keys(merge, &rows)?;
+    let rows = fitted(opened, &writable, &rows).await?;
     let on: Vec<&str> = merge.on.iter().map(String::as_str).collect();
     let attempt = || {
         let mut builder = writable.table.merge_insert(&on);
@@ -63,8 +68,28 @@ pub(crate) async fn merge_insert(
         let schema = rows.schema();
         builder.execute(Box::new(RecordBatchIterator::new([Ok(rows.clone())], schema)))
     };
-    let done = in_turn(opened, running, &writable, false, attempt).await?;
+    let done = in_turn(opened, running, &writable, Work::Ends, attempt).await?;
     Ok(done.num_inserted_rows + done.num_updated_rows + done.num_deleted_rows)
+}
+
+/// The rows with the types of the table's columns: LanceDB itself converts them for an `add`, and not for this.
+async fn fitted(opened: &Opened, writable: &Writable, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
+    let schema = writable.table.schema().await.map_err(|error| opened.error(error))?;
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        let Ok(wanted) = schema.field_with_name(field.name()) else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+            continue;
+        };
+        let fitted = cast_with_options(column, wanted.data_type(), &options)
+            .map_err(|error| errors::sql("42804", format!("column \"{}\": {error}", field.name())))?;
+        fields.push(Arc::new(field.as_ref().clone().with_data_type(wanted.data_type().clone())));
+        columns.push(fitted);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .map_err(|error| errors::sql("42804", error.to_string()))
 }
 
 /// Sets columns. Answers with how many rows it was.
@@ -78,14 +103,14 @@ pub(crate) async fn update(opened: &Opened, running: &Running, update: &Update) 
         }
         update.set.iter().fold(builder, |builder, (column, value)| builder.column(column, value)).execute()
     };
-    Ok(in_turn(opened, running, &writable, false, attempt).await?.rows_updated)
+    Ok(in_turn(opened, running, &writable, Work::Ends, attempt).await?.rows_updated)
 }
 
 /// Deletes rows. Answers with how many.
 pub(crate) async fn delete(opened: &Opened, running: &Running, delete: &Delete) -> Result<u64, EngineError> {
     let writable = opened.table(&delete.table).await?;
     let attempt = || writable.table.delete(delete.filter.as_str());
-    Ok(in_turn(opened, running, &writable, false, attempt).await?.num_deleted_rows)
+    Ok(in_turn(opened, running, &writable, Work::Ends, attempt).await?.num_deleted_rows)
 }
 
 /// Does one operation on a table when its turn has come.
@@ -93,7 +118,7 @@ async fn in_turn<T, F>(
     opened: &Opened,
     running: &Running,
     writable: &Arc<Writable>,
-    detached: bool,
+    work_is: Work,
     attempt: impl Fn() -> F,
 ) -> Result<T, EngineError>
 where
@@ -101,7 +126,9 @@ where
 {
     let turn = async {
         let turn = writable.turn.lock().await;
-        tokio::time::sleep(writable.committer.room_for_others()).await;
+        if opened.options.patient {
+            tokio::time::sleep(writable.committer.room_for_others()).await;
+        }
         Ok(turn)
     };
     let _turn = running.lightly(turn).await?;
@@ -109,7 +136,7 @@ where
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
             match attempt().await {
-                Err(error) if errors::is_conflict(&error) => {
+                Err(error) if opened.options.patient && errors::is_conflict(&error) => {
                     tracing::debug!(%error, "another writer was first: once more");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -119,7 +146,7 @@ where
         }
         attempt().await.map_err(|error| opened.error(error))
     };
-    running.committing(&writable.committer, detached, work).await
+    running.committing(&writable.committer, work_is, work).await
 }
 
 /// The rows name each key once: which of two would stay is nobody's to say.

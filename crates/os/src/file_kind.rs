@@ -107,9 +107,16 @@ pub fn lance_tables(database: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries.into_iter().filter(|entry| is_table(entry)).collect())
 }
 
+/// A directory by its name, that is not a database itself.
 fn is_table(entry: &Path) -> bool {
-    entry.extension() == Some(OsStr::new(LANCE_TABLE)) && entry.is_dir()
+    let named = entry.extension() == Some(OsStr::new(LANCE_TABLE)) && entry.is_dir();
+    named
+        && (PARTS.iter().any(|part| entry.join(part).is_dir())
+            || DirectoryKind::of(entry).ok() == Some(DirectoryKind::Empty))
 }
+
+/// The directories that a table may have before it has a version.
+const PARTS: [&str; 3] = ["_versions", "_transactions", "data"];
 
 #[cfg(test)]
 mod tests {
@@ -128,6 +135,7 @@ mod tests {
         assert_eq!(of("a.lancedb", "other"), DirectoryKind::Lance);
         assert_eq!(of("a.lancedb/chunks.lance", "data"), DirectoryKind::LanceTable);
         assert_eq!(of("other", "things"), DirectoryKind::Other);
+        assert_eq!(of("sources", "code.lance/chunks.lance/_versions"), DirectoryKind::Other, "a database is in it");
         assert_eq!(lance_tables(&folder.path().join("a.lancedb")).expect("it can be read").len(), 1);
         assert!(DirectoryKind::of(&folder.path().join("nothing")).is_err());
     }

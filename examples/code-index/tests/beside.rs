@@ -181,20 +181,12 @@ macro_rules! on {
     )*};
 }
 
-on! { duckdb: "code.duckdb", sqlite: "code.sqlite" }
-#[cfg(feature = "lance")]
-on! { lance: "code.lance" }
+on! { duckdb: "code.duckdb", sqlite: "code.sqlite", lance: "code.lance" }
 
 #[test]
 fn the_engines_find_the_same() {
     let tree = Tree::new();
-    let databases: &[&str] = &[
-        "code.duckdb",
-        "code.sqlite",
-        #[cfg(feature = "lance")]
-        "code.lance",
-    ];
-    let found = databases.iter().map(|database| {
+    let found = ["code.duckdb", "code.sqlite", "code.lance"].into_iter().map(|database| {
         let index = Index::new(database);
         index.index(&tree, &["--processes", "2"]);
         (index.content(&tree), index.search(&["who holds a lock of the kernel", "--limit", "20"]))

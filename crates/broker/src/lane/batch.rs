@@ -44,13 +44,22 @@ fn halve(
             let error = core.engine_error(error);
             outcomes.extend(items.iter().map(|_| Err(error.clone())));
         }
-        // All of them wait for a foreign process.
-        Err(EngineError::Locked { .. }) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Conflict))),
+        // All of them wait for a foreign process; of operations whose rows are parameters none is at fault by itself.
+        Err(error) if waits(shape, &error) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Conflict))),
         Err(_) => {
             let (front, back) = items.split_at(items.len() / 2);
             halve(core, shape, session, front, outcomes);
             halve(core, shape, session, back, outcomes);
         }
+    }
+}
+
+/// Whether what kept a batch would keep each part of it.
+fn waits(shape: &InsertShape, error: &EngineError) -> bool {
+    match error {
+        EngineError::Locked { .. } => true,
+        EngineError::Conflict { .. } => shape.width == 0,
+        _ => false,
     }
 }
 
@@ -63,7 +72,8 @@ fn alone(
 ) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
     let outcome = match outcome {
-        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. } | EngineError::Locked { .. }) | Ok(()) => outcome,
+        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. }) | Ok(()) => outcome,
+        Err(ref error) if waits(shape, error) => outcome,
         Err(_) => run(session, item),
     };
     let outcome = outcome.and_then(|()| core.file.verify(false));

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use dbmux_engine::Parameters;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
@@ -13,6 +14,8 @@ use super::Item;
 
 /// The longest wait for more, whatever a commit takes.
 const LONGEST_WAIT: Duration = Duration::from_millis(2);
+/// What the rows of one batch may take, in bytes: they are brought together. One item alone may take more.
+const LARGEST: usize = 32 << 20;
 /// How long a thread stays with a lane that has become empty: whoever comes next needs no other one to be woken.
 const LINGER: Duration = Duration::from_millis(2);
 
@@ -90,7 +93,12 @@ impl Queue {
         if state.items.is_empty() {
             self.sleep(&mut state, 1, began + LINGER);
         }
-        let count = state.items.len().min(most);
+        let mut bytes = 0;
+        let fits = |item: &&Item| {
+            bytes += item.parameters.as_ref().map_or(0, Parameters::get_array_memory_size);
+            bytes <= LARGEST
+        };
+        let count = state.items.iter().take(most).take_while(fits).count().max(1).min(state.items.len());
         state.items.drain(..count).collect()
     }
 

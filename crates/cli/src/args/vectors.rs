@@ -7,18 +7,18 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::{Format, Waiting, values::duration};
 
 pub(super) const EXAMPLES: &str = "Examples:
-  dbmux vectors code.lancedb create-table chunks --column id:int64 --column text:string --column \"v:vector(384)\"
+  dbmux vectors code.lancedb create-table chunks --column id:int64 --column \"v:vector(384)\"
   dbmux vectors code.lancedb add chunks rows.jsonl
   dbmux vectors code.lancedb merge-insert chunks rows.jsonl --on id
-  dbmux vectors code.lancedb search chunks --vector \"[0.1, 0.2, …]\" --where \"lang = 'rust'\" --limit 5
+  dbmux vectors code.lancedb search chunks --vector @query.json --where \"lang = 'c'\" --limit 5
   dbmux vectors code.lancedb search chunks --text \"open a file\" --select id,text
   dbmux vectors code.lancedb create-index chunks v --type ivf-pq --metric cosine
   dbmux vectors code.lancedb run '{\"count\": {\"table\": \"chunks\"}}'
   dbmux sql code.lancedb \"select lang, count(*) from chunks group by lang\"
 
-Rows are read from .json, .jsonl, .csv, .arrow (a file or a stream of Arrow's); - is JSON from standard input. A new
-table takes its columns from the rows; lists of numbers of one length, in columns whose names have \"vec\" or
-\"embedding\" in them, become vectors of float32.";
+Rows are read from .json, .jsonl, .csv, .arrow (a file or a stream of Arrow's); - is JSON from
+standard input. A new table takes its columns from the rows; lists of numbers of one length, in
+columns whose names have \"vec\" or \"embedding\" in them, become vectors of float32.";
 
 #[derive(Debug, Args)]
 pub(crate) struct VectorsArgs {
@@ -173,7 +173,7 @@ pub(crate) struct UpdateArgs {
     /// A column and its new value, in SQL: "price=price * 2".
     #[arg(long, required = true, value_name = "COLUMN=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Only rows for which this holds, in SQL.
+    /// Only rows for which this holds, in SQL. Default: every row.
     #[arg(long = "where", value_name = "CONDITION")]
     pub(crate) filter: Option<String>,
 }
@@ -204,7 +204,7 @@ pub(crate) struct CreateTableArgs {
     /// A column: NAME:TYPE, as id:int64, text:string, "v:vector(384)"; a ! behind it: never NULL.
     #[arg(long, value_name = "NAME:TYPE[!]")]
     pub(crate) column: Vec<String>,
-    /// Where there is one of that name.
+    /// What becomes of a table of that name: an error (the default), it is kept, or it is replaced.
     #[arg(long, value_name = "WHAT")]
     pub(crate) if_exists: Option<IfExists>,
 }
@@ -240,7 +240,7 @@ pub(crate) struct CreateIndexArgs {
     pub(crate) table: String,
     /// The column.
     pub(crate) column: String,
-    /// Its kind.
+    /// Its kind: ivf-… of vectors, fts of words, btree, bitmap and label-list of values. Default: auto, by the column's type.
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<IndexKind>,
     /// Its name.
@@ -275,7 +275,7 @@ pub(crate) struct DropIndexArgs {
 pub(crate) struct OptimizeArgs {
     /// The table.
     pub(crate) table: String,
-    /// Removes versions that are older. Default: 7 days.
+    /// Removes versions that are older, to the second. Default: 7 days.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(crate) older_than: Option<Duration>,
 }

@@ -1,9 +1,16 @@
 //! Adding, merging, updating, deleting, many at once; versions and what is made of them.
 
-use std::{sync::Barrier, thread};
+use std::{
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
 
-use arrow::array::Int64Array;
-use dbmux_engine::{Engine, EngineError, InsertShape};
+use arrow::{
+    array::{ArrayRef, Int64Array, ListArray, RecordBatch},
+    datatypes::Float64Type,
+};
+use dbmux_engine::{Access, Engine, EngineError, EngineSession, InsertShape};
 
 use crate::support::{Database, changed, chunks, chunks_of, column, fails, numbers, run, texts};
 
@@ -255,4 +262,67 @@ fn what_is_left_of_a_table_that_was_not_finished_is_no_table() {
     let create = r#"{"create_table": {"table": "chunks", "if_exists": "keep"}}"#;
     assert_eq!(changed(session, create, Some(&chunks(0..2))), 2);
     assert_eq!(numbers(session, COUNT, None), [2]);
+}
+
+/// JSON has lists of doubles, and tables have vectors: they are converted, or refused by name.
+#[test]
+fn merged_rows_have_the_types_of_the_tables_columns() {
+    let database = Database::new();
+    let mut session = database.session();
+    let create = r#"{"create_table": {"table": "t", "schema": [{"name": "id", "type": "int32"},
+        {"name": "v", "type": "vector(2)"}]}}"#;
+    changed(session.as_mut(), create, None);
+    let rows = |numbers: Vec<Option<f64>>| {
+        let vectors = ListArray::from_iter_primitive::<Float64Type, _, _>([Some(numbers)]);
+        let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(Int64Array::from(vec![1]))), ("v", Arc::new(vectors))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    };
+    let merge = r#"{"merge_insert": {"table": "t", "on": ["id"]}}"#;
+    assert_eq!(changed(session.as_mut(), merge, Some(&rows(vec![Some(1.0), Some(2.0)]))), 1);
+    assert_eq!(changed(session.as_mut(), merge, Some(&rows(vec![Some(3.0), Some(4.0)]))), 1);
+    assert_eq!(numbers(session.as_mut(), "SELECT CAST(v[1] AS BIGINT) FROM t WHERE id = 1", None), [3]);
+    let error = run(session.as_mut(), merge, Some(&rows(vec![Some(1.0)]))).unwrap_err();
+    assert!(error.sqlstate() == "42804" && error.to_string().contains("\"v\""), "{error}");
+}
+
+/// A table that was dropped and made again beside us has versions of its own.
+#[test]
+fn a_version_of_a_table_that_is_gone_is_not_read() {
+    let database = Database::with_chunks(3);
+    let mut session = database.session();
+    let count = |session: &mut dyn EngineSession| run(session, COUNT, None);
+    let checkout = r#"{"checkout": {"table": "chunks", "version": 1}}"#;
+    assert_eq!(numbers(session.as_mut(), checkout, None), [1]);
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [3]);
+    let other = Database::at(&database.path);
+    other.engine.attach(Access::ReadWrite).unwrap();
+    let mut foreign = other.session();
+    run(foreign.as_mut(), r#"{"drop_table": {"table": "chunks"}}"#, None).unwrap();
+    assert_eq!(count(session.as_mut()).unwrap_err().sqlstate(), "42P01");
+    changed(foreign.as_mut(), r#"{"create_table": {"table": "chunks"}}"#, Some(&chunks(0..7)));
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [7]);
+}
+
+/// A release waits for no compaction: what it has done until then stays, and the table is whole.
+#[test]
+fn a_release_ends_what_is_done_in_an_idle_moment() {
+    let database = Database::with_chunks(0);
+    let mut session = database.session();
+    for id in 0..40 {
+        changed(session.as_mut(), ADD, Some(&chunks(id..id + 1)));
+    }
+    for _ in 0..5 {
+        thread::scope(|scope| {
+            let idle = scope.spawn(|| database.engine.idle_work());
+            let began = Instant::now();
+            database.engine.release().unwrap();
+            assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+            idle.join().unwrap();
+        });
+        database.engine.idle_work();
+        database.engine.attach(Access::ReadWrite).unwrap();
+        assert_eq!(numbers(session.as_mut(), COUNT, None), [40]);
+    }
+    run(session.as_mut(), r#"{"optimize": {"table": "chunks"}}"#, None).unwrap();
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [40]);
 }

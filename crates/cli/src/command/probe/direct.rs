@@ -54,11 +54,12 @@ fn start(engine: EngineArg, job: &Job) -> Result<Arc<dyn Engine>, EngineError> {
                 dbmux_sqlite::SqliteOptions { busy_timeout: BUSY_TIMEOUT, ..dbmux_sqlite::SqliteOptions::default() };
             Ok(Arc::new(dbmux_sqlite::SqliteEngine::new(path, options)))
         }
-        // LanceDB itself syncs nothing.
+        // LanceDB itself syncs nothing, and leaves conflicts to its caller.
         #[cfg(feature = "lance")]
-        EngineArg::Lance => {
-            Ok(Arc::new(dbmux_lance::LanceEngine::new(path, dbmux_lance::LanceOptions { sync: false })?))
-        }
+        EngineArg::Lance => Ok(Arc::new(dbmux_lance::LanceEngine::new(
+            path,
+            dbmux_lance::LanceOptions { sync: false, patient: false },
+        )?)),
         #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
         _ => {
             let why = format!("this dbmux was built without {}", engine.title());

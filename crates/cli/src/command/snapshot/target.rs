@@ -7,6 +7,7 @@ use std::{
 };
 
 use dbmux_os::{
+    file_kind::DirectoryKind,
     holders, new_file,
     theirs::{self, Theirs},
 };
@@ -44,6 +45,10 @@ impl Target {
         match fs::symlink_metadata(&target.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => target.has_no_log().map(|()| target),
             Err(error) => Err(failure("look at", path, &error)),
+            Ok(found) if found.is_dir() => {
+                let text = format!("{} is a directory, and is not replaced", path.display());
+                Err(Failure::usage(text).with_hint("remove it, or write to another name"))
+            }
             Ok(_) if !force => Err(target.exists()),
             Ok(found) if !found.is_file() => Err(Failure::usage(format!("{} is no file", path.display()))),
             Ok(_) => target.is_free().and_then(|()| target.has_no_log()).map(|()| target),
@@ -62,12 +67,20 @@ impl Target {
             Some(Theirs::Sidecar) => format!("{path} is a name of dbmux's locks"),
             Some(Theirs::Scratch) => format!("{path} is where a database spills its data"),
             Some(Theirs::Runtime) => format!("{path} is in dbmux's runtime directory"),
+            _ if self.is_in_a_database() => format!("{path} is inside of a database"),
             Some(Theirs::Database | Theirs::Log) | None => match theirs::LOGS.into_iter().find_map(is_log_of) {
                 Some(database) => format!("{path} is the name of a log, that of {}", database.display()),
                 None => return Ok(()),
             },
         };
         Err(Failure::usage(text).with_hint("write to another name"))
+    }
+
+    /// One that is a directory, as LanceDB's are.
+    fn is_in_a_database(&self) -> bool {
+        self.folder
+            .ancestors()
+            .any(|folder| matches!(DirectoryKind::of(folder), Ok(DirectoryKind::Lance | DirectoryKind::LanceTable)))
     }
 
     /// A log that stands beside the copy would be taken for the copy's own, and its changes for those of the database.

@@ -29,7 +29,7 @@ pub(super) fn of(operation: &Operation) -> Result<Value, Failure> {
         Operation::CreateIndex(args) => json!({ "create_index": create_index(args) }),
         Operation::DropIndex(args) => json!({ "drop_index": { "table": args.table, "name": args.name } }),
         Operation::Optimize(args) => {
-            let seconds = args.older_than.map(|age| age.as_secs());
+            let seconds = args.older_than.map(|age| age.as_secs() + u64::from(age.subsec_nanos() > 0));
             json!({ "optimize": given([("table", json!(args.table)), ("older_than_seconds", json!(seconds))]) })
         }
         Operation::Run(args) => serde_json::from_str(&args.operation)
