@@ -7,7 +7,7 @@ _default:
 
 # Build the `dbmux` binary.
 build:
-    cargo build --release -p dbmux
+    cargo build --release --workspace --bins
 
 # Build, and run the demo.
 demo *ARGS:
@@ -33,4 +33,4 @@ bench *ARGS:
 
 # Kill, stop and starve real processes for a long time: so many minutes each.
 soak MINUTES="10":
-    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release --profile soak -p dbmux --run-ignored only
+    DBMUX_SOAK_MINUTES={{MINUTES}} cargo nextest run --release --profile soak --workspace -E 'package(dbmux)' --run-ignored only

@@ -16,7 +16,7 @@ const EVENTS: u64 = 12_500;
 /// `dbmux` is built beside `mp`, where `mp` itself finds it.
 fn place() -> Place {
     let dbmux: PathBuf = Path::new(env!("CARGO_BIN_EXE_mp")).with_file_name("dbmux");
-    assert!(dbmux.is_file(), "{} is missing: cargo build --release -p dbmux", dbmux.display());
+    assert!(dbmux.is_file(), "{} is missing: cargo build --release --workspace --bins", dbmux.display());
     Place::new(dbmux.to_str().unwrap())
 }
 

@@ -80,7 +80,7 @@ impl Index {
     pub(crate) fn new(database: &str) -> Self {
         // `dbmux` is built beside `code-index`, where `code-index` itself finds it.
         let dbmux: PathBuf = Path::new(env!("CARGO_BIN_EXE_code-index")).with_file_name("dbmux");
-        assert!(dbmux.is_file(), "{} is missing: cargo build --release -p dbmux", dbmux.display());
+        assert!(dbmux.is_file(), "{} is missing: cargo build --release --workspace --bins", dbmux.display());
         Self { place: Place::new(dbmux.to_str().unwrap()), database: database.to_owned() }
     }
 
