@@ -328,3 +328,50 @@ impl CommitHandler for Committer {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn committer() -> Committer {
+        Committer::new(PathBuf::from("/nowhere"), Arc::default(), true)
+    }
+
+    #[test]
+    fn an_operation_is_given_up_before_its_commit_and_not_behind_it() {
+        let committer = committer();
+        committer.begin(false);
+        assert!(committer.give_up() && committer.was_given_up() && !committer.enter());
+        committer.begin(false);
+        assert!(committer.enter() && !committer.give_up() && !committer.was_given_up());
+        // It has come to nothing: it is not tried again.
+        committer.reopen();
+        assert!(committer.was_given_up() && !committer.enter());
+    }
+
+    #[test]
+    fn each_step_is_a_commit() {
+        let committer = committer();
+        committer.begin(true);
+        assert!(committer.enter());
+        committer.reopen();
+        assert!(committer.enter() && !committer.give_up());
+        committer.reopen();
+        assert!(committer.was_given_up() && !committer.enter());
+    }
+
+    #[test]
+    fn others_are_left_room_while_their_versions_are_met() {
+        let committer = committer();
+        for version in [3, 4, 5] {
+            committer.made(version);
+            assert_eq!(committer.room_for_others(), Duration::ZERO);
+        }
+        committer.made(7);
+        let room = committer.room_for_others();
+        assert!(room > Duration::ZERO && room <= ROOM, "{room:?}");
+        // Whoever else commits here knows of it.
+        let other = Committer::new(PathBuf::from("/nowhere"), Arc::clone(&committer.known), true);
+        assert!(other.room_for_others() > Duration::ZERO);
+    }
+}

@@ -61,6 +61,11 @@ impl FileKind {
 /// Behind the name of a table's directory, in a database of LanceDB's.
 pub const LANCE_TABLE: &str = "lance";
 
+/// Whether a new database of this name is LanceDB's, where nobody says otherwise.
+pub fn may_become_lance(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == LANCE_TABLE || extension == "lancedb")
+}
+
 /// What a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryKind {

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{OsError, file_kind::DirectoryKind};
+use crate::{
+    OsError,
+    file_kind::{self, DirectoryKind},
+};
 
 /// The longest path that a Unix socket can have on Linux, without its terminator, in bytes.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -108,11 +111,12 @@ pub fn canonical_database_path(path: &Path) -> Result<PathBuf, OsError> {
     if canonical.is_dir() {
         let kind = DirectoryKind::of(&canonical).map_err(|error| OsError::path("look into", path, error))?;
         return match kind {
-            DirectoryKind::Empty | DirectoryKind::Lance => Ok(canonical),
+            DirectoryKind::Lance => Ok(canonical),
+            DirectoryKind::Empty if file_kind::may_become_lance(&canonical) => Ok(canonical),
             DirectoryKind::LanceTable => {
                 refused(io::ErrorKind::IsADirectory, "it is one table of LanceDB's; name the directory that it is in")
             }
-            DirectoryKind::Other => refused(
+            DirectoryKind::Empty | DirectoryKind::Other => refused(
                 io::ErrorKind::IsADirectory,
                 "it is a directory, and there are no tables of LanceDB's in it; name the database's file",
             ),

@@ -61,7 +61,7 @@ impl Kind {
     }
 
     /// The Python that has this engine's own module.
-    pub(crate) fn python(self) -> PathBuf {
+    pub fn python(self) -> PathBuf {
         match self {
             Self::DuckDb | Self::Sqlite => crate::python(),
             Self::Lance => {

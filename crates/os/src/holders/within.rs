@@ -24,7 +24,12 @@ pub(super) fn users_of(directory: &Path) -> Vec<FileHolder> {
 /// The most that any of its open files in the directory allows; `None`: it has none, or is not for us to see.
 fn open_within(pid: u32, directory: &Path) -> Option<Access> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok);
-    let within = entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(directory)));
+    // A directory that is open is nobody's data.
+    let is_used = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(directory))
+            && fs::metadata(entry.path()).is_ok_and(|found| found.is_file())
+    };
+    let within = entries.filter(is_used);
     within.map(|entry| access(pid, &entry.file_name().to_string_lossy())).max()
 }
 
@@ -52,6 +57,8 @@ mod tests {
             let users = users_of(folder.path());
             users.into_iter().find(|user| user.mine).map(|user| user.access)
         };
+        assert_eq!(of_us(), None);
+        let _folder = fs::File::open(&inside).expect("it is there");
         assert_eq!(of_us(), None);
         let written = fs::File::create(inside.join("a")).expect("a file");
         assert_eq!(of_us(), Some(Access::Write));

@@ -1,8 +1,8 @@
 //! LanceDB's directories: what is theirs alone.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use dbmux_testkit::{Place, python};
+use dbmux_testkit::{Kind, Place, python};
 
 const DATABASE: &str = "code.lancedb";
 
@@ -49,6 +49,33 @@ fn vectors_from_the_command_line() {
     ok(&place, &["create-index", "chunks", "lang", "--type", "bitmap"]);
     assert!(ok(&place, &["indices", "chunks"]).to_lowercase().contains("bitmap"));
     ok(&place, &["optimize", "chunks"]);
+    // Only what is not there, only what is; words, and both.
+    std::fs::write(
+        place.path("both.json"),
+        r#"[{"id": 0, "lang": "go", "vector": [0, 1, 0]}, {"id": 200, "lang": "go", "vector": [5, 5, 5]}]"#,
+    )
+    .expect("a file");
+    ok(&place, &["merge-insert", "chunks", "both.json", "--on", "id", "--insert-only"]);
+    assert_eq!(ok(&place, &["count", "chunks", "--where", "lang = 'go'"]), "count\n1");
+    ok(&place, &["merge-insert", "chunks", "both.json", "--on", "id", "--update-only"]);
+    assert_eq!(ok(&place, &["count", "chunks", "--where", "lang = 'go'"]), "count\n2");
+    ok(&place, &["drop-index", "chunks", "lang_idx"]);
+    ok(&place, &["create-index", "chunks", "lang", "--type", "fts"]);
+    assert_eq!(
+        ok(&place, &["search", "chunks", "--text", "go", "--select", "id", "--format", "jsonl"]).lines().count(),
+        2
+    );
+    let both = ["search", "chunks", "--text", "go", "--vector", "[9, 1, 0]", "--limit", "3", "--format", "json"];
+    let found: serde_json::Value = serde_json::from_str(&ok(&place, &both)).expect("JSON");
+    assert_eq!(found.as_array().map(Vec::len), Some(3), "{found}");
+    // As the help says.
+    ok(&place, &["create-table", "more", "--column", "id:int64", "--column", "v:vector(3)"]);
+    std::fs::write(place.path("v.jsonl"), "{\"id\": 1, \"v\": [1, 2, 3]}\n").expect("a file");
+    ok(&place, &["add", "more", "v.jsonl"]);
+    ok(&place, &["merge-insert", "more", "v.jsonl", "--on", "id"]);
+    assert_eq!(ok(&place, &["run", r#"{"count": {"table": "more"}}"#]), "count\n1");
+    ok(&place, &["drop-table", "more"]);
+    assert_eq!(ok(&place, &["tables"]), "name\nchunks");
     // What cannot be is refused by name.
     let (code, error) = place.fails(&["vectors", DATABASE, "count", "nothing"]);
     assert_eq!((code, error["sqlstate"].as_str()), (1, Some("42P01")), "{error}");
@@ -69,6 +96,43 @@ fn a_copy_of_a_directory_is_whole_and_replaces_nothing() {
     let (code, _) = place.fails(&["snapshot", DATABASE, "kept.lancedb"]);
     assert_eq!(code, 2);
     assert_eq!(place.sql("kept.lancedb", "select count(*) from chunks"), "2");
+}
+
+/// Another program adds rows and removes all versions but the last, again and again: a copy is of one version, and whole.
+#[test]
+fn a_copy_is_whole_beside_a_program_that_removes_versions() {
+    const REMOVES: &str = "
+import datetime, lancedb, sys, time
+table, end, rows = lancedb.connect(sys.argv[1]).open_table('chunks'), time.monotonic() + 6, 1
+while time.monotonic() < end:
+    table.add([{'id': rows, 'text': str(rows)}])
+    rows += 1
+    if rows % 5 == 0:
+        table.optimize(cleanup_older_than=datetime.timedelta(0))
+print(rows)
+";
+    let place = place();
+    std::fs::write(place.path("rows.jsonl"), "{\"id\": 0, \"text\": \"0\"}\n").expect("a file");
+    ok(&place, &["create-table", "chunks", "rows.jsonl"]);
+    let mut foreign = Command::new(Kind::Lance.python());
+    foreign.args(["-c", REMOVES]).arg(place.path(DATABASE)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut foreign = foreign.spawn().expect("Python starts");
+    let mut copies = Vec::new();
+    while foreign.try_wait().expect("its state").is_none() {
+        let copy = format!("copy{}.lancedb", copies.len());
+        if place.run(["snapshot", DATABASE, &copy]).status.success() {
+            copies.push(copy);
+        }
+    }
+    let output = foreign.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for copy in copies.iter().take(5).chain(copies.last()) {
+        // Each row is read, and there are no gaps.
+        let found = place.sql(copy, "select count(*) - max(id), sum(id) - sum(cast(text as bigint)) from chunks");
+        assert_eq!(found, "1,0", "{copy}");
+        place.run(["stop", copy]);
+    }
+    assert!(copies.len() > 1, "this test saw nothing");
 }
 
 #[test]

@@ -108,7 +108,11 @@ fn nonsense_is_refused_by_name_and_leaves_nothing_held() {
         (&["a.duckdb", "true"], 2, "CMD"),
         (&["a.duckdb", "--"], 2, "CMD"),
         (&["--", "true"], 2, "DB"),
-        (&["folder", "--", "true"], 1, "open folder: it is a directory; name the database's file"),
+        (
+            &["folder", "--", "true"],
+            1,
+            "open folder: it is a directory, and there are no tables of LanceDB's in it; name the database's file",
+        ),
         (&["a.duckdb", "nowhere/b.duckdb", "--", "true"], 1, "nowhere/b.duckdb"),
         (&[":memory:", "--", "true"], 1, ":memory:"),
     ];
