@@ -47,6 +47,8 @@ written, end = 0, time.monotonic() + seconds
 while time.monotonic() < end:
     table.add([dict(zip(columns, (who, written)))])
     written += 1
+    # Of two that commit without any pause one waits inside of Lance, for longer each time it has lost.
+    time.sleep(0.02)
 print(written)
 ";
 
