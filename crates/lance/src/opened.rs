@@ -66,8 +66,8 @@ pub(crate) struct Opened {
     /// Kept open: its inode is nobody else's for as long.
     _directory: File,
     tables: Mutex<HashMap<String, Arc<Writable>>>,
-    /// Versions that sessions have checked out.
-    versions: Mutex<HashMap<Version, Table>>,
+    /// Versions that sessions have checked out, and their tables' directories, kept open as above.
+    versions: Mutex<HashMap<Version, (Table, File)>>,
     /// One table is made or dropped at a time.
     pub(crate) catalog: tokio::sync::Mutex<()>,
 }
@@ -163,9 +163,11 @@ impl Opened {
             return latest.table.query_snapshot().await.map_err(|error| self.error(error));
         };
         let key = (name.to_owned(), self.inode(name)?, version);
-        if let Some(known) = self.versions.lock().get(&key) {
+        if let Some((known, _)) = self.versions.lock().get(&key) {
             return Ok(known.clone());
         }
+        let directory = self.directory(name);
+        let kept = File::open(&directory).map_err(|error| errors::io(&error, &directory))?;
         let opening = self.connection.open_table(name).version(version).execute();
         let table = opening.await.map_err(|error| match self.error(error) {
             EngineError::Sql { message, .. } => {
@@ -177,7 +179,7 @@ impl Opened {
         if versions.len() >= VERSIONS {
             versions.clear();
         }
-        versions.insert(key, table.clone());
+        versions.insert(key, (table.clone(), kept));
         drop(versions);
         Ok(table)
     }
