@@ -285,7 +285,8 @@ class Lance(Database):
     BATCH = 64
 
     def connect(self, uri):
-        return flight.connect(uri)
+        # gRPC in C++ calls a socket by its path, which is no host's name to an HTTP/2 server.
+        return flight.connect(uri, generic_options=[("grpc.default_authority", "localhost")])
 
     def do(self, operation, rows=None):
         command = operation if isinstance(operation, str) else json.dumps(operation)
