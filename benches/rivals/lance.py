@@ -4,6 +4,7 @@ seconds on standard input; answers with a line of numbers.
 lance.py seed PATH ROWS       makes the table; then "count" is answered with its rows, and its different keys
 lance.py writer PATH NUMBER   "SECONDS": the seconds that it took, its writes, its new rows, its conflicts
 lance.py reader PATH NUMBER   "SECONDS": the seconds of each search
+lance.py nearest PATH NUMBER  "FILTER|VECTOR": the seconds of the search, and the ten nearest rows' ids
 """
 
 import sys
@@ -102,16 +103,34 @@ class Seed:
         return [len(ids), len(ids.unique())]
 
 
+class Nearest:
+    def __init__(self, table, _):
+        self.table = table
+
+    def answer(self, line):
+        filter, vector = line.split("|")
+        vector = np.array(vector.split(), np.float32)
+        begun = time.perf_counter()
+        self.table.checkout_latest()
+        search = self.table.search(vector).where(filter, prefilter=True).select(["id", "_distance"])
+        found = search.limit(10).to_arrow()
+        return [time.perf_counter() - begun, *found.column("id").to_pylist()]
+
+
 def main():
     role, path, number = sys.argv[1:]
     database = lancedb.connect(path)
     if role == "seed":
         worker = Seed(database, int(number))
     else:
-        worker = {"writer": Writer, "reader": Reader}[role](database.open_table("chunks"), int(number))
+        worker = {"writer": Writer, "reader": Reader, "nearest": Nearest}[role](database.open_table("chunks"), int(number))
     print("ready", flush=True)
     for line in sys.stdin:
-        numbers = worker.count() if line.strip() == "count" else worker.work(float(line))
+        line = line.strip()
+        if role == "nearest":
+            numbers = worker.answer(line)
+        else:
+            numbers = worker.count() if line == "count" else worker.work(float(line))
         print(*numbers, flush=True)
 
 

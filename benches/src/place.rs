@@ -72,17 +72,10 @@ impl Quack {
         let file = directory.path().join("quack.duckdb").into_os_string();
         let server = ["serve".into(), port.clone().into(), token.clone().into(), file];
         let mut server = Rival::script(context, "quack.py", server)?;
-        ready(&mut server)?;
+        server.ready()?;
         let mut client = Rival::script(context, "quack.py", ["client", &port, &token])?;
-        ready(&mut client)?;
+        client.ready()?;
         Ok(Self { client, _server: server, _directory: directory })
-    }
-}
-
-fn ready(rival: &mut Rival) -> Result<()> {
-    match rival.hear()?.as_str() {
-        "ready" => Ok(()),
-        other => Err(format!("not ready, but {other}").into()),
     }
 }
 
@@ -97,7 +90,7 @@ impl PythonLocal {
         let directory = context.fresh()?;
         let file = directory.path().join("local.duckdb").into_os_string();
         let mut peer = Rival::script(context, "quack.py", ["local".into(), file])?;
-        ready(&mut peer)?;
+        peer.ready()?;
         Ok(Self { peer, _directory: directory })
     }
 }

@@ -49,6 +49,14 @@ impl Rival {
         Ok(line.trim_end().to_owned())
     }
 
+    /// Waits until it says that it is ready.
+    pub(crate) fn ready(&mut self) -> Result<()> {
+        match self.hear()?.as_str() {
+            "ready" => Ok(()),
+            other => Err(format!("not ready, but {other}").into()),
+        }
+    }
+
     pub(crate) fn ask(&mut self, line: &str) -> Result<String> {
         self.say(line)?;
         self.hear()

@@ -16,6 +16,7 @@ mod engine;
 mod errors;
 #[expect(unsafe_code, reason = "batches cross between two versions of Arrow")]
 mod ffi;
+mod keys;
 mod layout;
 mod listing;
 mod looks;

@@ -1,9 +1,13 @@
 //! What keeps a table quick: indices, and few files instead of many.
 //!
-//! Nothing here waits for a table's turn, or keeps others from writing: Lance lets a compaction, an index and writes go on
-//! beside each other, and whichever meets another's commit begins again.
+//! Lance lets a compaction, an index and writes go on beside each other, and whichever meets another's commit begins again:
+//! nothing here waits for a table's turn. Only small files that pile up while nobody pauses are brought together within one,
+//! by whoever has it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use arrow::{
     array::{ArrayRef, Int64Array, RecordBatch},
@@ -35,6 +39,10 @@ const KEPT: u32 = 7 * 24 * 3600;
 const SMALL_FILES: usize = 16;
 /// Rows of a file that is small.
 const SMALL_ROWS: usize = 100_000;
+/// Commits after which a table that is written to without a pause is looked at.
+const COMMITS: usize = 16;
+/// Rows of a file that is small then: what is rewritten each time has to be little.
+const FEW_ROWS: usize = 4096;
 /// How often one begins again that lost to a writer.
 const ATTEMPTS: u32 = 3;
 /// The wait before that.
@@ -192,6 +200,24 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
     let done = running.committing(&table.committer, Work::InSteps, work).await?;
     tracing::debug!(table = name, ?done, "compacted, as nobody waits");
     Ok(())
+}
+
+/// After some commits, brings together the small files that they have made: every search reads each of them. The caller has
+/// the table's turn, and its write is done: nothing that goes wrong here is its fault, or matters to it.
+pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) {
+    if writable.commits.fetch_add(1, Ordering::Relaxed) + 1 < COMMITS {
+        return;
+    }
+    writable.commits.store(0, Ordering::Relaxed);
+    let options = CompactionOptions { target_rows_per_fragment: FEW_ROWS, ..CompactionOptions::default() };
+    let work = async {
+        let compact = OptimizeAction::Compact { options, remap_options: None };
+        writable.table.optimize(compact).await.map_err(|error| errors::internal(&error))
+    };
+    match running.committing(&writable.committer, Work::InSteps, work).await {
+        Ok(done) => tracing::trace!(?done, "few files of many"),
+        Err(error) => tracing::debug!(%error, "small files stay as they are"),
+    }
 }
 
 async fn optimize_table(writable: &Writable, older_than_seconds: u32) -> lancedb::Result<OptimizeStats> {

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, SystemTime},
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Writable {
     pub(crate) table: Table,
     pub(crate) committer: Arc<Committer>,
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// Commits since somebody last looked whether it has many small files.
+    pub(crate) commits: AtomicUsize,
     inode: u64,
     /// Kept open: its inode is nobody else's for as long.
     _directory: File,
@@ -109,7 +111,7 @@ impl Opened {
             options,
             ledger,
             memory: memory()?,
-            _directory: File::open(path).map_err(|error| errors::io(&error, path))?,
+            _directory: open_directory(path)?,
             tables: Mutex::default(),
             versions: Mutex::default(),
             catalog: tokio::sync::Mutex::default(),
@@ -166,8 +168,7 @@ impl Opened {
         if let Some((known, _)) = self.versions.lock().get(&key) {
             return Ok(known.clone());
         }
-        let directory = self.directory(name);
-        let kept = File::open(&directory).map_err(|error| errors::io(&error, &directory))?;
+        let kept = open_directory(&self.directory(name))?;
         let opening = self.connection.open_table(name).version(version).execute();
         let table = opening.await.map_err(|error| match self.error(error) {
             EngineError::Sql { message, .. } => {
@@ -204,12 +205,13 @@ impl Opened {
 
     async fn open_anew(&self, name: &str, inode: u64) -> Result<Writable, EngineError> {
         let directory = self.directory(name);
-        let kept = File::open(&directory).map_err(|error| errors::io(&error, &directory))?;
+        let kept = open_directory(&directory)?;
         let committer = Arc::new(Committer::new(directory, self.ledger.of(name, inode), self.options.sync));
         let params = ReadParams { commit_handler: Some(committer.clone()), ..ReadParams::default() };
         let opening = self.connection.open_table(name).lance_read_params(params).execute();
         let table = opening.await.map_err(|error| self.error(error))?;
-        Ok(Writable { table, committer, turn: tokio::sync::Mutex::default(), inode, _directory: kept })
+        let (turn, commits) = Default::default();
+        Ok(Writable { table, committer, turn, commits, inode, _directory: kept })
     }
 
     fn inode(&self, name: &str) -> Result<u64, EngineError> {
@@ -295,6 +297,11 @@ impl Source {
             Self::Copy(copy) => &copy.opened.path,
         }
     }
+}
+
+/// Opens a directory to keep its inode.
+fn open_directory(path: &Path) -> Result<File, EngineError> {
+    File::open(path).map_err(|error| errors::io(&error, path))
 }
 
 /// Half of what is free, as the database is opened.

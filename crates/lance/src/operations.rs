@@ -90,6 +90,26 @@ pub(crate) struct MergeInsert {
     pub(crate) delete_unmatched_where: Option<String>,
 }
 
+impl MergeInsert {
+    /// Updates what is there and inserts what is not, whatever it is.
+    pub(crate) fn upsert(table: String, on: Vec<String>) -> Self {
+        Self {
+            table,
+            on,
+            when_matched: update_all(),
+            when_matched_if: None,
+            when_not_matched: insert_all(),
+            delete_unmatched_where: None,
+        }
+    }
+
+    /// Every row that is given is there afterwards, and nothing else has changed.
+    pub(crate) fn is_upsert(&self) -> bool {
+        let whatever_it_is = self.when_matched_if.is_none() && self.delete_unmatched_where.is_none();
+        whatever_it_is && self.when_matched.is_some() && self.when_not_matched.is_some()
+    }
+}
+
 fn update_all() -> Option<WhenMatched> {
     Some(WhenMatched::UpdateAll)
 }

@@ -73,7 +73,7 @@ impl Rows for StreamedRows {
             return Ok(None);
         };
         let running = &self.running;
-        let next = self.threads.wait(running.lightly(async { batches.next().await.transpose() }));
+        let next = self.threads.read(running, async { batches.next().await.transpose() });
         let batch = next.and_then(|batch| batch.map(|batch| ffi::batch_to_ours(batch, &self.schema)).transpose());
         match batch {
             Ok(Some(batch)) => Ok(Some(self.part(batch))),

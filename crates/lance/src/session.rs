@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    future::Future,
     sync::Arc,
 };
 
@@ -19,9 +18,7 @@ use dbmux_engine::{
 };
 
 use crate::{
-    catalog, errors,
-    ffi::{self, TheirBatch},
-    looks, maintain, merged,
+    catalog, errors, ffi, looks, maintain, merged,
     opened::{At, Source, read_only},
     operations::{Checkout, Operation},
     rows::{Found, StreamedRows},
@@ -64,10 +61,6 @@ impl LanceSession {
             versions: BTreeMap::new(),
             stop: Arc::default(),
         }
-    }
-
-    fn wait<T>(&self, running: &Running, work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
-        self.shared.threads.wait(running.lightly(work))
     }
 
     fn at(&self, table: &str) -> At {
@@ -133,12 +126,14 @@ impl LanceSession {
     ) -> Result<MadeRows, EngineError> {
         let opened = source.writable()?.as_ref();
         match operation {
-            Operation::Add(ask) => changed(writes::add(opened, running, &ask.table, rows(given)?).await?),
-            Operation::MergeInsert(ask) => changed(writes::merge_insert(opened, running, ask, rows(given)?).await?),
+            Operation::Add(_) | Operation::MergeInsert(_) => {
+                let rows = ffi::batch_to_theirs(merged::some_rows(given)?)?;
+                changed(writes::with_rows(opened, running, operation, rows).await?)
+            }
             Operation::Update(ask) => changed(writes::update(opened, running, ask).await?),
             Operation::Delete(ask) => changed(writes::delete(opened, running, ask).await?),
             Operation::CreateTable(ask) => {
-                let rows = some_columns(given).map(ffi::batch_to_theirs).transpose()?;
+                let rows = given.filter(|given| given.num_columns() > 0).map(ffi::batch_to_theirs).transpose()?;
                 changed(catalog::create(opened, running, ask, rows).await?)
             }
             Operation::DropTable(ask) => catalog::drop_table(opened, running, ask).await.map(|()| MadeRows::nothing()),
@@ -154,7 +149,7 @@ impl LanceSession {
     /// Reads a version of a table from now on; answers with its number.
     fn check_out(&mut self, source: &Source, running: &Running, ask: &Checkout) -> Result<RecordBatch, EngineError> {
         let at = ask.version.map_or(At::Latest, At::Version);
-        let version = self.wait(running, async {
+        let version = self.shared.threads.read(running, async {
             let table = source.table(&ask.table, at).await?;
             table.version().await.map_err(|error| errors::of(&error, source.path()))
         })?;
@@ -204,12 +199,16 @@ impl EngineSession for LanceSession {
         let (statement, kind, (shape, schema, parameters)) = if is_operation(sql) {
             let operation = Operation::read(sql)?;
             let source = self.shared.source()?;
-            let known = self.wait(&running, self.look(&source, &operation))?;
             let kind = operation.kind();
+            let look = self.look(&source, &operation);
+            let known = match kind {
+                StatementKind::Read => self.shared.threads.read(&running, look)?,
+                _ => self.shared.threads.wait(running.lightly(look))?,
+            };
             (Statement::Operation(operation), kind, known)
         } else {
             let source = self.shared.source()?;
-            let planned = self.wait(&running, Planned::of(&source, sql, |table| self.at(table)))?;
+            let planned = self.shared.threads.read(&running, Planned::of(&source, sql, |table| self.at(table)))?;
             let schema = ffi::schema_to_ours(&planned.schema())?;
             let known = (ResultShape::Rows, schema, planned.parameters(&source)?);
             (Statement::Sql(sql.to_owned()), StatementKind::Read, known)
@@ -238,7 +237,7 @@ impl EngineSession for LanceSession {
                     let planned = Planned::of(&source, text, |table| self.at(table)).await?;
                     planned.begin(&source, parameters).await
                 };
-                let found = self.wait(&running, work)?;
+                let found = self.shared.threads.read(&running, work)?;
                 return Ok(self.stream(found, running, source));
             }
         };
@@ -246,21 +245,21 @@ impl EngineSession for LanceSession {
             return Ok(Box::new(MadeRows::of(self.check_out(&source, &running, ask)?, source.as_of())));
         }
         if operation.kind() == StatementKind::Read {
-            let found = self.wait(&running, self.read(&source, operation))?;
+            let found = self.shared.threads.read(&running, self.read(&source, operation))?;
             return Ok(self.stream(found, running, source));
         }
         self.may_write(operation, read_only)?;
         let work = self.write(&source, &running, operation, parameters);
-        Ok(Box::new(self.shared.threads.wait(work)?))
+        Ok(Box::new(self.shared.threads.write(work)?))
     }
 
     fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
-        let given = merged::together(shape, rows)?;
-        self.may_write(&merged::operation(shape), false)?;
+        let rows = merged::together(shape, rows)?;
+        let operation = merged::operation(shape);
+        self.may_write(&operation, false)?;
         let running = self.stop.begin();
         let source = self.shared.source()?;
-        let rows = ffi::batch_to_theirs(&given)?;
-        self.shared.threads.wait(writes::add(source.writable()?, &running, &shape.table, rows))?;
+        self.shared.threads.write(writes::with_rows(source.writable()?, &running, &operation, rows))?;
         Ok(())
     }
 
@@ -279,16 +278,6 @@ impl EngineSession for LanceSession {
     fn interrupter(&self) -> Arc<dyn Interrupter> {
         Arc::clone(&self.stop) as Arc<dyn Interrupter>
     }
-}
-
-fn some_columns(given: Option<&Parameters>) -> Option<&Parameters> {
-    given.filter(|given| given.num_columns() > 0)
-}
-
-/// The rows that an operation is given.
-fn rows(given: Option<&Parameters>) -> Result<TheirBatch, EngineError> {
-    let missing = || errors::sql("07001", "the rows are the statement's parameters, and there are none");
-    ffi::batch_to_theirs(some_columns(given).ok_or_else(missing)?)
 }
 
 fn changed(count: u64) -> Result<MadeRows, EngineError> {

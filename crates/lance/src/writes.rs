@@ -7,10 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use dbmux_engine::EngineError;
 use lancedb::arrow::{
-    arrow::{
-        compute::{CastOptions, cast_with_options},
-        row::{RowConverter, SortField},
-    },
+    arrow::compute::{CastOptions, cast_with_options},
     arrow_array::{RecordBatch, RecordBatchIterator},
     arrow_schema::Schema,
 };
@@ -18,41 +15,57 @@ use lancedb::arrow::{
 use crate::{
     errors,
     ffi::TheirBatch,
-    names,
+    keys, maintain, names,
     opened::{Opened, Writable},
-    operations::{Delete, MergeInsert, Update},
+    operations::{Delete, MergeInsert, Operation, Update},
     wait::{Running, Work},
 };
 
-/// How often an operation is done again that lost to another writer; Lance itself has tried ten times by then.
+/// How often an operation is tried that loses to another writer; each time Lance itself tries several times, for up to 30 s.
 const ATTEMPTS: u32 = 5;
 /// The wait before the second attempt; it doubles.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Appends rows. Answers with how many.
-pub(crate) async fn add(opened: &Opened, running: &Running, table: &str, rows: TheirBatch) -> Result<u64, EngineError> {
-    let writable = opened.table(table).await?;
+/// Appends rows, or merges them in. Answers with how many were changed: of an upsert, as many as it was given.
+pub(crate) async fn with_rows(
+    opened: &Opened,
+    running: &Running,
+    operation: &Operation,
+    rows: TheirBatch,
+) -> Result<u64, EngineError> {
+    let writable = opened.table(operation.table().unwrap_or_default()).await?;
     names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
+    match operation {
+        Operation::Add(_) => add(opened, running, &writable, rows).await,
+        Operation::MergeInsert(merge) => merge_insert(opened, running, &writable, merge, rows).await,
+        other => Err(EngineError::Internal { message: format!("{other:?} takes no rows") }),
+    }
+}
+
+async fn add(
+    opened: &Opened,
+    running: &Running,
+    writable: &Arc<Writable>,
+    rows: TheirBatch,
+) -> Result<u64, EngineError> {
     let count = rows.num_rows() as u64;
     if count == 0 {
         return Ok(0);
     }
     let attempt = || writable.table.add(rows.clone()).execute();
-    in_turn(opened, running, &writable, Work::Detached, attempt).await?;
+    in_turn(opened, running, writable, Work::Detached, attempt).await?;
     Ok(count)
 }
 
-/// Updates, inserts and deletes rows by their keys. Answers with how many.
-pub(crate) async fn merge_insert(
+async fn merge_insert(
     opened: &Opened,
     running: &Running,
+    writable: &Arc<Writable>,
     merge: &MergeInsert,
     rows: TheirBatch,
 ) -> Result<u64, EngineError> {
-    let writable = opened.table(&merge.table).await?;
-    names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
-    check_keys(merge, &rows)?;
-    let rows = fitted(opened, &writable, &rows).await?;
+    keys::check_each_once(&merge.on, &rows)?;
+    let rows = fitted(opened, writable, &rows).await?;
     let on: Vec<&str> = merge.on.iter().map(String::as_str).collect();
     let attempt = || {
         let mut builder = writable.table.merge_insert(&on);
@@ -68,7 +81,10 @@ pub(crate) async fn merge_insert(
         let schema = rows.schema();
         builder.execute(Box::new(RecordBatchIterator::new([Ok(rows.clone())], schema)))
     };
-    let done = in_turn(opened, running, &writable, Work::Ends, attempt).await?;
+    let done = in_turn(opened, running, writable, Work::Ends, attempt).await?;
+    if merge.is_upsert() {
+        return Ok(rows.num_rows() as u64);
+    }
     Ok(done.num_inserted_rows + done.num_updated_rows + done.num_deleted_rows)
 }
 
@@ -126,7 +142,7 @@ where
 {
     let turn = async {
         let turn = writable.turn.lock().await;
-        if opened.options.patient {
+        if opened.options.as_owner {
             tokio::time::sleep(writable.committer.room_for_others()).await;
         }
         Ok(turn)
@@ -136,7 +152,7 @@ where
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
             match attempt().await {
-                Err(error) if opened.options.patient && errors::is_conflict(&error) => {
+                Err(error) if opened.options.as_owner && errors::is_conflict(&error) => {
                     tracing::debug!(%error, "another writer was first: once more");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -146,29 +162,9 @@ where
         }
         attempt().await.map_err(|error| opened.error(error))
     };
-    running.committing(&writable.committer, work_is, work).await
-}
-
-/// The rows name each key once: which of two would stay is nobody's to say.
-fn check_keys(merge: &MergeInsert, rows: &RecordBatch) -> Result<(), EngineError> {
-    if merge.on.is_empty() {
-        return Err(errors::sql("42601", "\"on\" names the columns of the key, and there is none"));
+    let done = running.committing(&writable.committer, work_is, work).await?;
+    if opened.options.as_owner {
+        maintain::keep_few_files(running, writable).await;
     }
-    let mut columns = Vec::with_capacity(merge.on.len());
-    for name in &merge.on {
-        let missing = || errors::sql("42703", format!("the rows have no column \"{name}\", which is in \"on\""));
-        columns.push(Arc::clone(rows.column_by_name(name).ok_or_else(missing)?));
-    }
-    let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let keys = RowConverter::new(fields).and_then(|converter| converter.convert_columns(&columns));
-    let keys = keys.map_err(|error| errors::sql("42804", format!("these columns cannot be a key: {error}")))?;
-    let mut seen = std::collections::HashSet::with_capacity(keys.num_rows());
-    for (row, key) in keys.iter().enumerate() {
-        if !seen.insert(key) {
-            let message =
-                format!("two of the rows have the same key ({}): the second is row {}", merge.on.join(", "), row + 1);
-            return Err(errors::sql("21000", message));
-        }
-    }
-    Ok(())
+    Ok(done)
 }

@@ -42,7 +42,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
         Rival::start(command)
     };
     let mut checker = python(&["seed", &SEED.to_string()])?;
-    ready(&mut checker)?;
+    checker.ready()?;
     let mut ours = Side::start(|role, number| worker::start(role, &place.database(), number, &context.dbmux))?;
     let mut theirs = Side::start(|role, number| python(&[role, &number.to_string()]))?;
     let time = context.time(Duration::from_secs(6));
@@ -96,13 +96,6 @@ fn counted(runtime: &Runtime, session: &Session) -> Result<(usize, usize)> {
     Ok((number(0), number(1)))
 }
 
-fn ready(rival: &mut Rival) -> Result<()> {
-    match rival.hear()?.as_str() {
-        "ready" => Ok(()),
-        other => Err(format!("not ready, but {other}").into()),
-    }
-}
-
 /// Sixteen processes.
 struct Side {
     /// Writers first.
@@ -119,7 +112,7 @@ impl Side {
     fn start(mut start: impl FnMut(&str, usize) -> Result<Rival>) -> Result<Self> {
         let roles = ["writer"; OF_EACH].into_iter().chain(["reader"; OF_EACH]).enumerate();
         let mut workers = roles.map(|(number, role)| start(role, number)).collect::<Result<Vec<_>>>()?;
-        workers.iter_mut().try_for_each(ready)?;
+        workers.iter_mut().try_for_each(Rival::ready)?;
         let (writes, searches) = Default::default();
         Ok(Self { workers, writes, searches, conflicts: 0.0, new_rows: 0.0 })
     }

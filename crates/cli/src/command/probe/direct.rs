@@ -58,7 +58,7 @@ fn start(engine: EngineArg, job: &Job) -> Result<Arc<dyn Engine>, EngineError> {
         #[cfg(feature = "lance")]
         EngineArg::Lance => Ok(Arc::new(dbmux_lance::LanceEngine::new(
             path,
-            dbmux_lance::LanceOptions { sync: false, patient: false },
+            dbmux_lance::LanceOptions { sync: false, as_owner: false },
         )?)),
         #[cfg(not(all(feature = "duckdb", feature = "sqlite", feature = "lance")))]
         _ => {
