@@ -14,14 +14,12 @@ use dbmux_os::file_kind::{self, DirectoryKind, FileKind};
 
 use crate::args::{BrokerOptionArgs, EngineArg};
 
-/// By the end of its name. Others, `.db` among them, may be anybody's, and are DuckDB's where nobody says otherwise.
-const EXTENSIONS: [(&str, EngineArg); 6] = [
+/// A file by the end of its name. Others, `.db` among them, may be anybody's, and are DuckDB's where nobody says otherwise.
+const EXTENSIONS: [(&str, EngineArg); 4] = [
     ("duckdb", EngineArg::Duckdb),
     ("ddb", EngineArg::Duckdb),
     ("sqlite", EngineArg::Sqlite),
     ("sqlite3", EngineArg::Sqlite),
-    ("lance", EngineArg::Lance),
-    ("lancedb", EngineArg::Lance),
 ];
 
 /// The engine of a path, which may be wished for. Opens the file: only before anything of this process has it open.
@@ -60,6 +58,9 @@ fn by_layout(directory: &Path) -> Option<EngineArg> {
 }
 
 fn by_extension(path: &Path) -> Option<EngineArg> {
+    if file_kind::may_become_lance(path) {
+        return Some(EngineArg::Lance);
+    }
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     EXTENSIONS.into_iter().find(|(known, _)| *known == extension).map(|(_, engine)| engine)
 }
@@ -215,6 +216,7 @@ mod tests {
             ("i.db", lite, Some(EngineArg::Duckdb), Err(["SQLite", "DuckDB"])),
             ("j.duckdb", b"", Some(EngineArg::Sqlite), Err(["DuckDB", "SQLite"])),
             ("k.lancedb", b"", None, Ok(EngineArg::Lance)),
+            ("K.LanceDB", b"", None, Ok(EngineArg::Lance)),
             ("l.lance", b"", Some(EngineArg::Sqlite), Err(["LanceDB", "SQLite"])),
             ("m.lancedb", lite, None, Ok(EngineArg::Sqlite)),
         ] {

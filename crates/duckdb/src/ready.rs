@@ -109,6 +109,7 @@ impl Looker<'_> {
             schema,
             parameters: signature.parameters,
             modifies,
+            beside_writers: false,
             transaction_control: control,
         };
         Ok((ready, prepared))
@@ -125,6 +126,7 @@ fn by_ourselves(work: Work, facts: Vec<Fact>, id: PreparedId) -> (Ready, Prepare
         schema: Arc::new(Schema::empty()),
         parameters: Schema::empty(),
         modifies: false,
+        beside_writers: false,
         transaction_control: false,
     };
     (Ready { work, facts, kind, parameters: Vec::new(), control: false }, prepared)

@@ -200,6 +200,8 @@ pub struct Prepared {
     /// It changes a database, whichever; where it is false the statement changes the session, the instance, or files beside
     /// it, or the engine knows better when it runs.
     pub modifies: bool,
+    /// It may go on beside a session that writes, of an engine in which one does at a time.
+    pub beside_writers: bool,
     /// `BEGIN`, `COMMIT`, `ROLLBACK`: passes every queue.
     pub transaction_control: bool,
 }

@@ -59,6 +59,8 @@ pub(crate) struct Known {
     /// Its files, relative to its directory, that are known to be on the disk. Their names are never used again.
     synced: Mutex<HashSet<String>>,
     seen: Mutex<Seen>,
+    /// Who has it makes an index, or few files of many: each of these would lose to another one, at its end.
+    rearranging: tokio::sync::Mutex<()>,
 }
 
 /// The last versions of a table.
@@ -128,6 +130,11 @@ impl Committer {
             given_up: Notify::new(),
             unsynced: Mutex::default(),
         }
+    }
+
+    /// The right to rearrange the table's files.
+    pub(crate) fn rearranging(&self) -> &tokio::sync::Mutex<()> {
+        &self.known.rearranging
     }
 
     /// How long the next operation is to be put off, for the sake of another writer that is at work on the same table.

@@ -1,7 +1,7 @@
 //! What keeps a table quick: indices, and few files instead of many.
 //!
 //! Lance lets a compaction, an index and writes go on beside each other, and whichever meets another's commit begins again:
-//! nothing here waits for a table's turn. Only small files that pile up while nobody pauses are brought together within one,
+//! nothing here waits for a table's turn, but one for the other. Only small files that pile up while nobody pauses are brought together within one,
 //! by whoever has it.
 
 use std::{
@@ -25,6 +25,7 @@ use lancedb::{
     },
     table::{CompactionOptions, Duration as Age, OptimizeAction, OptimizeOptions, OptimizeStats},
 };
+use tokio::sync::MutexGuard;
 
 use crate::{
     errors, looks, names,
@@ -137,21 +138,24 @@ pub(crate) async fn create_index(opened: &Opened, running: &Running, ask: &Creat
         }
         builder.execute().await
     };
-    running.committing(&table.committer, Work::Ends, retried(opened, attempt)).await
+    let _others_wait = rearranging(running, &table).await?;
+    running.committing(&table.committer, Work::Ends, retried(opened, &ask.table, attempt)).await
 }
 
 /// Removes an index.
 pub(crate) async fn drop_index(opened: &Opened, running: &Running, drop: &DropIndex) -> Result<(), EngineError> {
     let table = opened.own_table(&drop.table).await?;
-    let work = retried(opened, async || table.table.drop_index(&drop.name).await);
+    let _others_wait = rearranging(running, &table).await?;
+    let work = retried(opened, &drop.table, async || table.table.drop_index(&drop.name).await);
     running.committing(&table.committer, Work::Ends, work).await
 }
 
 /// Compacts, prunes, and brings the indices up to date.
 pub(crate) async fn optimize(opened: &Opened, running: &Running, ask: &Optimize) -> Result<RecordBatch, EngineError> {
     let table = opened.own_table(&ask.table).await?;
+    let _others_wait = rearranging(running, &table).await?;
     let age = ask.older_than_seconds.unwrap_or(KEPT);
-    let work = retried(opened, async || optimize_table(&table, age).await);
+    let work = retried(opened, &ask.table, async || optimize_table(&table, age).await);
     let stats = running.committing(&table.committer, Work::InSteps, work).await?;
     let compaction = stats.compaction.unwrap_or_default();
     let prune = stats.prune.unwrap_or_default();
@@ -196,6 +200,7 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
     if small < SMALL_FILES {
         return Ok(());
     }
+    let _others_wait = rearranging(running, &table).await?;
     let work = async { optimize_table(&table, KEPT).await.map_err(|error| opened.error(error)) };
     let done = running.committing(&table.committer, Work::InSteps, work).await?;
     tracing::debug!(table = name, ?done, "compacted, as nobody waits");
@@ -208,6 +213,10 @@ pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) {
     if writable.commits.fetch_add(1, Ordering::Relaxed) + 1 < COMMITS {
         return;
     }
+    // Whoever makes an index of these files goes before: it takes long, and would be in vain.
+    let Ok(_others_wait) = writable.committer.rearranging().try_lock() else {
+        return;
+    };
     writable.commits.store(0, Ordering::Relaxed);
     let options = CompactionOptions { target_rows_per_fragment: FEW_ROWS, ..CompactionOptions::default() };
     let work = async {
@@ -234,13 +243,25 @@ async fn optimize_table(writable: &Writable, older_than_seconds: u32) -> lancedb
     Ok(OptimizeStats { compaction, prune })
 }
 
-async fn retried<T>(opened: &Opened, attempt: impl AsyncFn() -> lancedb::Result<T>) -> Result<T, EngineError> {
+/// Waits for the right to rearrange a table's files.
+async fn rearranging<'a>(running: &Running, writable: &'a Writable) -> Result<MutexGuard<'a, ()>, EngineError> {
+    running.lightly(async { Ok(writable.committer.rearranging().lock().await) }).await
+}
+
+/// What lost to a writer is done again; at last with the table's turn in hand, so that ours wait.
+async fn retried<T>(
+    opened: &Opened,
+    name: &str,
+    attempt: impl AsyncFn() -> lancedb::Result<T>,
+) -> Result<T, EngineError> {
     for _ in 1..ATTEMPTS {
         match attempt().await {
-            Err(error) if errors::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
+            Err(error) if opened.options.as_owner && errors::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
             outcome => return outcome.map_err(|error| opened.error(error)),
         }
     }
+    let table = opened.table(name).await?;
+    let _turn = table.turn.lock().await;
     attempt().await.map_err(|error| opened.error(error))
 }
 

@@ -331,6 +331,11 @@ impl Operation {
         }
     }
 
+    /// It takes long, and Lance lets others write meanwhile.
+    pub(crate) fn goes_on_beside_writers(&self) -> bool {
+        matches!(self, Self::CreateIndex(_) | Self::Optimize(_))
+    }
+
     /// The table that it is about; `None`: all.
     pub(crate) fn table(&self) -> Option<&str> {
         Some(match self {

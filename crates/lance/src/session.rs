@@ -196,10 +196,12 @@ impl EngineSession for LanceSession {
     fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError> {
         let id = PreparedId(self.next);
         let running = self.stop.begin();
+        let mut beside_writers = false;
         let (statement, kind, (shape, schema, parameters)) = if is_operation(sql) {
             let operation = Operation::read(sql)?;
             let source = self.shared.source()?;
             let kind = operation.kind();
+            beside_writers = operation.goes_on_beside_writers();
             let look = self.look(&source, &operation);
             let known = match kind {
                 StatementKind::Read => self.shared.threads.read(&running, look)?,
@@ -216,7 +218,7 @@ impl EngineSession for LanceSession {
         self.next += 1;
         self.prepared.insert(id, Arc::new(statement));
         let modifies = kind != StatementKind::Read;
-        Ok(Prepared { id, kind, shape, schema, parameters, modifies, transaction_control: false })
+        Ok(Prepared { id, kind, shape, schema, parameters, modifies, beside_writers, transaction_control: false })
     }
 
     fn execute<'a>(

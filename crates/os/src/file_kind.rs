@@ -61,9 +61,10 @@ impl FileKind {
 /// Behind the name of a table's directory, in a database of LanceDB's.
 pub const LANCE_TABLE: &str = "lance";
 
-/// Whether a new database of this name is LanceDB's, where nobody says otherwise.
+/// Whether a new database of this name is LanceDB's, where nobody says otherwise: `.lance`, `.lancedb`.
 pub fn may_become_lance(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == LANCE_TABLE || extension == "lancedb")
+    let is = |name: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(name));
+    is(LANCE_TABLE) || is("lancedb")
 }
 
 /// What a directory is.

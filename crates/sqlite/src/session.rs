@@ -192,6 +192,7 @@ impl EngineSession for SqliteSession {
             schema,
             parameters: described.parameters,
             modifies: looked.modifies,
+            beside_writers: false,
             transaction_control: looked.control.is_some(),
         };
         self.next += 1;

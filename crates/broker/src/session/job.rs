@@ -288,6 +288,7 @@ impl Thread {
         // A BEGIN may take the engine's own lock at once.
         let writes = prepared.kind != StatementKind::Read && prepared.modifies && !read_only;
         writes
+            && !prepared.beside_writers
             && self.core.engine.has_one_writer()
             && self.rights.seat.is_none()
             && self.job.registered.session.kept.lock().seat.is_none()

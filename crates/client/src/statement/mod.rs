@@ -72,10 +72,11 @@ impl Statement {
         self
     }
 
-    /// Gives a statement of SQLite the rows of parameters to run for: it runs once for each, for all of them or for none, and
-    /// answers with how many rows all of them have changed. All of them are sent at once: 256 MiB at most.
+    /// Gives a statement its rows. One of SQLite runs once for each row of parameters, for all of them or for none, and answers
+    /// with how many rows all of them have changed; an operation of LanceDB (`add`, `merge_insert`, `create_table`) takes them
+    /// as what it writes. All of them are sent at once: 256 MiB at most.
     ///
-    /// Another engine refuses more than one row, and says so.
+    /// DuckDB refuses more than one row, and says so.
     #[must_use]
     pub fn rows(mut self, batch: RecordBatch) -> Self {
         (self.batch, self.takes_rows) = (Some(batch), true);

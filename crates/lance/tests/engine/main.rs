@@ -15,3 +15,4 @@ mod killed;
 mod lifecycle;
 mod searching;
 mod support;
+mod together;

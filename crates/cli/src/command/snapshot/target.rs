@@ -67,7 +67,9 @@ impl Target {
             Some(Theirs::Sidecar) => format!("{path} is a name of dbmux's locks"),
             Some(Theirs::Scratch) => format!("{path} is where a database spills its data"),
             Some(Theirs::Runtime) => format!("{path} is in dbmux's runtime directory"),
-            _ if self.is_in_a_database() => format!("{path} is inside of a database"),
+            Some(Theirs::Database | Theirs::Log) | None if self.is_in_a_database() => {
+                format!("{path} is inside of a database")
+            }
             Some(Theirs::Database | Theirs::Log) | None => match theirs::LOGS.into_iter().find_map(is_log_of) {
                 Some(database) => format!("{path} is the name of a log, that of {}", database.display()),
                 None => return Ok(()),

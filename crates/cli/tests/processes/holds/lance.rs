@@ -1,7 +1,15 @@
 //! LanceDB's directories: what is theirs alone.
 
-use std::process::{Command, Stdio};
+use std::{
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
+use arrow::{
+    array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch},
+    datatypes::Float32Type,
+};
+use dbmux_client::{ClientError, ClientOptions, Statement};
 use dbmux_testkit::{Kind, Place, python};
 
 const DATABASE: &str = "code.lancedb";
@@ -150,4 +158,40 @@ fn plain_arrow_flight_is_enough() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "done", "{errors}");
+}
+
+/// Rows with vectors that fill space.
+fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
+    let number = |id: i64, place: i64| (id.wrapping_mul(7919) + place.wrapping_mul(104_729)).rem_euclid(65_521) as f32;
+    let vectors = ids.clone().map(|id| Some((0..64).map(|place| Some(number(id, place))).collect::<Vec<_>>()));
+    let vectors = FixedSizeListArray::from_iter_primitive::<Float32Type, _, _>(vectors, 64);
+    let ids = Int64Array::from_iter_values(ids);
+    RecordBatch::try_from_iter([("id", Arc::new(ids) as ArrayRef), ("vector", Arc::new(vectors))]).expect("a batch")
+}
+
+#[tokio::test]
+async fn others_write_while_an_index_is_made() -> Result<(), ClientError> {
+    const ROWS: i64 = 40_000;
+    let place = place();
+    let client = place.client(DATABASE, ClientOptions::default());
+    let (maker, writer) = (client.session().await?, client.session().await?);
+    maker.execute(Statement::new(r#"{"create_table": {"table": "chunks"}}"#).rows(rows(0..ROWS))).await?;
+    let index = r#"{"create_index": {"table": "chunks", "column": "vector", "type": "ivf_pq", "num_partitions": 32}}"#;
+    let made = maker.execute(index);
+    tokio::pin!(made);
+    let mut meanwhile = 0;
+    loop {
+        let next = ROWS + meanwhile;
+        let add = Statement::new(r#"{"add": {"table": "chunks"}}"#).rows(rows(next..next + 1));
+        tokio::select! {
+            outcome = &mut made => {
+                outcome?;
+                break;
+            }
+            added = writer.execute(add) => assert_eq!(added?, 1),
+        }
+        meanwhile += 1;
+    }
+    assert!(meanwhile > 3, "{meanwhile} writes while the index was made");
+    Ok(())
 }
