@@ -145,7 +145,7 @@ fn is_wanted(lock: &Lock) -> bool {
 /// Both keep the file. An unread result keeps a place among those that run, and one on the floor, as well.
 async fn end_idlers(core: &Arc<Core>) {
     let file_is_wanted = core.is_draining() || core.file.is_waited_for();
-    let seat_is_wanted = core.seat.is_wanted();
+    let seat_is_wanted = core.seats.writer.is_wanted();
     if !file_is_wanted && !seat_is_wanted && !core.floor.is_wanted() && core.admission.view().queued == 0 {
         return;
     }
@@ -222,7 +222,7 @@ impl BrokerSession {
 
     /// Its transaction has written, where one session writes at a time.
     fn sits(&self) -> bool {
-        self.kept.lock().seat.is_some()
+        !self.kept.lock().seats.is_empty()
     }
 
     fn idle_in_transaction(&self, limit: Duration) -> bool {

@@ -1,4 +1,5 @@
-//! The writer's seat, of an engine in which one session writes at a time.
+//! The writer's seat, of an engine in which one session writes at a time; and the keeper's, of those who rearrange what is
+//! there while another one writes.
 //!
 //! Whoever writes sits in it until its transaction ends: so sessions stand in one line, are told for whom they wait, and
 //! none is refused because another one writes. It is fair.
@@ -11,15 +12,33 @@ use std::{
     time::Instant,
 };
 
-use dbmux_engine::Holder;
+use dbmux_engine::{Holder, Seats};
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{session::BrokerSession, waiters::Waiters};
 
-/// The one seat of a broker.
+/// The seats of a broker.
 #[derive(Default)]
-pub(crate) struct WritersSeat {
+pub(crate) struct AllSeats {
+    pub(crate) writer: OneSeat,
+    pub(crate) keeper: OneSeat,
+}
+
+impl AllSeats {
+    /// Those that a statement takes, in the order in which everybody takes them.
+    pub(crate) fn of(seats: Seats) -> &'static [fn(&Self) -> &OneSeat] {
+        match seats {
+            Seats::Writer => &[|seats| &seats.writer],
+            Seats::Keeper => &[|seats| &seats.keeper],
+            Seats::Both => &[|seats| &seats.keeper, |seats| &seats.writer],
+        }
+    }
+}
+
+/// One of them.
+#[derive(Default)]
+pub(crate) struct OneSeat {
     seat: Arc<tokio::sync::Mutex<()>>,
     sitter: Arc<Mutex<Option<Sitter>>>,
     waiting: Waiters,
@@ -30,13 +49,13 @@ struct Sitter {
     since: Instant,
 }
 
-/// The right to write, given back when it is dropped.
+/// The right that goes with a seat, given back when it is dropped.
 pub(crate) struct Seat {
     sitter: Arc<Mutex<Option<Sitter>>>,
     _seat: OwnedMutexGuard<()>,
 }
 
-impl WritersSeat {
+impl OneSeat {
     /// Waits for the seat.
     pub(crate) async fn take(&self, session: &Arc<BrokerSession>) -> Seat {
         let waits = self.waiting.join();

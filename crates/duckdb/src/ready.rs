@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use dbmux_engine::{EngineError, Prepared, PreparedId, ResultShape, StatementKind, count_schema};
+use dbmux_engine::{EngineError, Prepared, PreparedId, ResultShape, Seats, StatementKind, count_schema};
 
 use crate::errors;
 use crate::{
@@ -109,7 +109,7 @@ impl Looker<'_> {
             schema,
             parameters: signature.parameters,
             modifies,
-            beside_writers: false,
+            seats: Seats::Writer,
             transaction_control: control,
         };
         Ok((ready, prepared))
@@ -126,7 +126,7 @@ fn by_ourselves(work: Work, facts: Vec<Fact>, id: PreparedId) -> (Ready, Prepare
         schema: Arc::new(Schema::empty()),
         parameters: Schema::empty(),
         modifies: false,
-        beside_writers: false,
+        seats: Seats::Writer,
         transaction_control: false,
     };
     (Ready { work, facts, kind, parameters: Vec::new(), control: false }, prepared)

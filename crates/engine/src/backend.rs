@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 
-use crate::{CatalogSql, EngineError, IngestSql, InsertShape, StatementKind};
+use crate::{CatalogSql, EngineError, IngestSql, InsertShape, Seats, StatementKind};
 
 /// How a file is, or shall be, attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,8 @@ pub trait Engine: Send + Sync + 'static {
     fn open_session(&self, options: &SessionOptions) -> Result<Box<dyn EngineSession>, EngineError>;
 
     /// The shape of a statement that may be committed together with others, as far as its text tells: a single-row
-    /// `INSERT … VALUES` of constants or parameters and nothing else. `None` whenever in doubt.
+    /// `INSERT … VALUES` of constants or parameters, or an operation whose rows are its parameters, and nothing else. `None`
+    /// whenever in doubt.
     fn insert_shape(&self, sql: &str) -> Option<InsertShape>;
 
     /// The global settings that everybody should know of: those that clients changed since the engine started, and those
@@ -200,8 +201,8 @@ pub struct Prepared {
     /// It changes a database, whichever; where it is false the statement changes the session, the instance, or files beside
     /// it, or the engine knows better when it runs.
     pub modifies: bool,
-    /// It may go on beside a session that writes, of an engine in which one does at a time.
-    pub beside_writers: bool,
+    /// Where it writes, of an engine in which one session writes at a time.
+    pub seats: Seats,
     /// `BEGIN`, `COMMIT`, `ROLLBACK`: passes every queue.
     pub transaction_control: bool,
 }
@@ -252,8 +253,7 @@ pub trait EngineSession: Send {
         read_only: bool,
     ) -> Result<Box<dyn Rows + 'a>, EngineError>;
 
-    /// Runs many single-row inserts of one shape as one statement in one transaction. `rows` are their statements'
-    /// texts with their parameters. All succeed and are synced, or none has happened and the error is the first one's.
+    /// Runs many statements of one shape as one, in one transaction. `rows` are their texts with their parameters. All succeed and are synced, or none has happened and the error is the first one's.
     ///
     /// # Errors
     /// Whatever the batch ends with; nothing of it has happened.

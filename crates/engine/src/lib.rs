@@ -30,4 +30,4 @@ pub use made::{MadeRows, count_batch, count_schema};
 pub use service::{
     Answer, BatchStream, LeaseAsks, LeaseEvents, Peer, PreparedStatement, Service, Session, SessionId, StatementRequest,
 };
-pub use statement::{InsertShape, Priority, StatementKind};
+pub use statement::{InsertShape, Priority, Seats, StatementKind};

@@ -23,14 +23,27 @@ pub enum Priority {
     Low,
 }
 
-/// A single-row `INSERT … VALUES` of constants or parameters, or an operation that adds rows: what may be committed together with others of its shape.
+/// What a statement has for itself while it writes, of an engine in which one session writes at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Seats {
+    /// The writer's.
+    #[default]
+    Writer,
+    /// The keeper's: it rearranges what is there, as one does who makes an index, and whoever writes goes on beside it.
+    Keeper,
+    /// Both.
+    Both,
+}
+
+/// A single-row `INSERT … VALUES` of constants or parameters, or an operation that writes rows: what may be committed together
+/// with others of its shape.
 ///
-/// Two statements with equal `table`, `columns` and `width` insert into the same columns of the same table.
+/// Two statements with equal `table`, `columns` and `width` do the same with the same columns of the same table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InsertShape {
     /// As written, quoted where needed.
     pub table: String,
-    /// As written, in order; empty: all of them.
+    /// As written, in order; empty: all of them. Of an operation that upserts rows: its key's.
     pub columns: Vec<String>,
     /// Values in a row; 0: the rows, any number of them, are the statement's parameters.
     pub width: usize,

@@ -90,6 +90,8 @@ pub(crate) async fn drop_table(opened: &Opened, running: &Running, drop: &DropTa
     let gone = scratch.join(format!("removed-{}-{number}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|error| errors::io(&error, &scratch))?;
     opened.forget(&drop.table);
+    opened.forget_files(&drop.table);
+    let _still = writable.committer.stands_still().await;
     match fs::rename(&directory, &gone) {
         Ok(()) => {
             let synced = fs::File::open(&opened.path).and_then(|folder| folder.sync_all());

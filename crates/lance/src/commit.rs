@@ -12,6 +12,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -61,6 +62,8 @@ pub(crate) struct Known {
     seen: Mutex<Seen>,
     /// Who has it makes an index, or few files of many: each of these would lose to another one, at its end.
     rearranging: tokio::sync::Mutex<()>,
+    /// Who has it commits, or moves the table's directory away: a commit makes folders where there are none.
+    gate: tokio::sync::Mutex<()>,
 }
 
 /// The last versions of a table.
@@ -109,6 +112,8 @@ pub(crate) struct Committer {
     inner: ConditionalPutCommitHandler,
     /// The table's.
     directory: PathBuf,
+    /// The directory's, of a table that was there.
+    inode: Option<u64>,
     known: Arc<Known>,
     /// Commits are synced.
     sync: bool,
@@ -120,10 +125,11 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn new(directory: PathBuf, known: Arc<Known>, sync: bool) -> Self {
+    pub(crate) fn new(directory: PathBuf, inode: Option<u64>, known: Arc<Known>, sync: bool) -> Self {
         Self {
             inner: ConditionalPutCommitHandler,
             directory,
+            inode,
             known,
             sync,
             state: Mutex::new(State { phase: Phase::Open, asked: false, stepwise: false }),
@@ -156,6 +162,28 @@ impl Committer {
         if seen.own.is_none_or(|(last, _)| version > last) {
             seen.own = Some((version, now));
         }
+    }
+
+    /// A version was made already that was to be made here: by another writer, unless it is one of ours.
+    fn lost(&self, version: u64) {
+        let mut seen = self.known.seen.lock();
+        if seen.own.is_none_or(|(last, _)| last < version) {
+            seen.others = Some(Instant::now());
+        }
+    }
+
+    /// The table is the one that was opened: not dropped meanwhile, nor made anew under its name.
+    fn is_there(&self) -> io::Result<()> {
+        let Some(inode) = self.inode else { return Ok(()) };
+        match fs::metadata(&self.directory) {
+            Ok(found) if found.ino() == inode => Ok(()),
+            Ok(_) | Err(_) => Err(io::Error::other("the table was dropped meanwhile")),
+        }
+    }
+
+    /// Nobody commits to the table, or moves its directory away, until the guard is dropped.
+    pub(crate) async fn stands_still(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.known.gate.lock().await
     }
 
     /// An operation begins. The caller sees to it that there is one at a time.
@@ -305,6 +333,8 @@ impl CommitHandler for Committer {
             let files = named(manifest, indices.as_deref(), &self.directory).map_err(other)?;
             tokio::task::block_in_place(|| self.sync_files(files)).map_err(other)?;
         }
+        let _still = self.stands_still().await;
+        self.is_there().map_err(other)?;
         if !self.enter() {
             return Err(other(io::Error::from(io::ErrorKind::Interrupted)));
         }
@@ -327,7 +357,7 @@ impl CommitHandler for Committer {
             }
             // Another writer took the number: it may be tried again, and given up before that.
             Err(CommitError::CommitConflict) => {
-                self.known.seen.lock().others = Some(Instant::now());
+                self.lost(version);
                 self.reopen();
             }
             Err(CommitError::OtherError(_)) => {}
@@ -341,7 +371,7 @@ mod tests {
     use super::*;
 
     fn committer() -> Committer {
-        Committer::new(PathBuf::from("/nowhere"), Arc::default(), true)
+        Committer::new(PathBuf::from("/nowhere"), None, Arc::default(), true)
     }
 
     #[test]
@@ -374,11 +404,14 @@ mod tests {
             committer.made(version);
             assert_eq!(committer.room_for_others(), Duration::ZERO);
         }
+        // What we have made ourselves is nobody else's.
+        committer.lost(5);
+        assert_eq!(committer.room_for_others(), Duration::ZERO);
         committer.made(7);
         let room = committer.room_for_others();
         assert!(room > Duration::ZERO && room <= ROOM, "{room:?}");
         // Whoever else commits here knows of it.
-        let other = Committer::new(PathBuf::from("/nowhere"), Arc::clone(&committer.known), true);
+        let other = Committer::new(PathBuf::from("/nowhere"), None, Arc::clone(&committer.known), true);
         assert!(other.room_for_others() > Duration::ZERO);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn check_each_once(on: &[String], rows: &RecordBatch) -> Result<(), E
 
 /// Whether a key has a NULL, which equals nothing.
 pub(crate) fn has_null(on: &[String], rows: &RecordBatch) -> Result<bool, EngineError> {
-    Ok(columns(on, rows)?.iter().any(|column| column.null_count() > 0))
+    Ok(columns(on, rows)?.iter().any(|column| column.logical_null_count() > 0))
 }
 
 /// The last row of each key: what stays of all of them, when they come one after the other.

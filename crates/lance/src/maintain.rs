@@ -1,8 +1,8 @@
 //! What keeps a table quick: indices, and few files instead of many.
 //!
 //! Lance lets a compaction, an index and writes go on beside each other, and whichever meets another's commit begins again:
-//! nothing here waits for a table's turn, but one for the other. Only small files that pile up while nobody pauses are brought together within one,
-//! by whoever has it.
+//! nothing here waits for a table's turn, but one for the other. Only small files that pile up while nobody pauses are
+//! brought together within a turn, by whoever has it.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -14,7 +14,10 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use dbmux_engine::EngineError;
+use lance::{Dataset, index::DatasetIndexExt};
+use lance_table::format::Fragment;
 use lancedb::{
+    Table,
     index::{
         Index,
         scalar::{BTreeIndexBuilder, BitmapIndexBuilder, FtsIndexBuilder, LabelListIndexBuilder},
@@ -40,10 +43,11 @@ const KEPT: u32 = 7 * 24 * 3600;
 const SMALL_FILES: usize = 16;
 /// Rows of a file that is small.
 const SMALL_ROWS: usize = 100_000;
-/// Commits after which a table that is written to without a pause is looked at.
-const COMMITS: usize = 16;
-/// Rows of a file that is small then: what is rewritten each time has to be little.
-const FEW_ROWS: usize = 4096;
+/// While nobody pauses: after how many commits the files that have less than how many rows are brought together. Each row is
+/// rewritten about eight times in each tier.
+const TIERS: [(usize, usize); 2] = [(16, 256), (256, 4096)];
+/// A file that is not rewritten then, in bytes.
+const LARGE_FILE: u64 = 8 << 20;
 /// How often one begins again that lost to a writer.
 const ATTEMPTS: u32 = 3;
 /// The wait before that.
@@ -139,14 +143,14 @@ pub(crate) async fn create_index(opened: &Opened, running: &Running, ask: &Creat
         builder.execute().await
     };
     let _others_wait = rearranging(running, &table).await?;
-    running.committing(&table.committer, Work::Ends, retried(opened, &ask.table, attempt)).await
+    running.committing(&table.committer, Work::Ends, retried(opened, attempt)).await
 }
 
 /// Removes an index.
 pub(crate) async fn drop_index(opened: &Opened, running: &Running, drop: &DropIndex) -> Result<(), EngineError> {
     let table = opened.own_table(&drop.table).await?;
     let _others_wait = rearranging(running, &table).await?;
-    let work = retried(opened, &drop.table, async || table.table.drop_index(&drop.name).await);
+    let work = retried(opened, async || table.table.drop_index(&drop.name).await);
     running.committing(&table.committer, Work::Ends, work).await
 }
 
@@ -155,7 +159,7 @@ pub(crate) async fn optimize(opened: &Opened, running: &Running, ask: &Optimize)
     let table = opened.own_table(&ask.table).await?;
     let _others_wait = rearranging(running, &table).await?;
     let age = ask.older_than_seconds.unwrap_or(KEPT);
-    let work = retried(opened, &ask.table, async || optimize_table(&table, age).await);
+    let work = optimize_table(opened, &table, age);
     let stats = running.committing(&table.committer, Work::InSteps, work).await?;
     let compaction = stats.compaction.unwrap_or_default();
     let prune = stats.prune.unwrap_or_default();
@@ -201,45 +205,88 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
         return Ok(());
     }
     let _others_wait = rearranging(running, &table).await?;
-    let work = async { optimize_table(&table, KEPT).await.map_err(|error| opened.error(error)) };
+    let work = optimize_table(opened, &table, KEPT);
     let done = running.committing(&table.committer, Work::InSteps, work).await?;
     tracing::debug!(table = name, ?done, "compacted, as nobody waits");
     Ok(())
 }
 
-/// After some commits, brings together the small files that they have made: every search reads each of them. The caller has
-/// the table's turn, and its write is done: nothing that goes wrong here is its fault, or matters to it.
-pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) {
-    if writable.commits.fetch_add(1, Ordering::Relaxed) + 1 < COMMITS {
-        return;
-    }
+/// After some commits, brings together the small files that they have made: every search opens each of them. The caller has
+/// the table's turn, and its write is done: what goes wrong here is not its fault.
+///
+/// # Errors
+/// Only when the disk fails.
+pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) -> Result<(), EngineError> {
+    let commits = writable.commits.fetch_add(1, Ordering::Relaxed) + 1;
+    let Some((_, rows)) = TIERS.into_iter().rev().find(|(each, _)| commits % each == 0) else {
+        return Ok(());
+    };
     // Whoever makes an index of these files goes before: it takes long, and would be in vain.
     let Ok(_others_wait) = writable.committer.rearranging().try_lock() else {
-        return;
+        return Ok(());
     };
-    writable.commits.store(0, Ordering::Relaxed);
-    let options = CompactionOptions { target_rows_per_fragment: FEW_ROWS, ..CompactionOptions::default() };
-    let work = async {
-        let compact = OptimizeAction::Compact { options, remap_options: None };
-        writable.table.optimize(compact).await.map_err(|error| errors::internal(&error))
-    };
+    let work = async { bring_together(&writable.table, rows).await.map_err(|error| errors::internal(&error)) };
     match running.committing(&writable.committer, Work::InSteps, work).await {
-        Ok(done) => tracing::trace!(?done, "few files of many"),
-        Err(error) => tracing::debug!(%error, "small files stay as they are"),
+        Ok(()) => Ok(()),
+        Err(fatal @ EngineError::Fatal { .. }) => Err(fatal),
+        Err(error) => {
+            tracing::debug!(%error, "small files stay as they are");
+            Ok(())
+        }
     }
 }
 
-async fn optimize_table(writable: &Writable, older_than_seconds: u32) -> lancedb::Result<OptimizeStats> {
-    let table = &writable.table;
-    let compact = OptimizeAction::Compact { options: CompactionOptions::default(), remap_options: None };
-    let compaction = table.optimize(compact).await?.compaction;
-    let prune = OptimizeAction::Prune {
-        older_than: Some(Age::seconds(i64::from(older_than_seconds))),
-        delete_unverified: None,
-        error_if_tagged_old_versions: None,
+/// Makes few files of those that have less than so many rows.
+async fn bring_together(table: &Table, rows: usize) -> lancedb::Result<()> {
+    let Some(dataset) = table.dataset() else { return Ok(()) };
+    let options = CompactionOptions {
+        target_rows_per_fragment: rows,
+        // Rows that were deleted from a large file are left in it: it is not for us to write it anew.
+        materialize_deletions: false,
+        excluded_fragment_ids: left_alone(dataset.get().await?.as_ref()).await?,
+        ..CompactionOptions::default()
     };
-    let prune = table.optimize(prune).await?.prune;
-    table.optimize(OptimizeAction::Index(OptimizeOptions::default())).await?;
+    table.optimize(OptimizeAction::Compact { options, remap_options: None }).await.map(drop)
+}
+
+/// Files that are not rewritten while somebody waits: large ones, and those that an index names, which would be written anew
+/// with them.
+async fn left_alone(dataset: &Dataset) -> lancedb::Result<Vec<u32>> {
+    let indices = dataset.load_indices().await.map_err(|source| lancedb::Error::Lance { source })?;
+    let is_large = |fragment: &Fragment| {
+        let bytes = fragment.files.iter().filter_map(|file| file.file_size_bytes.get());
+        bytes.map(u64::from).sum::<u64>() > LARGE_FILE
+    };
+    let is_indexed = |id| indices.iter().any(|index| index.fragment_bitmap.as_ref().is_none_or(|has| has.contains(id)));
+    let ids = dataset.fragments().iter().filter_map(|fragment| {
+        let id = u32::try_from(fragment.id).ok()?;
+        (is_large(fragment) || is_indexed(id)).then_some(id)
+    });
+    Ok(ids.collect())
+}
+
+/// Compacts, prunes, and brings the indices up to date: each step is done again by itself.
+async fn optimize_table(
+    opened: &Opened,
+    writable: &Writable,
+    older_than_seconds: u32,
+) -> Result<OptimizeStats, EngineError> {
+    let table = &writable.table;
+    let compact = async || {
+        let compact = OptimizeAction::Compact { options: CompactionOptions::default(), remap_options: None };
+        table.optimize(compact).await
+    };
+    let prune = async || {
+        let prune = OptimizeAction::Prune {
+            older_than: Some(Age::seconds(i64::from(older_than_seconds))),
+            delete_unverified: None,
+            error_if_tagged_old_versions: None,
+        };
+        table.optimize(prune).await
+    };
+    let compaction = retried(opened, compact).await?.compaction;
+    let prune = retried(opened, prune).await?.prune;
+    retried(opened, async || table.optimize(OptimizeAction::Index(OptimizeOptions::default())).await).await?;
     Ok(OptimizeStats { compaction, prune })
 }
 
@@ -248,20 +295,13 @@ async fn rearranging<'a>(running: &Running, writable: &'a Writable) -> Result<Mu
     running.lightly(async { Ok(writable.committer.rearranging().lock().await) }).await
 }
 
-/// What lost to a writer is done again; at last with the table's turn in hand, so that ours wait.
-async fn retried<T>(
-    opened: &Opened,
-    name: &str,
-    attempt: impl AsyncFn() -> lancedb::Result<T>,
-) -> Result<T, EngineError> {
+async fn retried<T>(opened: &Opened, attempt: impl AsyncFn() -> lancedb::Result<T>) -> Result<T, EngineError> {
     for _ in 1..ATTEMPTS {
         match attempt().await {
             Err(error) if opened.options.as_owner && errors::is_conflict(&error) => tokio::time::sleep(PAUSE).await,
             outcome => return outcome.map_err(|error| opened.error(error)),
         }
     }
-    let table = opened.table(name).await?;
-    let _turn = table.turn.lock().await;
     attempt().await.map_err(|error| opened.error(error))
 }
 

@@ -38,33 +38,41 @@ pub(crate) fn operation(shape: &InsertShape) -> Operation {
     }
 }
 
-/// All rows of the statements.
-pub(crate) fn together(shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<TheirBatch, EngineError> {
-    let mut given = Vec::with_capacity(rows.len());
-    for (text, parameters) in rows {
+/// The rows of each statement.
+pub(crate) fn rows(shape: &InsertShape, given: &[(&str, Option<&Parameters>)]) -> Result<Vec<TheirBatch>, EngineError> {
+    let mut rows: Vec<TheirBatch> = Vec::with_capacity(given.len());
+    for (text, parameters) in given {
         if self::shape(text).as_ref() != Some(shape) {
             return Err(declined("they are not of one shape"));
         }
-        given.push(ffi::batch_to_theirs(some_rows(*parameters)?)?);
+        let batch = ffi::batch_to_theirs(some_rows(*parameters)?)?;
+        if rows.first().is_some_and(|first| first.schema().fields() != batch.schema().fields()) {
+            return Err(declined("their columns differ"));
+        }
+        rows.push(batch);
     }
-    let Some(first) = given.first() else {
-        return Err(declined("there are none"));
-    };
-    let schema = first.schema();
-    if given.iter().any(|batch| batch.schema().fields() != schema.fields()) {
-        return Err(declined("their columns differ"));
+    Ok(rows)
+}
+
+/// What is appended for all of them.
+pub(crate) fn all(rows: &[TheirBatch]) -> Result<TheirBatch, EngineError> {
+    match rows {
+        [] => Err(declined("there are none")),
+        [one] => Ok(one.clone()),
+        [first, ..] => concat_batches(&first.schema(), rows).map_err(|error| errors::internal(&error)),
     }
-    let all = concat_batches(&schema, &given).map_err(|error| errors::internal(&error))?;
-    if shape.columns.is_empty() || given.len() == 1 {
-        return Ok(all);
+}
+
+/// What is merged in for all of them: of each key the row that came last. Their types are those of the table already.
+pub(crate) fn last_of_each(on: &[String], rows: &[TheirBatch]) -> Result<TheirBatch, EngineError> {
+    for batch in rows {
+        keys::check_each_once(on, batch)?;
     }
-    for batch in &given {
-        keys::check_each_once(&shape.columns, batch)?;
-    }
-    if keys::has_null(&shape.columns, &all)? {
+    let all = all(rows)?;
+    if rows.len() > 1 && keys::has_null(on, &all)? {
         return Err(declined("a key is NULL"));
     }
-    keys::last_of_each(&shape.columns, &all)
+    if rows.len() > 1 { keys::last_of_each(on, &all) } else { Ok(all) }
 }
 
 /// The rows that an operation is given.

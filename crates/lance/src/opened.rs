@@ -187,7 +187,7 @@ impl Opened {
 
     /// How a new table is to be written.
     pub(crate) fn creation(&self, name: &str) -> (Arc<Committer>, WriteParams) {
-        let committer = Arc::new(Committer::new(self.directory(name), Arc::default(), self.options.sync));
+        let committer = Arc::new(Committer::new(self.directory(name), None, Arc::default(), self.options.sync));
         let params = WriteParams { commit_handler: Some(committer.clone()), ..WriteParams::default() };
         (committer, params)
     }
@@ -196,17 +196,22 @@ impl Opened {
         &self.connection
     }
 
-    /// Keeps nothing of a table that is gone.
+    /// Keeps nothing of a table that is gone, or is another one now.
     pub(crate) fn forget(&self, name: &str) {
         self.tables.lock().remove(name);
         self.versions.lock().retain(|(known, ..), _| known != name);
+    }
+
+    /// The same of what is known of its files.
+    pub(crate) fn forget_files(&self, name: &str) {
         self.ledger.forget(name);
     }
 
     async fn open_anew(&self, name: &str, inode: u64) -> Result<Writable, EngineError> {
         let directory = self.directory(name);
         let kept = open_directory(&directory)?;
-        let committer = Arc::new(Committer::new(directory, self.ledger.of(name, inode), self.options.sync));
+        let committer =
+            Arc::new(Committer::new(directory, Some(inode), self.ledger.of(name, inode), self.options.sync));
         let params = ReadParams { commit_handler: Some(committer.clone()), ..ReadParams::default() };
         let opening = self.connection.open_table(name).lance_read_params(params).execute();
         let table = opening.await.map_err(|error| self.error(error))?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dbmux_engine::{EngineError, StatementKind};
+use dbmux_engine::{EngineError, Seats, StatementKind};
 use serde::Deserialize;
 
 /// One operation.
@@ -331,9 +331,19 @@ impl Operation {
         }
     }
 
-    /// It takes long, and Lance lets others write meanwhile.
-    pub(crate) fn goes_on_beside_writers(&self) -> bool {
-        matches!(self, Self::CreateIndex(_) | Self::Optimize(_))
+    /// What it has for itself while it writes. An index takes long to make, and Lance lets others write meanwhile; whoever
+    /// puts files together would lose to each of them.
+    pub(crate) fn seats(&self) -> Seats {
+        match self {
+            Self::CreateIndex(_) | Self::DropIndex(_) => Seats::Keeper,
+            Self::Optimize(_) => Seats::Both,
+            _ => Seats::Writer,
+        }
+    }
+
+    /// It reads rows, and takes as much of a core as it gets.
+    pub(crate) fn computes(&self) -> bool {
+        matches!(self, Self::Search(_) | Self::Count(_))
     }
 
     /// The table that it is about; `None`: all.

@@ -14,7 +14,7 @@ use arrow::{
 };
 use dbmux_engine::{
     EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, ResultShape,
-    Rows, SessionOptions, SessionState, StatementKind, count_schema,
+    Rows, Seats, SessionOptions, SessionState, StatementKind, count_schema,
 };
 
 use crate::{
@@ -128,7 +128,7 @@ impl LanceSession {
         match operation {
             Operation::Add(_) | Operation::MergeInsert(_) => {
                 let rows = ffi::batch_to_theirs(merged::some_rows(given)?)?;
-                changed(writes::with_rows(opened, running, operation, rows).await?)
+                changed(writes::with_rows(opened, running, operation, &[rows]).await?)
             }
             Operation::Update(ask) => changed(writes::update(opened, running, ask).await?),
             Operation::Delete(ask) => changed(writes::delete(opened, running, ask).await?),
@@ -149,10 +149,10 @@ impl LanceSession {
     /// Reads a version of a table from now on; answers with its number.
     fn check_out(&mut self, source: &Source, running: &Running, ask: &Checkout) -> Result<RecordBatch, EngineError> {
         let at = ask.version.map_or(At::Latest, At::Version);
-        let version = self.shared.threads.read(running, async {
+        let version = self.shared.threads.wait(running.lightly(async {
             let table = source.table(&ask.table, at).await?;
             table.version().await.map_err(|error| errors::of(&error, source.path()))
-        })?;
+        }))?;
         match ask.version {
             Some(version) => self.versions.insert(ask.table.clone(), version),
             None => self.versions.remove(&ask.table),
@@ -196,21 +196,18 @@ impl EngineSession for LanceSession {
     fn prepare(&mut self, sql: &str) -> Result<Prepared, EngineError> {
         let id = PreparedId(self.next);
         let running = self.stop.begin();
-        let mut beside_writers = false;
+        let mut seats = Seats::Writer;
         let (statement, kind, (shape, schema, parameters)) = if is_operation(sql) {
             let operation = Operation::read(sql)?;
             let source = self.shared.source()?;
             let kind = operation.kind();
-            beside_writers = operation.goes_on_beside_writers();
-            let look = self.look(&source, &operation);
-            let known = match kind {
-                StatementKind::Read => self.shared.threads.read(&running, look)?,
-                _ => self.shared.threads.wait(running.lightly(look))?,
-            };
+            seats = operation.seats();
+            let known = self.shared.threads.wait(running.lightly(self.look(&source, &operation)))?;
             (Statement::Operation(operation), kind, known)
         } else {
             let source = self.shared.source()?;
-            let planned = self.shared.threads.read(&running, Planned::of(&source, sql, |table| self.at(table)))?;
+            let planned = Planned::of(&source, sql, |table| self.at(table));
+            let planned = self.shared.threads.wait(running.lightly(planned))?;
             let schema = ffi::schema_to_ours(&planned.schema())?;
             let known = (ResultShape::Rows, schema, planned.parameters(&source)?);
             (Statement::Sql(sql.to_owned()), StatementKind::Read, known)
@@ -218,7 +215,7 @@ impl EngineSession for LanceSession {
         self.next += 1;
         self.prepared.insert(id, Arc::new(statement));
         let modifies = kind != StatementKind::Read;
-        Ok(Prepared { id, kind, shape, schema, parameters, modifies, beside_writers, transaction_control: false })
+        Ok(Prepared { id, kind, shape, schema, parameters, modifies, seats, transaction_control: false })
     }
 
     fn execute<'a>(
@@ -247,21 +244,30 @@ impl EngineSession for LanceSession {
             return Ok(Box::new(MadeRows::of(self.check_out(&source, &running, ask)?, source.as_of())));
         }
         if operation.kind() == StatementKind::Read {
-            let found = self.shared.threads.read(&running, self.read(&source, operation))?;
+            let (threads, found) = (&self.shared.threads, self.read(&source, operation));
+            let found = if operation.computes() {
+                threads.read(&running, found)?
+            } else {
+                threads.wait(running.lightly(found))?
+            };
             return Ok(self.stream(found, running, source));
         }
         self.may_write(operation, read_only)?;
         let work = self.write(&source, &running, operation, parameters);
-        Ok(Box::new(self.shared.threads.write(work)?))
+        Ok(Box::new(if operation.seats() == Seats::Keeper {
+            self.shared.threads.wait(work)?
+        } else {
+            self.shared.threads.write(work)?
+        }))
     }
 
     fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
-        let rows = merged::together(shape, rows)?;
+        let rows = merged::rows(shape, rows)?;
         let operation = merged::operation(shape);
         self.may_write(&operation, false)?;
         let running = self.stop.begin();
         let source = self.shared.source()?;
-        self.shared.threads.write(writes::with_rows(source.writable()?, &running, &operation, rows))?;
+        self.shared.threads.write(writes::with_rows(source.writable()?, &running, &operation, &rows))?;
         Ok(())
     }
 

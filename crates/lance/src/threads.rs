@@ -4,6 +4,7 @@ use std::{
     future::Future,
     sync::atomic::{AtomicUsize, Ordering},
     thread::available_parallelism,
+    time::Duration,
 };
 
 use dbmux_engine::EngineError;
@@ -13,6 +14,9 @@ use tokio::{
 };
 
 use crate::{errors, wait::Running};
+
+/// The longest wait of a reading for a core.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// A runtime that can be dropped anywhere, within another one too: its threads end by themselves then.
 pub(crate) struct Threads {
@@ -45,7 +49,7 @@ impl Threads {
     }
 
     /// The same for a part of a reading. While somebody writes, as many begin as there are cores: more would not be done
-    /// sooner, and the writer would have less of a core than each of them.
+    /// sooner, and the writer would have less of a core than each of them. Nobody waits long behind those who take long.
     pub(crate) fn read<T>(
         &self,
         running: &Running,
@@ -54,7 +58,7 @@ impl Threads {
         self.wait(running.lightly(async {
             let _core = match self.writing.load(Ordering::Relaxed) {
                 0 => None,
-                _ => Some(self.cores.acquire().await.map_err(|error| errors::internal(&error))?),
+                _ => tokio::time::timeout(PATIENCE, self.cores.acquire()).await.ok(),
             };
             work.await
         }))

@@ -15,7 +15,7 @@ use lancedb::arrow::{
 use crate::{
     errors,
     ffi::TheirBatch,
-    keys, maintain, names,
+    maintain, merged, names,
     opened::{Opened, Writable},
     operations::{Delete, MergeInsert, Operation, Update},
     wait::{Running, Work},
@@ -26,17 +26,20 @@ const ATTEMPTS: u32 = 5;
 /// The wait before the second attempt; it doubles.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Appends rows, or merges them in. Answers with how many were changed: of an upsert, as many as it was given.
+/// Appends the rows of one statement, or of several, or merges them in. Answers with how many were changed: of upserts, as
+/// many as they were given.
 pub(crate) async fn with_rows(
     opened: &Opened,
     running: &Running,
     operation: &Operation,
-    rows: TheirBatch,
+    rows: &[TheirBatch],
 ) -> Result<u64, EngineError> {
     let writable = opened.table(operation.table().unwrap_or_default()).await?;
-    names::known(&writable.table, rows.schema().fields().iter().map(|field| field.name().as_str())).await?;
+    if let Some(first) = rows.first() {
+        names::known(&writable.table, first.schema().fields().iter().map(|field| field.name().as_str())).await?;
+    }
     match operation {
-        Operation::Add(_) => add(opened, running, &writable, rows).await,
+        Operation::Add(_) => add(opened, running, &writable, merged::all(rows)?).await,
         Operation::MergeInsert(merge) => merge_insert(opened, running, &writable, merge, rows).await,
         other => Err(EngineError::Internal { message: format!("{other:?} takes no rows") }),
     }
@@ -62,10 +65,13 @@ async fn merge_insert(
     running: &Running,
     writable: &Arc<Writable>,
     merge: &MergeInsert,
-    rows: TheirBatch,
+    rows: &[TheirBatch],
 ) -> Result<u64, EngineError> {
-    keys::check_each_once(&merge.on, &rows)?;
-    let rows = fitted(opened, writable, &rows).await?;
+    let given = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+    // Compared as the table has them: what differs as it was given may be one key there.
+    let schema = writable.table.schema().await.map_err(|error| opened.error(error))?;
+    let fitted: Vec<_> = rows.iter().map(|batch| fitted(&schema, batch)).collect::<Result<_, _>>()?;
+    let rows = merged::last_of_each(&merge.on, &fitted)?;
     let on: Vec<&str> = merge.on.iter().map(String::as_str).collect();
     let attempt = || {
         let mut builder = writable.table.merge_insert(&on);
@@ -83,14 +89,13 @@ async fn merge_insert(
     };
     let done = in_turn(opened, running, writable, Work::Ends, attempt).await?;
     if merge.is_upsert() {
-        return Ok(rows.num_rows() as u64);
+        return Ok(given);
     }
     Ok(done.num_inserted_rows + done.num_updated_rows + done.num_deleted_rows)
 }
 
 /// The rows with the types of the table's columns: LanceDB itself converts them for an `add`, and not for this.
-async fn fitted(opened: &Opened, writable: &Writable, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
-    let schema = writable.table.schema().await.map_err(|error| opened.error(error))?;
+fn fitted(schema: &Schema, rows: &RecordBatch) -> Result<RecordBatch, EngineError> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let (mut fields, mut columns) = (Vec::new(), Vec::new());
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
@@ -164,7 +169,7 @@ where
     };
     let done = running.committing(&writable.committer, work_is, work).await?;
     if opened.options.as_owner {
-        maintain::keep_few_files(running, writable).await;
+        maintain::keep_few_files(running, writable).await?;
     }
     Ok(done)
 }

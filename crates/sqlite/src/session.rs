@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use dbmux_engine::{
     EngineError, EngineSession, InsertShape, Interrupter, MadeRows, Parameters, Prepared, PreparedId, Progress,
-    ResultShape, Rows, SessionOptions, SessionState, StatementKind, count_schema,
+    ResultShape, Rows, Seats, SessionOptions, SessionState, StatementKind, count_schema,
 };
 
 use crate::{
@@ -192,7 +192,7 @@ impl EngineSession for SqliteSession {
             schema,
             parameters: described.parameters,
             modifies: looked.modifies,
-            beside_writers: false,
+            seats: Seats::Writer,
             transaction_control: looked.control.is_some(),
         };
         self.next += 1;

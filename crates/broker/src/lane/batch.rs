@@ -13,9 +13,11 @@ pub(super) fn commit(
     mut session: Box<dyn EngineSession>,
     items: Vec<Item>,
     seat: Option<Seat>,
+    ended: impl FnOnce(),
 ) -> Box<dyn EngineSession> {
     let mut outcomes = Vec::with_capacity(items.len());
     halve(core, shape, session.as_mut(), &items, &mut outcomes);
+    ended();
     drop(seat);
     for (item, outcome) in items.into_iter().zip(outcomes) {
         // Whoever asked may be gone.
@@ -44,6 +46,7 @@ fn halve(
             let error = core.engine_error(error);
             outcomes.extend(items.iter().map(|_| Err(error.clone())));
         }
+        Err(EngineError::Interrupted) => outcomes.extend(items.iter().map(|_| Ok(Outcome::GivenUp))),
         // All of them wait for a foreign process; of operations whose rows are parameters none is at fault by itself.
         Err(error) if waits(shape, &error) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Conflict))),
         Err(_) => {
@@ -72,13 +75,14 @@ fn alone(
 ) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
     let outcome = match outcome {
-        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. }) | Ok(()) => outcome,
+        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. } | EngineError::Interrupted) | Ok(()) => outcome,
         Err(ref error) if waits(shape, error) => outcome,
         Err(_) => run(session, item),
     };
     let outcome = outcome.and_then(|()| core.file.verify(false));
     match outcome {
         Ok(()) => Ok(Outcome::Done),
+        Err(EngineError::Interrupted) => Ok(Outcome::GivenUp),
         // Waiting for another, or for a foreign process, would keep the lane.
         Err(EngineError::Conflict { .. } | EngineError::Locked { .. }) => Ok(Outcome::Conflict),
         Err(error) => Err(core.engine_error(error)),

@@ -1,7 +1,7 @@
-//! The write lane: single-row inserts of one shape that wait at the same time are committed together.
+//! The write lane: statements of one shape that wait at the same time are committed together.
 //!
-//! Merged only where that cannot be seen: plain `INSERT … VALUES` of constants or parameters (the engine says which), in
-//! autocommit, from sessions without state of their own. Each is acknowledged by itself, after the sync; a batch that
+//! Merged only where that cannot be seen: plain `INSERT … VALUES` of constants or parameters, or what comes to the same where
+//! statements are no SQL (the engine says which), in autocommit, from sessions without state of their own. Each is acknowledged by itself, after the sync; a batch that
 //! fails is halved until only the guilty statement fails, in the words that it would have failed with alone.
 //!
 //! A lane is a task for one shape, and a thread while there is work. While it commits one batch, the next one gathers.
@@ -12,15 +12,15 @@ mod queue;
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use dbmux_engine::{
-    Answer, EngineSession, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions, StatementKind,
-    StatementRequest, count_batch, count_schema,
+    Answer, EngineError, EngineSession, InsertShape, Interrupter, Parameters, ResultShape, ServiceError,
+    SessionOptions, StatementKind, StatementRequest, count_batch, count_schema,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ use crate::{
 };
 use queue::{Pace, Queue};
 
-/// Rows in one batch, at most.
+/// Statements in one batch, at most.
 const LARGEST_BATCH: usize = 256;
 /// How long a lane stays without work.
 const IDLE: Duration = Duration::from_secs(10);
@@ -59,18 +59,74 @@ pub(crate) enum Outcome {
     Done,
     /// Another transaction is at the same row: nothing has happened.
     Conflict,
+    /// Nothing has happened, because everybody in its batch had given up.
+    GivenUp,
 }
 
 /// Who decides about an item: its lane, or the client that gives up.
-struct Claim(AtomicU8);
+#[derive(Default)]
+struct Claim {
+    state: AtomicU8,
+    /// That it was taken into.
+    batch: OnceLock<Arc<Batch>>,
+}
 
+/// Those who are committed together: when all of them have given up, their statement is interrupted.
+struct Batch {
+    wanted: Mutex<Wanted>,
+    interrupter: Arc<dyn Interrupter>,
+}
+
+struct Wanted {
+    /// How many have not given up.
+    by: usize,
+    /// It runs: what runs later in the lane's session is others'.
+    runs: bool,
+}
+
+impl Batch {
+    fn new(session: &dyn EngineSession) -> Arc<Self> {
+        let wanted = Mutex::new(Wanted { by: 0, runs: false });
+        Arc::new(Self { wanted, interrupter: session.interrupter() })
+    }
+
+    /// Takes an item that nobody has given up.
+    fn takes(self: &Arc<Self>, item: &Item) -> bool {
+        let mut wanted = self.wanted.lock();
+        let _ = item.claim.batch.set(Arc::clone(self));
+        let taken = item.claim.become_if_waiting(TAKEN);
+        wanted.by += usize::from(taken);
+        taken
+    }
+
+    /// It begins, if anybody wants it.
+    fn begins(&self) -> bool {
+        let mut wanted = self.wanted.lock();
+        wanted.runs = wanted.by > 0;
+        wanted.runs
+    }
+
+    fn has_ended(&self) {
+        self.wanted.lock().runs = false;
+    }
+
+    fn one_gave_up(&self) {
+        let mut wanted = self.wanted.lock();
+        wanted.by -= 1;
+        if wanted.by == 0 && wanted.runs {
+            self.interrupter.interrupt();
+        }
+    }
+}
+
+/// As a claim begins.
 const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const LEFT: u8 = 2;
 
 impl Claim {
     fn become_if_waiting(&self, next: u8) -> bool {
-        self.0.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
@@ -133,7 +189,7 @@ impl Lanes {
         shape.filter(|shape| shape.width == 0 || one)
     }
 
-    /// Commits a single-row insert, together with whoever else waits. `None`: it met a conflict, nothing has happened, and
+    /// Commits a statement, together with whoever else waits. `None`: it met a conflict, nothing has happened, and
     /// it is to be run by itself; waiting for it here would keep the lane.
     pub(crate) async fn insert(
         &self,
@@ -156,7 +212,7 @@ impl Lanes {
         let rows = request.parameters.as_ref().map_or(0, Parameters::num_rows);
         let count = if shape.width == 0 { i64::try_from(rows).unwrap_or(i64::MAX) } else { 1 };
         let (done, outcome) = oneshot::channel();
-        let claim = Arc::new(Claim(AtomicU8::new(WAITING)));
+        let claim = Arc::<Claim>::default();
         let item = Item {
             sql,
             parameters: request.parameters.clone(),
@@ -170,6 +226,7 @@ impl Lanes {
         self.put(core, shape, item);
         match wait(core, outcome, &claim, deadline, track).await? {
             Outcome::Done => Ok(Some(changed(count))),
+            Outcome::GivenUp => Err(core.engine_error(EngineError::Interrupted)),
             Outcome::Conflict => {
                 core.counters.conflict_retried();
                 track.goes_into_a_lane(false);
@@ -224,7 +281,13 @@ async fn wait(
         return Err(gave_up);
     }
     // Its batch runs already: only its end tells what has happened.
-    outcome.await.unwrap_or_else(lost)
+    if let Some(batch) = claim.batch.get() {
+        batch.one_gave_up();
+    }
+    match outcome.await.unwrap_or_else(lost)? {
+        Outcome::GivenUp => Err(gave_up),
+        outcome => Ok(outcome),
+    }
 }
 
 async fn work(core: Arc<Core>, shape: InsertShape, queue: Arc<Queue>) {
@@ -266,15 +329,19 @@ fn commit_while_there_is_work(
             return session;
         }
         // While it waits for a transaction that writes, those who wait here may still give up.
-        let seat = core.engine.has_one_writer().then(|| core.seat.take_blocking());
-        let batch: Vec<_> = items.into_iter().filter(|item| item.claim.become_if_waiting(TAKEN)).collect();
-        if batch.is_empty() {
+        let seat = core.engine.has_one_writer().then(|| core.seats.writer.take_blocking());
+        let together = Batch::new(session.as_ref());
+        let batch: Vec<_> = items.into_iter().filter(|item| together.takes(item)).collect();
+        if !together.begins() {
+            for item in batch {
+                let _ = item.done.send(Ok(Outcome::GivenUp));
+            }
             continue;
         }
         batch.iter().for_each(|item| item.track.enter(Phase::Running));
         core.counters.merged(batch.len());
         let (began, count) = (Instant::now(), batch.len());
-        session = batch::commit(core, shape, session, batch, seat);
+        session = batch::commit(core, shape, session, batch, seat, || together.has_ended());
         pace = Pace::of(count, queue.waiting(), began.elapsed());
     }
 }
@@ -295,5 +362,51 @@ fn changed(count: i64) -> Answer {
         batches: Box::pin(futures::stream::iter([batch])),
         as_of: None,
         notices: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dbmux_engine::Progress;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    impl Interrupter for Counts {
+        fn interrupt(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn progress(&self) -> Progress {
+            Progress::default()
+        }
+    }
+
+    #[test]
+    fn a_batch_is_interrupted_when_all_of_it_have_given_up_while_it_runs() {
+        let interrupts = Arc::new(Counts::default());
+        let batch = |by, runs| Batch {
+            wanted: Mutex::new(Wanted { by, runs }),
+            interrupter: Arc::clone(&interrupts) as Arc<dyn Interrupter>,
+        };
+        let count = || interrupts.0.load(Ordering::Relaxed);
+        let running = batch(2, false);
+        assert!(running.begins());
+        running.one_gave_up();
+        assert_eq!(count(), 0);
+        running.one_gave_up();
+        assert_eq!(count(), 1);
+        // What runs later in the lane's session is others'.
+        let over = batch(1, true);
+        over.has_ended();
+        over.one_gave_up();
+        assert_eq!(count(), 1);
+        // Nobody wants it any more when it is to begin.
+        let unwanted = batch(1, false);
+        unwanted.one_gave_up();
+        assert!(!unwanted.begins());
+        assert_eq!(count(), 1);
     }
 }

@@ -147,7 +147,10 @@ impl Thread {
                 (true, Some(_)) => {}
                 (false, _) => kept.file = None,
             }
-            kept.seat = kept.seat.take().or(rights.seat.take()).filter(|_| kept.state.in_transaction);
+            kept.seats.append(&mut rights.seats);
+            if !kept.state.in_transaction {
+                kept.seats.clear();
+            }
         }
         drop((turn, rights, job));
         reply
@@ -240,13 +243,13 @@ impl Thread {
         let read_only = self.job.request.read_only;
         if self.turn.state().in_transaction {
             self.check_transaction(&prepared, read_only)?;
-            if self.lacks_seat(&prepared, read_only) {
-                return Ok(Some(End::Lacks(Lacks::WritersSeat)));
+            if self.lacks_seats(&prepared, read_only) {
+                return Ok(Some(End::Lacks(Lacks::Seats(prepared.seats))));
             }
         } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
             return Ok(Some(End::Lacks(what)));
-        } else if self.lacks_seat(&prepared, read_only) {
-            return Ok(Some(End::Lacks(Lacks::WritersSeat)));
+        } else if self.lacks_seats(&prepared, read_only) {
+            return Ok(Some(End::Lacks(Lacks::Seats(prepared.seats))));
         }
         let Self { core, job, turn, reply, rights } = self;
         let on_copy =
@@ -284,14 +287,13 @@ impl Thread {
     }
 
     /// It writes, where one session writes at a time, and has not sat down yet.
-    fn lacks_seat(&self, prepared: &Prepared, read_only: bool) -> bool {
+    fn lacks_seats(&self, prepared: &Prepared, read_only: bool) -> bool {
         // A BEGIN may take the engine's own lock at once.
         let writes = prepared.kind != StatementKind::Read && prepared.modifies && !read_only;
         writes
-            && !prepared.beside_writers
             && self.core.engine.has_one_writer()
-            && self.rights.seat.is_none()
-            && self.job.registered.session.kept.lock().seat.is_none()
+            && self.rights.seats.is_empty()
+            && self.job.registered.session.kept.lock().seats.is_empty()
     }
 
     /// Refuses to write in a transaction that began while the file was about to be copied: what it wrote would be in the

@@ -77,7 +77,7 @@ pub(crate) struct Kept {
     /// The open transaction keeps the file attached.
     pub(crate) file: Option<FileUse>,
     /// The open transaction has written, where one session writes at a time.
-    pub(crate) seat: Option<Seat>,
+    pub(crate) seats: Vec<Seat>,
     pub(crate) last_active: Instant,
     pub(crate) statements: u64,
     /// Its transaction was ended by us.
@@ -126,7 +126,7 @@ impl BrokerSession {
             state: SessionState::default(),
             transaction_since: None,
             file: None,
-            seat: None,
+            seats: Vec::new(),
             last_active: Instant::now(),
             statements: 0,
             ended: None,
@@ -248,7 +248,8 @@ impl BrokerSession {
             Ok((Err(error), _)) => tracing::warn!(%error, session = ?self.id, "a transaction could not be rolled back"),
             Err(error) => tracing::error!(%error, session = ?self.id, "the engine panicked in a roll-back"),
         }
-        (kept.file, kept.seat) = (None, None);
+        kept.file = None;
+        kept.seats.clear();
         if let Some(told) = told {
             kept.ended = Some(Ended::new(told));
         }

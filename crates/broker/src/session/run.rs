@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use arrow::datatypes::Schema;
 use dbmux_engine::{
-    Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, ServiceError, StatementKind,
+    Answer, EngineError, EngineSession, Prepared, PreparedStatement, ResultShape, Seats, ServiceError, StatementKind,
     StatementRequest,
 };
 use futures::FutureExt;
@@ -26,7 +26,7 @@ use crate::{
     errors,
     file::{File, FileUse, Need},
     floor::OnFloor,
-    seat::Seat,
+    seat::{AllSeats, OneSeat, Seat},
     track::{Line, Phase, Track},
 };
 
@@ -40,8 +40,8 @@ pub(crate) struct Rights {
     pub(crate) file: Option<FileUse>,
     /// `None`: it belongs to an open transaction, which already is beside whoever is there.
     pub(crate) floor: Option<OnFloor>,
-    /// Where one session writes at a time.
-    pub(crate) seat: Option<Seat>,
+    /// Where one session writes at a time; none: it does not write.
+    pub(crate) seats: Vec<Seat>,
     permit: Option<Permit>,
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct Rights {
 pub(crate) enum Lacks {
     FileForWriting,
     DatabaseForItself,
-    /// Another session writes, and one does at a time.
-    WritersSeat,
+    /// Where one session writes at a time: the right to be that one.
+    Seats(Seats),
     /// A foreign process is at work in it.
     FileFromAnother,
 }
@@ -147,7 +147,7 @@ async fn acquire(
     deadline: Deadline,
 ) -> Result<Rights, ServiceError> {
     if session.in_transaction() {
-        return Ok(Rights { file: None, floor: None, seat: None, permit: None });
+        return Ok(Rights { file: None, floor: None, seats: Vec::new(), permit: None });
     }
     core.file.refuse_inside_lease(track.asker)?;
     let permit = admit(core, track, deadline).await?;
@@ -158,7 +158,7 @@ async fn acquire(
     let need = if session.identity.reads_wait { Need::ReadNow } else { Need::Read };
     let file = File::enter(core, need, deadline, track).await?;
     track.reads_copy(!file.keeps_file());
-    Ok(Rights { file: Some(file), floor: Some(floor), seat: None, permit: Some(permit) })
+    Ok(Rights { file: Some(file), floor: Some(floor), seats: Vec::new(), permit: Some(permit) })
 }
 
 /// Waits for a place among those that run.
@@ -208,26 +208,31 @@ async fn acquire_more(
                 // Not waited for with a place in hand: whoever is inside may need one to come out.
                 if let Some(file) = core.file.try_enter(Need::Write)? {
                     track.reads_copy(false);
-                    return Ok(Rights { file: Some(file), floor: Some(floor), seat: None, permit: Some(permit) });
+                    return Ok(Rights {
+                        file: Some(file),
+                        floor: Some(floor),
+                        seats: Vec::new(),
+                        permit: Some(permit),
+                    });
                 }
             }
         }
-        Lacks::WritersSeat if had.permit.is_none() => {
+        Lacks::Seats(which) if had.permit.is_none() => {
             // A transaction has passed every queue, and keeps what it has.
-            let seat = sit_down(core, session, track, deadline).await?;
-            Ok(Rights { seat: Some(seat), ..had })
+            let seats = sit_down(core, session, which, track, deadline).await?;
+            Ok(Rights { seats, ..had })
         }
-        Lacks::WritersSeat => {
+        Lacks::Seats(which) => {
             // Nothing is kept meanwhile: whoever sits needs a place, and may need the file.
             drop(had);
             loop {
                 drop(File::enter(core, Need::Write, deadline, track).await?);
-                let seat = sit_down(core, session, track, deadline).await?;
+                let seats = sit_down(core, session, which, track, deadline).await?;
                 let permit = admit(core, track, deadline).await?;
                 let floor = step_on_floor(core, core.floor.beside(), track, deadline).await?;
                 if let Some(file) = core.file.try_enter(Need::Write)? {
                     track.reads_copy(false);
-                    return Ok(Rights { file: Some(file), floor: Some(floor), seat: Some(seat), permit: Some(permit) });
+                    return Ok(Rights { file: Some(file), floor: Some(floor), seats, permit: Some(permit) });
                 }
             }
         }
@@ -243,26 +248,41 @@ async fn acquire_more(
     }
 }
 
-/// Waits until no other session writes.
+/// Waits until no other session writes, or rearranges what is there, or neither.
 async fn sit_down(
     core: &Arc<Core>,
     session: &Arc<BrokerSession>,
+    which: Seats,
+    track: &Track,
+    deadline: Deadline,
+) -> Result<Vec<Seat>, ServiceError> {
+    let mut seats = Vec::with_capacity(1);
+    for one in AllSeats::of(which) {
+        seats.push(sit_down_in(core, session, *one, track, deadline).await?);
+    }
+    Ok(seats)
+}
+
+async fn sit_down_in(
+    core: &Arc<Core>,
+    session: &Arc<BrokerSession>,
+    one: fn(&AllSeats) -> &OneSeat,
     track: &Track,
     deadline: Deadline,
 ) -> Result<Seat, ServiceError> {
-    let mut seat = std::pin::pin!(core.seat.take(session));
+    let mut seat = std::pin::pin!(one(&core.seats).take(session));
     if let Some(seat) = seat.as_mut().now_or_never() {
         return Ok(seat);
     }
     let waiter = core.waiters.join();
     let (ahead, before) = (core.before_admitted(waiter.counter()), core.before_admitted(waiter.counter()));
     let weak = Arc::downgrade(core);
-    let line = move || Line { ahead: ahead(), holder: weak.upgrade().and_then(|core| core.seat.holder()) };
+    let line = move || Line { ahead: ahead(), holder: weak.upgrade().and_then(|core| one(&core.seats).holder()) };
     track.wait(Phase::Queued, line);
     // Transactions that are idle for too long are ended at the next look.
     core.look_now.notify_one();
     let error = match core.turn(seat, deadline, track, before).await {
-        Err(error) if error.0.holder.is_none() => error.held_by(core.seat.holder()),
+        Err(error) if error.0.holder.is_none() => error.held_by(one(&core.seats).holder()),
         outcome => return outcome,
     };
     Err(error)

@@ -13,6 +13,7 @@ mod changes;
 mod foreign;
 mod killed;
 mod lifecycle;
+mod rearranging;
 mod searching;
 mod support;
 mod together;

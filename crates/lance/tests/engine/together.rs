@@ -1,17 +1,11 @@
-//! Statements that are written together, in one version; and the small files that many versions make.
+//! Statements that are written together, in one version.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-    thread,
-};
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, NullArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use dbmux_engine::{Engine, EngineError, EngineSession, InsertShape};
 
-use crate::support::{Database, changed, chunks, chunks_of, column, near, numbers, run};
+use crate::support::{Database, changed, chunks, chunks_of, column, fails, numbers, run};
 
 const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
 const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
@@ -118,60 +112,23 @@ fn only_what_comes_to_the_same_together_has_a_shape() {
 }
 
 #[test]
-fn files_stay_few_while_nobody_pauses() {
-    let database = Database::with_chunks(100);
+fn keys_are_one_key_as_the_table_has_them() {
+    let database = Database::new();
     let mut session = database.session();
-    for id in 0..100 {
-        let (text, rows) = if id % 2 == 0 { (ADD, chunks(1000 + id..1001 + id)) } else { (MERGE, chunks(id..id + 1)) };
-        assert_eq!(changed(session.as_mut(), text, Some(&rows)), 1);
-    }
-    assert_eq!(numbers(session.as_mut(), COUNT, None), [150]);
-    let (_, done) = run(session.as_mut(), r#"{"optimize": {"table": "chunks"}}"#, None).unwrap();
-    let left = column::<Int64Array>(&done[0], 0).value(0);
-    assert!((1..=40).contains(&left), "{left} files were there, of 101 that were written");
-}
-
-#[test]
-fn an_index_is_made_and_files_are_put_together_while_others_write() {
-    const ROWS: i64 = 30_000;
-    let database = Database::with_chunks(ROWS);
-    let (stop, written) = (AtomicBool::new(false), AtomicI64::new(0));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut session = database.session();
-            while !stop.load(Ordering::Relaxed) {
-                // Old rows everywhere, each time one more that is new.
-                let written = written.fetch_add(1, Ordering::Relaxed);
-                let rows = [written * 997 % ROWS, written * 1009 % ROWS, ROWS + written].map(|id| chunks(id..id + 1));
-                let rows =
-                    arrow::compute::concat_batches(&rows[0].schema(), &rows[usize::from(written == 0)..]).unwrap();
-                changed(session.as_mut(), MERGE, Some(&rows));
-            }
-        });
-        let mut session = database.session();
-        let mut meanwhile = 0;
-        for text in [
-            r#"{"create_index": {"table": "chunks", "column": "embedding", "type": "ivf_flat", "num_partitions": 64}}"#,
-            r#"{"create_index": {"table": "chunks", "column": "id", "type": "btree"}}"#,
-            r#"{"optimize": {"table": "chunks"}}"#,
-        ] {
-            let before = written.load(Ordering::Relaxed);
-            let done = run(session.as_mut(), text, None).map(drop);
-            meanwhile += written.load(Ordering::Relaxed) - before;
-            done.unwrap();
-        }
-        stop.store(true, Ordering::Relaxed);
-        assert!(meanwhile > 0, "nothing was written meanwhile");
-    });
-    let mut session = database.session();
-    let expected = ROWS + written.load(Ordering::Relaxed);
-    assert_eq!(numbers(session.as_mut(), "SELECT count(DISTINCT id) FROM chunks", None), [expected]);
-    assert_eq!(numbers(session.as_mut(), COUNT, None), [expected]);
-    for id in [0, 997, ROWS, expected - 1] {
-        let search =
-            format!(r#"{{"search": {{"table": "chunks", "vector": {}, "limit": 1, "nprobes": 64}}}}"#, near(id));
-        assert_eq!(numbers(session.as_mut(), &search, None), [id]);
-        let count = format!(r#"{{"count": {{"table": "chunks", "where": "id = {id}"}}}}"#);
-        assert_eq!(numbers(session.as_mut(), &count, None), [1]);
-    }
+    let create = r#"{"create_table": {"table": "chunks", "schema": [{"name": "id", "type": "timestamp[us]"}]}}"#;
+    changed(session.as_mut(), create, None);
+    let shape = database.engine.insert_shape(MERGE).unwrap();
+    let rows = |keys: &[i64]| {
+        let keys = Arc::new(TimestampNanosecondArray::from(keys.to_vec())) as ArrayRef;
+        RecordBatch::try_from_iter([("id", keys)]).unwrap()
+    };
+    // What differs by less than a microsecond.
+    let (one, other) = (rows(&[1000]), rows(&[1500]));
+    session.insert_many(&shape, &[(MERGE, Some(&one)), (MERGE, Some(&other))]).unwrap();
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [1]);
+    assert_eq!(fails(session.as_mut(), MERGE, Some(&rows(&[1000, 1500]))).sqlstate(), "21000");
+    // A column that is nothing but NULL, as pyarrow makes it.
+    let null = RecordBatch::try_from_iter([("id", Arc::new(NullArray::new(1)) as ArrayRef)]).unwrap();
+    assert!(session.insert_many(&shape, &[(MERGE, Some(&null)), (MERGE, Some(&null))]).is_err());
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [1]);
 }

@@ -3,13 +3,14 @@
 use std::{
     process::{Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use arrow::{
     array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch},
     datatypes::Float32Type,
 };
-use dbmux_client::{ClientError, ClientOptions, Statement};
+use dbmux_client::{ClientError, ClientOptions, ErrorCode, Statement};
 use dbmux_testkit::{Kind, Place, python};
 
 const DATABASE: &str = "code.lancedb";
@@ -193,5 +194,21 @@ async fn others_write_while_an_index_is_made() -> Result<(), ClientError> {
         meanwhile += 1;
     }
     assert!(meanwhile > 3, "{meanwhile} writes while the index was made");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_upsert_in_a_lane_ends_when_nobody_waits_for_it() -> Result<(), ClientError> {
+    const ROWS: i64 = 40_000;
+    let place = place();
+    let client = place.client(DATABASE, ClientOptions::default());
+    let session = client.session().await?;
+    session.execute(Statement::new(r#"{"create_table": {"table": "chunks"}}"#).rows(rows(0..ROWS))).await?;
+    let upsert = || Statement::new(r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#).rows(rows(1..ROWS + 1));
+    let told = session.execute(upsert().wait(Duration::from_millis(20))).await.map_err(|error| error.code());
+    assert_eq!(told, Err(ErrorCode::DeadlineExceeded));
+    assert_eq!(place.sql(DATABASE, "select count(*) from chunks"), ROWS.to_string());
+    assert_eq!(session.execute(upsert()).await?, ROWS as u64);
+    assert_eq!(place.sql(DATABASE, "select count(*) from chunks"), (ROWS + 1).to_string());
     Ok(())
 }
