@@ -386,6 +386,28 @@ mod tests {
         assert!(committer.was_given_up() && !committer.enter());
     }
 
+    #[tokio::test]
+    async fn nothing_is_committed_to_a_table_that_is_another_one_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = folder.path().join("t.lance");
+        fs::create_dir(&table).unwrap();
+        // Open, so that its inode is not used again.
+        let kept = File::open(&table).unwrap();
+        let inode = kept.metadata().unwrap().ino();
+        let committer = Committer::new(table.clone(), Some(inode), Arc::default(), true);
+        assert!(committer.is_there().is_ok());
+        fs::rename(&table, folder.path().join("dropped")).unwrap();
+        assert!(committer.is_there().is_err());
+        fs::create_dir(&table).unwrap();
+        assert!(committer.is_there().is_err());
+        // Who moves it away waits for a commit, and the other way round.
+        let still = committer.stands_still().await;
+        let other = Committer::new(table, Some(inode), Arc::clone(&committer.known), true);
+        assert!(other.known.gate.try_lock().is_err());
+        drop(still);
+        assert!(other.known.gate.try_lock().is_ok());
+    }
+
     #[test]
     fn each_step_is_a_commit() {
         let committer = committer();

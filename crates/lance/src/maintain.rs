@@ -218,7 +218,7 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
 /// Only when the disk fails.
 pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) -> Result<(), EngineError> {
     let commits = writable.commits.fetch_add(1, Ordering::Relaxed) + 1;
-    let Some((_, rows)) = TIERS.into_iter().rev().find(|(each, _)| commits % each == 0) else {
+    let Some((_, rows)) = TIERS.into_iter().rev().find(|(each, _)| commits.is_multiple_of(*each)) else {
         return Ok(());
     };
     // Whoever makes an index of these files goes before: it takes long, and would be in vain.
