@@ -16,7 +16,10 @@ use dbmux_engine::{Holder, Seats};
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{session::BrokerSession, waiters::Waiters};
+use crate::{
+    session::BrokerSession,
+    waiters::{Waiter, Waiters},
+};
 
 /// The seats of a broker.
 #[derive(Default)]
@@ -58,9 +61,7 @@ pub(crate) struct Seat {
 impl OneSeat {
     /// Waits for the seat.
     pub(crate) async fn take(&self, session: &Arc<BrokerSession>) -> Seat {
-        let waits = self.waiting.join();
         let seat = Arc::clone(&self.seat).lock_owned().await;
-        drop(waits);
         *self.sitter.lock() = Some(Sitter { session: Arc::downgrade(session), since: Instant::now() });
         Seat { sitter: Arc::clone(&self.sitter), _seat: seat }
     }
@@ -69,6 +70,11 @@ impl OneSeat {
     pub(crate) fn take_blocking(&self) -> Seat {
         let _waits = self.waiting.join();
         Seat { _seat: Arc::clone(&self.seat).blocking_lock_owned(), sitter: Arc::clone(&self.sitter) }
+    }
+
+    /// Joins those who wait for it.
+    pub(crate) fn join(&self) -> Waiter {
+        self.waiting.join()
     }
 
     /// Somebody waits for it.

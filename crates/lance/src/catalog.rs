@@ -89,11 +89,10 @@ pub(crate) async fn drop_table(opened: &Opened, running: &Running, drop: &DropTa
     let number = REMOVED.fetch_add(1, Ordering::Relaxed);
     let gone = scratch.join(format!("removed-{}-{number}", std::process::id()));
     fs::create_dir_all(&scratch).map_err(|error| errors::io(&error, &scratch))?;
-    opened.forget(&drop.table);
-    opened.forget_files(&drop.table);
     let _still = writable.committer.stands_still().await;
     match fs::rename(&directory, &gone) {
         Ok(()) => {
+            opened.forget_all(&drop.table);
             let synced = fs::File::open(&opened.path).and_then(|folder| folder.sync_all());
             synced.map_err(|error| errors::unsynced(&error))?;
             if let Err(error) = fs::remove_dir_all(&gone) {
@@ -104,11 +103,27 @@ pub(crate) async fn drop_table(opened: &Opened, running: &Running, drop: &DropTa
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             let dropped = opened.connection().drop_table(&drop.table, &[]).await;
             dropped.map_err(|error| opened.error(error))?;
+            opened.forget_all(&drop.table);
         }
         Err(error) => return Err(errors::io(&error, &directory)),
     }
     remove_if_empty(&opened.path);
     Ok(())
+}
+
+/// Removes what whoever made an index has put where a table was that is dropped by now: a folder with nothing else in it.
+pub(crate) async fn remove_remains(opened: &Opened, name: &str) {
+    let _alone = opened.catalog.lock().await;
+    let directory = opened.directory(name);
+    if ["data", "_versions"].iter().any(|part| directory.join(part).exists()) {
+        return;
+    }
+    match fs::remove_dir_all(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %directory.display(), "what an index has left could not be removed");
+        }
+        _ => {}
+    }
 }
 
 /// Where a database's removed tables are until their files are gone.

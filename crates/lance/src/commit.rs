@@ -181,6 +181,11 @@ impl Committer {
         }
     }
 
+    /// The table was dropped, or made anew, since it was opened.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_there().is_err()
+    }
+
     /// Nobody commits to the table, or moves its directory away, until the guard is dropped.
     pub(crate) async fn stands_still(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.known.gate.lock().await

@@ -40,9 +40,7 @@ pub struct LanceEngine {
     ledger: Arc<Ledger>,
     /// What dead owners left behind has been swept.
     swept: AtomicBool,
-    /// Work that is done because nobody waits.
-    idle: Mutex<Option<Arc<Running>>>,
-    /// Held while it is done.
+    /// Held while something is done because nobody waits.
     at_work: Mutex<()>,
 }
 
@@ -53,13 +51,12 @@ impl LanceEngine {
     /// When the system has no threads for it.
     pub fn new(path: impl Into<PathBuf>, options: LanceOptions) -> Result<Self, EngineError> {
         let threads = Arc::new(Threads::start()?);
-        let shared = Shared { path: path.into(), threads, source: Mutex::default() };
+        let shared = Shared { path: path.into(), threads, source: Mutex::default(), idle: Mutex::default() };
         Ok(Self {
             shared: Arc::new(shared),
             ledger: Arc::default(),
             options,
             swept: AtomicBool::new(false),
-            idle: Mutex::default(),
             at_work: Mutex::default(),
         })
     }
@@ -92,9 +89,7 @@ impl LanceEngine {
 
     /// Ends what is done because nobody waits; none begins until the guard is dropped.
     fn end_idle_work(&self) -> MutexGuard<'_, ()> {
-        if let Some(running) = self.idle.lock().take() {
-            running.interrupt();
-        }
+        self.shared.end_idle_work();
         self.at_work.lock()
     }
 }
@@ -194,7 +189,7 @@ impl Engine for LanceEngine {
         let running = Arc::new(Running::default());
         // Known before it begins: whoever ends it finds it, or it finds the database released.
         {
-            let mut idle = self.idle.lock();
+            let mut idle = self.shared.idle.lock();
             if idle.is_some() {
                 drop(idle);
                 // What has begun is not begun anew, and is done when it is.
@@ -205,7 +200,7 @@ impl Engine for LanceEngine {
         }
         let at_work = self.at_work.lock();
         let Some(opened) = self.shared.opened().filter(|opened| opened.attachment.access == Access::ReadWrite) else {
-            self.idle.lock().take_if(|own| Arc::ptr_eq(own, &running));
+            self.shared.idle.lock().take_if(|own| Arc::ptr_eq(own, &running));
             return;
         };
         let work = async {
@@ -216,7 +211,7 @@ impl Engine for LanceEngine {
             tracing::debug!(%error, "nothing was done in an idle moment");
         }
         drop(at_work);
-        self.idle.lock().take_if(|own| Arc::ptr_eq(own, &running));
+        self.shared.idle.lock().take_if(|own| Arc::ptr_eq(own, &running));
     }
 
     fn attachment(&self) -> Option<Attachment> {

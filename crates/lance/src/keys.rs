@@ -16,12 +16,15 @@ use lancedb::arrow::{
 
 use crate::errors;
 
-/// The rows name each key once: which of two would stay is nobody's to say.
+/// The rows name each key once: which of two would stay is nobody's to say. One with a NULL equals nothing.
 pub(crate) fn check_each_once(on: &[String], rows: &RecordBatch) -> Result<(), EngineError> {
-    let keys = keys(&columns(on, rows)?)?;
+    let columns = columns(on, rows)?;
+    let keys = keys(&columns)?;
+    let nulls: Vec<_> = columns.iter().filter_map(|column| column.logical_nulls()).collect();
+    let is_null = |row: usize| nulls.iter().any(|nulls| nulls.is_null(row));
     let mut seen = HashSet::with_capacity(keys.num_rows());
-    match keys.iter().position(|key| !seen.insert(key)) {
-        Some(row) => {
+    match keys.iter().enumerate().find(|(row, key)| !is_null(*row) && !seen.insert(*key)) {
+        Some((row, _)) => {
             let message =
                 format!("two of the rows have the same key ({}): the second is row {}", on.join(", "), row + 1);
             Err(errors::sql("21000", message))

@@ -31,7 +31,7 @@ use lancedb::{
 use tokio::sync::MutexGuard;
 
 use crate::{
-    errors, looks, names,
+    catalog, errors, looks, names,
     opened::{Opened, Writable},
     operations::{CreateIndex, DropIndex, IndexKind, Optimize},
     wait::{Running, Work},
@@ -143,7 +143,14 @@ pub(crate) async fn create_index(opened: &Opened, running: &Running, ask: &Creat
         builder.execute().await
     };
     let _others_wait = rearranging(running, &table).await?;
-    running.committing(&table.committer, Work::Ends, retried(opened, attempt)).await
+    let made = running.committing(&table.committer, Work::Ends, retried(opened, attempt)).await;
+    match made {
+        Err(_) if table.committer.is_gone() => {
+            catalog::remove_remains(opened, &ask.table).await;
+            Err(errors::no_table(&ask.table))
+        }
+        made => made,
+    }
 }
 
 /// Removes an index.
@@ -212,27 +219,21 @@ async fn optimize_if_small(opened: &Opened, running: &Running, name: &str) -> Re
 }
 
 /// After some commits, brings together the small files that they have made: every search opens each of them. The caller has
-/// the table's turn, and its write is done: what goes wrong here is not its fault.
-///
-/// # Errors
-/// Only when the disk fails.
-pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) -> Result<(), EngineError> {
+/// the table's turn, and its write is done: what goes wrong here is not its fault. That the disk fails is told to the next.
+pub(crate) async fn keep_few_files(running: &Running, writable: &Writable) {
     let commits = writable.commits.fetch_add(1, Ordering::Relaxed) + 1;
     let Some((_, rows)) = TIERS.into_iter().rev().find(|(each, _)| commits.is_multiple_of(*each)) else {
-        return Ok(());
+        return;
     };
     // Whoever makes an index of these files goes before: it takes long, and would be in vain.
     let Ok(_others_wait) = writable.committer.rearranging().try_lock() else {
-        return Ok(());
+        return;
     };
     let work = async { bring_together(&writable.table, rows).await.map_err(|error| errors::internal(&error)) };
     match running.committing(&writable.committer, Work::InSteps, work).await {
-        Ok(()) => Ok(()),
-        Err(fatal @ EngineError::Fatal { .. }) => Err(fatal),
-        Err(error) => {
-            tracing::debug!(%error, "small files stay as they are");
-            Ok(())
-        }
+        Ok(()) => {}
+        Err(fatal @ EngineError::Fatal { .. }) => *writable.fault.lock() = Some(fatal),
+        Err(error) => tracing::debug!(%error, "small files stay as they are"),
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Writable {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Commits since somebody last looked whether it has many small files.
     pub(crate) commits: AtomicUsize,
+    /// What the next operation is to be told: a version that no operation has asked for could not be synced.
+    pub(crate) fault: Mutex<Option<EngineError>>,
     inode: u64,
     /// Kept open: its inode is nobody else's for as long.
     _directory: File,
@@ -202,8 +204,9 @@ impl Opened {
         self.versions.lock().retain(|(known, ..), _| known != name);
     }
 
-    /// The same of what is known of its files.
-    pub(crate) fn forget_files(&self, name: &str) {
+    /// The same, and nothing of what is known of its files.
+    pub(crate) fn forget_all(&self, name: &str) {
+        self.forget(name);
         self.ledger.forget(name);
     }
 
@@ -215,8 +218,8 @@ impl Opened {
         let params = ReadParams { commit_handler: Some(committer.clone()), ..ReadParams::default() };
         let opening = self.connection.open_table(name).lance_read_params(params).execute();
         let table = opening.await.map_err(|error| self.error(error))?;
-        let (turn, commits) = Default::default();
-        Ok(Writable { table, committer, turn, commits, inode, _directory: kept })
+        let (turn, commits, fault) = Default::default();
+        Ok(Writable { table, committer, turn, commits, fault, inode, _directory: kept })
     }
 
     fn inode(&self, name: &str) -> Result<u64, EngineError> {

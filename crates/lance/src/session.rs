@@ -253,6 +253,10 @@ impl EngineSession for LanceSession {
             return Ok(self.stream(found, running, source));
         }
         self.may_write(operation, read_only)?;
+        if operation.seats() != Seats::Writer {
+            // It rearranges files too, and is not in anybody's way.
+            self.shared.end_idle_work();
+        }
         let work = self.write(&source, &running, operation, parameters);
         Ok(Box::new(if operation.seats() == Seats::Keeper {
             self.shared.threads.wait(work)?

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::{
     opened::{Opened, Source},
     threads::Threads,
+    wait::Running,
 };
 
 /// One directory, whether open or not.
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) threads: Arc<Threads>,
     /// What statements read now; `None`: released.
     pub(crate) source: Mutex<Option<Source>>,
+    /// Work that is done because nobody waits.
+    pub(crate) idle: Mutex<Option<Arc<Running>>>,
 }
 
 impl Shared {
@@ -24,6 +27,13 @@ impl Shared {
         let released =
             || EngineError::Internal { message: "the database is released, and a statement came".to_owned() };
         self.source.lock().clone().ok_or_else(released)
+    }
+
+    /// Ends what is done because nobody waits, behind the commit that it may be in the midst of.
+    pub(crate) fn end_idle_work(&self) {
+        if let Some(running) = self.idle.lock().take() {
+            running.interrupt();
+        }
     }
 
     /// The open directory, if it is open and nothing stands in for it.

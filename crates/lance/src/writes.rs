@@ -153,6 +153,9 @@ where
         Ok(turn)
     };
     let _turn = running.lightly(turn).await?;
+    if let Some(fault) = writable.fault.lock().take() {
+        return Err(fault);
+    }
     let work = async {
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
@@ -169,7 +172,7 @@ where
     };
     let done = running.committing(&writable.committer, work_is, work).await?;
     if opened.options.as_owner {
-        maintain::keep_few_files(running, writable).await?;
+        maintain::keep_few_files(running, writable).await;
     }
     Ok(done)
 }

@@ -58,9 +58,19 @@ fn all_or_none<T>(
     let done = work(connection).and_then(|done| run(connection, bracket.commit).map(|()| done));
     // Some failures have rolled back by themselves.
     if done.is_err() && !connection.handle.is_autocommit() {
-        bracket.rollback.iter().try_for_each(|sql| run(connection, sql))?;
+        bracket.rollback.iter().try_for_each(|sql| until_not_interrupted(|| run(connection, sql)))?;
     }
     done
+}
+
+/// An interrupt is of the work that failed: what ends it is done all the same.
+fn until_not_interrupted(mut work: impl FnMut() -> Result<(), EngineError>) -> Result<(), EngineError> {
+    loop {
+        match work() {
+            Err(EngineError::Interrupted) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 fn all(connection: &mut Connection, sql: &Arc<str>, rows: &Parameters) -> Result<i64, EngineError> {

@@ -2,10 +2,10 @@
 
 use dbmux_engine::{EngineError, EngineSession, InsertShape, ServiceError};
 
-use super::{Item, Outcome};
+use super::{Batch, Item, Outcome};
 use crate::{core::Core, seat::Seat};
 
-/// Commits the items and acknowledges each. Gives the session back; and the writer's seat before anybody is told: one who
+/// Commits the items and acknowledges each. Gives the session back, unless it stays in a transaction; and the writer's seat before anybody is told: one who
 /// has to run by himself needs it.
 pub(super) fn commit(
     core: &Core,
@@ -13,17 +13,19 @@ pub(super) fn commit(
     mut session: Box<dyn EngineSession>,
     items: Vec<Item>,
     seat: Option<Seat>,
-    ended: impl FnOnce(),
-) -> Box<dyn EngineSession> {
+    batch: &Batch,
+) -> Option<Box<dyn EngineSession>> {
     let mut outcomes = Vec::with_capacity(items.len());
-    halve(core, shape, session.as_mut(), &items, &mut outcomes);
-    ended();
+    halve(core, shape, session.as_mut(), batch, &items, &mut outcomes);
+    batch.has_ended();
+    // What comes later would be told to be done in it, and gone with it.
+    let is_clean = !session.state().in_transaction || session.roll_back().is_ok();
     drop(seat);
     for (item, outcome) in items.into_iter().zip(outcomes) {
         // Whoever asked may be gone.
         let _ = item.done.send(outcome);
     }
-    session
+    is_clean.then_some(session)
 }
 
 /// Runs the items in their order, and pushes an outcome for each.
@@ -31,11 +33,16 @@ fn halve(
     core: &Core,
     shape: &InsertShape,
     session: &mut dyn EngineSession,
+    batch: &Batch,
     items: &[Item],
     outcomes: &mut Vec<Result<Outcome, ServiceError>>,
 ) {
+    if batch.is_unwanted() {
+        outcomes.extend(items.iter().map(|_| Ok(Outcome::GivenUp)));
+        return;
+    }
     if let [item] = items {
-        outcomes.push(alone(core, shape, session, item));
+        outcomes.push(alone(core, shape, session, batch, item));
         return;
     }
     let rows: Vec<_> = items.iter().map(|item| (item.sql.as_ref(), item.parameters.as_ref())).collect();
@@ -46,13 +53,15 @@ fn halve(
             let error = core.engine_error(error);
             outcomes.extend(items.iter().map(|_| Err(error.clone())));
         }
-        Err(EngineError::Interrupted) => outcomes.extend(items.iter().map(|_| Ok(Outcome::GivenUp))),
+        Err(EngineError::Interrupted) if batch.is_unwanted() => {
+            outcomes.extend(items.iter().map(|_| Ok(Outcome::GivenUp)));
+        }
         // All of them wait for a foreign process; of operations whose rows are parameters none is at fault by itself.
         Err(error) if waits(shape, &error) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Conflict))),
         Err(_) => {
             let (front, back) = items.split_at(items.len() / 2);
-            halve(core, shape, session, front, outcomes);
-            halve(core, shape, session, back, outcomes);
+            halve(core, shape, session, batch, front, outcomes);
+            halve(core, shape, session, batch, back, outcomes);
         }
     }
 }
@@ -71,6 +80,7 @@ fn alone(
     core: &Core,
     shape: &InsertShape,
     session: &mut dyn EngineSession,
+    batch: &Batch,
     item: &Item,
 ) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
@@ -82,7 +92,7 @@ fn alone(
     let outcome = outcome.and_then(|()| core.file.verify(false));
     match outcome {
         Ok(()) => Ok(Outcome::Done),
-        Err(EngineError::Interrupted) => Ok(Outcome::GivenUp),
+        Err(EngineError::Interrupted) if batch.is_unwanted() => Ok(Outcome::GivenUp),
         // Waiting for another, or for a foreign process, would keep the lane.
         Err(EngineError::Conflict { .. } | EngineError::Locked { .. }) => Ok(Outcome::Conflict),
         Err(error) => Err(core.engine_error(error)),

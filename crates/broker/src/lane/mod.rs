@@ -13,14 +13,14 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use dbmux_engine::{
-    Answer, EngineError, EngineSession, InsertShape, Interrupter, Parameters, ResultShape, ServiceError,
-    SessionOptions, StatementKind, StatementRequest, count_batch, count_schema,
+    Answer, EngineError, EngineSession, InsertShape, Parameters, ResultShape, ServiceError, SessionOptions,
+    StatementKind, StatementRequest, count_batch, count_schema,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -31,7 +31,7 @@ use crate::{
     errors,
     file::{File, FileUse, Need},
     floor::OnFloor,
-    session::{BrokerSession, Registered, step_on_floor},
+    session::{BrokerSession, Registered, Running, step_on_floor},
     track::{Phase, Track},
 };
 use queue::{Pace, Queue};
@@ -73,21 +73,20 @@ struct Claim {
 
 /// Those who are committed together: when all of them have given up, their statement is interrupted.
 struct Batch {
-    wanted: Mutex<Wanted>,
-    interrupter: Arc<dyn Interrupter>,
+    /// How many have not given up.
+    wanted: Mutex<usize>,
+    /// What the lane's session runs: this batch, by its number, or another one.
+    running: Running,
+    number: u64,
 }
 
-struct Wanted {
-    /// How many have not given up.
-    by: usize,
-    /// It runs: what runs later in the lane's session is others'.
-    runs: bool,
-}
+/// Numbers batches.
+static BATCHES: AtomicU64 = AtomicU64::new(0);
 
 impl Batch {
-    fn new(session: &dyn EngineSession) -> Arc<Self> {
-        let wanted = Mutex::new(Wanted { by: 0, runs: false });
-        Arc::new(Self { wanted, interrupter: session.interrupter() })
+    fn new(running: &Running) -> Arc<Self> {
+        let number = BATCHES.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { wanted: Mutex::new(0), running: running.clone(), number })
     }
 
     /// Takes an item that nobody has given up.
@@ -95,26 +94,59 @@ impl Batch {
         let mut wanted = self.wanted.lock();
         let _ = item.claim.batch.set(Arc::clone(self));
         let taken = item.claim.become_if_waiting(TAKEN);
-        wanted.by += usize::from(taken);
+        *wanted += usize::from(taken);
         taken
     }
 
     /// It begins, if anybody wants it.
     fn begins(&self) -> bool {
-        let mut wanted = self.wanted.lock();
-        wanted.runs = wanted.by > 0;
-        wanted.runs
+        let wanted = self.wanted.lock();
+        if *wanted > 0 {
+            self.running.begin(self.number);
+        }
+        *wanted > 0
     }
 
     fn has_ended(&self) {
-        self.wanted.lock().runs = false;
+        self.running.end();
+    }
+
+    /// Nobody wants it any more: what of it has not begun does not.
+    fn is_unwanted(&self) -> bool {
+        *self.wanted.lock() == 0
     }
 
     fn one_gave_up(&self) {
         let mut wanted = self.wanted.lock();
-        wanted.by -= 1;
-        if wanted.by == 0 && wanted.runs {
-            self.interrupter.interrupt();
+        *wanted -= 1;
+        if *wanted == 0 {
+            self.running.interrupt(self.number);
+        }
+    }
+}
+
+/// One who waits for an item's outcome; dropped before it, he has given up.
+struct Wait<'a> {
+    claim: &'a Claim,
+    over: bool,
+}
+
+impl Wait<'_> {
+    /// Gives up, and says whether that was in time: nothing of the item happens then.
+    fn leave(&mut self) -> bool {
+        self.over = true;
+        let in_time = self.claim.become_if_waiting(LEFT);
+        if let Some(batch) = self.claim.batch.get().filter(|_| !in_time) {
+            batch.one_gave_up();
+        }
+        in_time
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.leave();
         }
     }
 }
@@ -270,22 +302,32 @@ async fn wait(
     deadline: Deadline,
     track: &Track,
 ) -> Result<Outcome, ServiceError> {
+    let mut wait = Wait { claim, over: false };
     let lost = |_| Err(errors::internal("the lane ended without an answer"));
     let gave_up = tokio::select! {
         biased;
-        outcome = &mut outcome => return outcome.unwrap_or_else(lost),
+        outcome = &mut outcome => {
+            wait.over = true;
+            return outcome.unwrap_or_else(lost);
+        }
         () = deadline.reached() => core.out_of_time(deadline, 0),
         () = track.cancel.cancelled() => track.cancelled(),
     };
     if claim.become_if_waiting(LEFT) {
+        wait.over = true;
         return Err(gave_up);
     }
-    // Its batch runs already: only its end tells what has happened.
-    if let Some(batch) = claim.batch.get() {
-        batch.one_gave_up();
-    }
+    // Its batch runs already: only its end tells what has happened, and the time that this takes is not limited.
+    tokio::select! {
+        biased;
+        outcome = &mut outcome => {
+            wait.over = true;
+            return outcome.unwrap_or_else(lost);
+        }
+        () = track.cancel.cancelled() => wait.leave(),
+    };
     match outcome.await.unwrap_or_else(lost)? {
-        Outcome::GivenUp => Err(gave_up),
+        Outcome::GivenUp => Err(track.cancelled()),
         outcome => Ok(outcome),
     }
 }
@@ -295,42 +337,46 @@ async fn work(core: Arc<Core>, shape: InsertShape, queue: Arc<Queue>) {
     let engine = Arc::clone(&core.engine);
     let opened = tokio::task::spawn_blocking(move || engine.open_session(&options)).await;
     let mut session = match opened {
-        Ok(Ok(session)) => Some(session),
+        Ok(Ok(session)) => session,
         Ok(Err(error)) => return refuse(&core, &shape, &queue, core.engine_error(error)),
         Err(error) => return refuse(&core, &shape, &queue, errors::internal(error.to_string())),
     };
-    while let Some(mine) = session.take() {
+    let running = Running::new(session.interrupter());
+    loop {
         if tokio::time::timeout(IDLE, queue.arrival()).await.is_err() {
             if core.lanes.close_if_empty(&shape, &queue) {
                 return;
             }
-            session = Some(mine);
             continue;
         }
-        let (core, shape, queue) = (Arc::clone(&core), shape.clone(), Arc::clone(&queue));
-        session =
-            tokio::task::spawn_blocking(move || commit_while_there_is_work(&core, &shape, mine, &queue)).await.ok();
+        let (core, shape, queue, running) = (Arc::clone(&core), shape.clone(), Arc::clone(&queue), running.clone());
+        let work = move || commit_while_there_is_work(&core, &shape, session, &running, &queue);
+        session = match tokio::task::spawn_blocking(work).await {
+            Ok(Some(session)) => session,
+            Ok(None) | Err(_) => break,
+        };
     }
-    // The engine panicked: its session cannot be trusted any more.
+    // The engine panicked, or did not end a transaction: its session cannot be trusted any more.
     refuse(&core, &shape, &queue, errors::internal("the engine failed in a batch"));
 }
 
-/// Batch after batch, until nobody comes for a while. Gives the session back.
+/// Batch after batch, until nobody comes for a while. Gives the session back, unless it cannot be used any more.
 fn commit_while_there_is_work(
     core: &Core,
     shape: &InsertShape,
     mut session: Box<dyn EngineSession>,
+    running: &Running,
     queue: &Queue,
-) -> Box<dyn EngineSession> {
+) -> Option<Box<dyn EngineSession>> {
     let mut pace = Pace::default();
     loop {
         let items = queue.take(LARGEST_BATCH, pace);
         if items.is_empty() {
-            return session;
+            return Some(session);
         }
         // While it waits for a transaction that writes, those who wait here may still give up.
         let seat = core.engine.has_one_writer().then(|| core.seats.writer.take_blocking());
-        let together = Batch::new(session.as_ref());
+        let together = Batch::new(running);
         let batch: Vec<_> = items.into_iter().filter(|item| together.takes(item)).collect();
         if !together.begins() {
             for item in batch {
@@ -341,7 +387,7 @@ fn commit_while_there_is_work(
         batch.iter().for_each(|item| item.track.enter(Phase::Running));
         core.counters.merged(batch.len());
         let (began, count) = (Instant::now(), batch.len());
-        session = batch::commit(core, shape, session, batch, seat, || together.has_ended());
+        session = batch::commit(core, shape, session, batch, seat, &together)?;
         pace = Pace::of(count, queue.waiting(), began.elapsed());
     }
 }
@@ -367,7 +413,7 @@ fn changed(count: i64) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use dbmux_engine::Progress;
+    use dbmux_engine::{Interrupter, Progress};
 
     use super::*;
 
@@ -387,26 +433,50 @@ mod tests {
     #[test]
     fn a_batch_is_interrupted_when_all_of_it_have_given_up_while_it_runs() {
         let interrupts = Arc::new(Counts::default());
-        let batch = |by, runs| Batch {
-            wanted: Mutex::new(Wanted { by, runs }),
-            interrupter: Arc::clone(&interrupts) as Arc<dyn Interrupter>,
+        let running = Running::new(Arc::clone(&interrupts) as Arc<dyn Interrupter>);
+        let batch = |wanted| {
+            let batch = Batch::new(&running);
+            *batch.wanted.lock() = wanted;
+            batch
         };
         let count = || interrupts.0.load(Ordering::Relaxed);
-        let running = batch(2, false);
-        assert!(running.begins());
-        running.one_gave_up();
-        assert_eq!(count(), 0);
-        running.one_gave_up();
-        assert_eq!(count(), 1);
+        let first = batch(2);
+        assert!(first.begins());
+        first.one_gave_up();
+        assert_eq!((count(), first.is_unwanted()), (0, false));
+        first.one_gave_up();
+        assert_eq!((count(), first.is_unwanted()), (1, true));
+        first.has_ended();
         // What runs later in the lane's session is others'.
-        let over = batch(1, true);
+        let (over, later) = (batch(1), batch(1));
+        assert!(over.begins());
         over.has_ended();
+        assert!(later.begins());
         over.one_gave_up();
         assert_eq!(count(), 1);
+        later.has_ended();
         // Nobody wants it any more when it is to begin.
-        let unwanted = batch(1, false);
+        let unwanted = batch(1);
         unwanted.one_gave_up();
         assert!(!unwanted.begins());
         assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn whoever_goes_away_has_given_up() {
+        let running = Running::new(Arc::new(Counts::default()));
+        let claim = Claim::default();
+        drop(Wait { claim: &claim, over: false });
+        assert!(!claim.become_if_waiting(TAKEN), "it was left");
+        let (claim, batch) = (Claim::default(), Batch::new(&running));
+        *batch.wanted.lock() = 2;
+        let _ = claim.batch.set(Arc::clone(&batch));
+        assert!(claim.become_if_waiting(TAKEN));
+        let mut wait = Wait { claim: &claim, over: false };
+        assert!(!wait.leave());
+        drop(wait);
+        assert_eq!(*batch.wanted.lock(), 1, "he gives up once");
+        drop(Wait { claim: &claim, over: true });
+        assert_eq!(*batch.wanted.lock(), 1, "his outcome has come");
     }
 }

@@ -9,8 +9,9 @@ mod rows;
 mod run;
 mod running;
 
+use self::ended::Ended;
 pub(crate) use self::run::step_on_floor;
-use self::{ended::Ended, running::Running};
+pub(crate) use self::running::Running;
 
 use std::{
     collections::HashMap,

@@ -274,18 +274,18 @@ async fn sit_down_in(
     if let Some(seat) = seat.as_mut().now_or_never() {
         return Ok(seat);
     }
-    let waiter = core.waiters.join();
+    let waiter = one(&core.seats).join();
     let (ahead, before) = (core.before_admitted(waiter.counter()), core.before_admitted(waiter.counter()));
     let weak = Arc::downgrade(core);
     let line = move || Line { ahead: ahead(), holder: weak.upgrade().and_then(|core| one(&core.seats).holder()) };
     track.wait(Phase::Queued, line);
     // Transactions that are idle for too long are ended at the next look.
     core.look_now.notify_one();
-    let error = match core.turn(seat, deadline, track, before).await {
-        Err(error) if error.0.holder.is_none() => error.held_by(one(&core.seats).holder()),
-        outcome => return outcome,
-    };
-    Err(error)
+    // Who sits there, before whoever else takes long.
+    core.turn(seat, deadline, track, before).await.map_err(|error| match one(&core.seats).holder() {
+        Some(holder) => error.held_by(Some(holder)),
+        None => error,
+    })
 }
 
 /// What the prepared statement still needs, given what it has.

@@ -74,7 +74,7 @@ impl Statement {
 
     /// Gives a statement its rows. One of SQLite runs once for each row of parameters, for all of them or for none, and answers
     /// with how many rows all of them have changed; an operation of LanceDB (`add`, `merge_insert`, `create_table`) takes them
-    /// as what it writes. All of them are sent at once: 256 MiB at most.
+    /// as what it writes. All of them are sent at once: 64 MiB at most.
     ///
     /// DuckDB refuses more than one row, and says so.
     #[must_use]

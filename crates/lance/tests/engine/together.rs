@@ -128,7 +128,14 @@ fn keys_are_one_key_as_the_table_has_them() {
     assert_eq!(numbers(session.as_mut(), COUNT, None), [1]);
     assert_eq!(fails(session.as_mut(), MERGE, Some(&rows(&[1000, 1500]))).sqlstate(), "21000");
     // A column that is nothing but NULL, as pyarrow makes it.
-    let null = RecordBatch::try_from_iter([("id", Arc::new(NullArray::new(1)) as ArrayRef)]).unwrap();
+    let nulls = |count| {
+        let nulls = Arc::new(NullArray::new(count)) as ArrayRef;
+        RecordBatch::try_from_iter_with_nullable([("id", nulls, true)]).unwrap()
+    };
+    let null = nulls(1);
     assert!(session.insert_many(&shape, &[(MERGE, Some(&null)), (MERGE, Some(&null))]).is_err());
     assert_eq!(numbers(session.as_mut(), COUNT, None), [1]);
+    // Two of them are two rows.
+    assert_eq!(changed(session.as_mut(), MERGE, Some(&nulls(2))), 2);
+    assert_eq!(numbers(session.as_mut(), COUNT, None), [3]);
 }

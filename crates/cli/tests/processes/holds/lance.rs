@@ -3,7 +3,7 @@
 use std::{
     process::{Command, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow::{
@@ -198,17 +198,37 @@ async fn others_write_while_an_index_is_made() -> Result<(), ClientError> {
 }
 
 #[tokio::test]
-async fn an_upsert_in_a_lane_ends_when_nobody_waits_for_it() -> Result<(), ClientError> {
+async fn an_upsert_in_a_lane_takes_its_time_and_ends_when_nobody_waits_for_it() -> Result<(), ClientError> {
     const ROWS: i64 = 40_000;
     let place = place();
     let client = place.client(DATABASE, ClientOptions::default());
     let session = client.session().await?;
     session.execute(Statement::new(r#"{"create_table": {"table": "chunks"}}"#).rows(rows(0..ROWS))).await?;
-    let upsert = || Statement::new(r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#).rows(rows(1..ROWS + 1));
-    let told = session.execute(upsert().wait(Duration::from_millis(20))).await.map_err(|error| error.code());
-    assert_eq!(told, Err(ErrorCode::DeadlineExceeded));
-    assert_eq!(place.sql(DATABASE, "select count(*) from chunks"), ROWS.to_string());
-    assert_eq!(session.execute(upsert()).await?, ROWS as u64);
-    assert_eq!(place.sql(DATABASE, "select count(*) from chunks"), (ROWS + 1).to_string());
+    let upsert = |first| {
+        Statement::new(r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#).rows(rows(first..first + ROWS))
+    };
+    // The wait is for others, not for itself.
+    let began = Instant::now();
+    assert_eq!(session.execute(upsert(1).wait(Duration::from_millis(1))).await?, ROWS as u64);
+    let takes = began.elapsed();
+    // One that is cancelled in its midst has not happened; one that was quicker has.
+    let (mut there, mut cancelled) = (ROWS + 1, 0);
+    for part in 1..=10 {
+        let statement = upsert(1 + i64::from(part));
+        let id = statement.id();
+        let (told, _) = tokio::join!(session.execute(statement), async {
+            tokio::time::sleep(takes * part / 12).await;
+            session.cancel(id).await
+        });
+        match told {
+            Ok(_) => there = ROWS + 1 + i64::from(part),
+            Err(error) => {
+                assert_eq!(error.code(), ErrorCode::Cancelled);
+                cancelled += 1;
+            }
+        }
+        assert_eq!(place.sql(DATABASE, "select count(*) from chunks"), there.to_string(), "{part}");
+    }
+    assert!(cancelled > 0, "none of them was cancelled in time");
     Ok(())
 }
