@@ -136,9 +136,6 @@ impl SqliteSession {
         {
             self.slot.set(setting.clone(), text.to_owned());
         }
-        if looked.noted.makes_state {
-            self.slot.carries(true);
-        }
     }
 
     /// Whether a setting was changed, and stays so: one is of the transaction, and one is not changed in any.
@@ -229,15 +226,19 @@ impl EngineSession for SqliteSession {
         }
         let query_only = read_only && !self.slot.read_only && looked.control.is_none();
         let connection = self.take_for(&looked)?;
+        if looked.noted.makes_state {
+            // Before the connection is given back: it may be closed at once then, and what it has in memory is taken along.
+            self.slot.carries(true);
+        }
         let rows = self.run(connection, &text, &looked, (shape, parameters, query_only));
         if looked.control.is_some() {
             self.in_transaction = self.slot.in_transaction();
         }
-        let rows = rows?;
-        self.learn(&looked, &text);
-        if looked.noted.drops_state {
+        if looked.noted.drops_state || (looked.noted.makes_state && rows.is_err()) {
             self.look_for_state();
         }
+        let rows = rows?;
+        self.learn(&looked, &text);
         Ok(rows)
     }
 
