@@ -253,7 +253,8 @@ pub trait EngineSession: Send {
         read_only: bool,
     ) -> Result<Box<dyn Rows + 'a>, EngineError>;
 
-    /// Runs many statements of one shape as one, in one transaction. `rows` are their texts with their parameters. All succeed and are synced, or none has happened and the error is the first one's.
+    /// Runs many statements of one shape as one, in one transaction. `rows` are their texts with their parameters. All
+    /// succeed and are synced, or none has happened and the error is the first one's.
     ///
     /// # Errors
     /// Whatever the batch ends with; nothing of it has happened.

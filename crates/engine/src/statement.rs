@@ -24,10 +24,9 @@ pub enum Priority {
 }
 
 /// What a statement has for itself while it writes, of an engine in which one session writes at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seats {
     /// The writer's.
-    #[default]
     Writer,
     /// The keeper's: it rearranges what is there, as one does who makes an index, and whoever writes goes on beside it.
     Keeper,

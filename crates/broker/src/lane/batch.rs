@@ -5,8 +5,8 @@ use dbmux_engine::{EngineError, EngineSession, InsertShape, ServiceError};
 use super::{Batch, Item, Outcome};
 use crate::{core::Core, seat::Seat};
 
-/// Commits the items and acknowledges each. Gives the session back, unless it stays in a transaction; and the writer's seat before anybody is told: one who
-/// has to run by himself needs it.
+/// Commits the items and acknowledges each. Gives the session back, unless it stays in a transaction; and the writer's seat
+/// before anybody is told: one who has to run by himself needs it.
 pub(super) fn commit(
     core: &Core,
     shape: &InsertShape,

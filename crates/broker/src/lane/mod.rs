@@ -1,8 +1,9 @@
 //! The write lane: statements of one shape that wait at the same time are committed together.
 //!
 //! Merged only where that cannot be seen: plain `INSERT … VALUES` of constants or parameters, or what comes to the same where
-//! statements are no SQL (the engine says which), in autocommit, from sessions without state of their own. Each is acknowledged by itself, after the sync; a batch that
-//! fails is halved until only the guilty statement fails, in the words that it would have failed with alone.
+//! statements are no SQL (the engine says which), in autocommit, from sessions without state of their own. Each is
+//! acknowledged by itself, after the sync; a batch that fails is halved until only the guilty statement fails, in the words
+//! that it would have failed with alone.
 //!
 //! A lane is a task for one shape, and a thread while there is work. While it commits one batch, the next one gathers.
 
