@@ -229,7 +229,35 @@ fn time_unit(name: &str) -> Option<TimeUnit> {
 
 #[cfg(test)]
 mod tests {
+    use dbmux_engine::{Access, Attachment};
+
     use super::*;
+    use crate::{commit::Ledger, options::LanceOptions};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_dropped_table_stays_dropped_whoever_still_commits_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let attachment = Attachment { access: Access::ReadWrite, device: 0, inode: 0 };
+        let opening = Opened::open(folder.path(), attachment, LanceOptions::default(), Arc::<Ledger>::default());
+        let (opened, running) = (opening.await.unwrap(), Running::default());
+        let create_table: CreateTable =
+            serde_json::from_str(r#"{"table": "t", "schema": [{"name": "id", "type": "int64"}]}"#).unwrap();
+        create(&opened, &running, &create_table, None).await.unwrap();
+        let table = opened.own_table("t").await.unwrap();
+        // It was begun before, and knows the table's files.
+        let rows = TheirBatch::new_empty(table.table.schema().await.unwrap());
+        table.table.add(rows.clone()).execute().await.unwrap();
+        drop_table(&opened, &running, &DropTable { table: "t".to_owned(), if_exists: false }).await.unwrap();
+        table.table.add(rows).execute().await.unwrap_err();
+        assert!(!opened.directory("t").join("_versions").exists());
+        // What it may have left there is removed; a table of that name is not.
+        fs::create_dir_all(opened.directory("t").join("_indices")).unwrap();
+        remove_remains(&opened, "t").await;
+        assert!(!opened.directory("t").exists());
+        create(&opened, &running, &create_table, None).await.unwrap();
+        remove_remains(&opened, "t").await;
+        assert_eq!(opened.names().await.unwrap(), ["t"]);
+    }
 
     #[test]
     fn types_are_known_by_name() {

@@ -78,7 +78,12 @@ pub(crate) fn last_of_each(on: &[String], rows: &[TheirBatch]) -> Result<TheirBa
 /// The rows that an operation is given.
 pub(crate) fn some_rows(given: Option<&Parameters>) -> Result<&Parameters, EngineError> {
     let missing = || errors::sql("07001", "the rows are the statement's parameters, and there are none");
-    given.filter(|given| given.num_columns() > 0).ok_or_else(missing)
+    if_any(given).ok_or_else(missing)
+}
+
+/// Parameters without a column are none.
+pub(crate) fn if_any(given: Option<&Parameters>) -> Option<&Parameters> {
+    given.filter(|given| given.num_columns() > 0)
 }
 
 /// "Run them one by one."

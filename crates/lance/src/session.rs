@@ -133,7 +133,7 @@ impl LanceSession {
             Operation::Update(ask) => changed(writes::update(opened, running, ask).await?),
             Operation::Delete(ask) => changed(writes::delete(opened, running, ask).await?),
             Operation::CreateTable(ask) => {
-                let rows = given.filter(|given| given.num_columns() > 0).map(ffi::batch_to_theirs).transpose()?;
+                let rows = merged::if_any(given).map(ffi::batch_to_theirs).transpose()?;
                 changed(catalog::create(opened, running, ask, rows).await?)
             }
             Operation::DropTable(ask) => catalog::drop_table(opened, running, ask).await.map(|()| MadeRows::nothing()),

@@ -25,7 +25,7 @@ use lancedb::{
 use crate::{
     errors,
     ffi::{self, TheirSchema},
-    listing,
+    listing, merged,
     opened::{At, Source},
     rows::Found,
 };
@@ -110,7 +110,7 @@ impl Planned {
     pub(crate) async fn begin(self, source: &Source, given: Option<&Parameters>) -> Result<Found, EngineError> {
         let failed = |error: DataFusionError| errors::of(&error, source.path());
         let mut frame = self.context.execute_logical_plan(self.plan).await.map_err(failed)?;
-        if let Some(given) = given.filter(|given| given.num_columns() > 0) {
+        if let Some(given) = merged::if_any(given) {
             frame = frame.with_param_values(values(given, source)?).map_err(failed)?;
         }
         let stream = frame.execute_stream().await.map_err(failed)?;

@@ -66,16 +66,16 @@ impl SqliteEngine {
         let connection = Connection::open(place, options, open.enter(), false, true)?;
         // Whether it can be read: a file is opened with its first use only.
         connection.run("SELECT count(*) FROM sqlite_schema")?;
-        if place.access == Access::ReadWrite
-            && !options.keep_journal_mode
-            && let Err(failure) = connection.run("PRAGMA journal_mode = WAL")
-        {
-            match failure.code & 0xff {
+        if place.access == Access::ReadWrite && !options.keep_journal_mode {
+            match connection.run("PRAGMA journal_mode = WAL") {
+                // A change of the mode opens no log yet, nor keeps a lock: whoever closes would take the log along, or two at
+                // once would leave it to each other, and this one could not take it.
+                Ok(()) => connection.run("SELECT count(*) FROM sqlite_schema")?,
                 // Others have it open, or the file system has no shared memory: it works as it is.
-                rusqlite::ffi::SQLITE_BUSY | rusqlite::ffi::SQLITE_LOCKED => {
+                Err(Failure { code, .. }) if is_busy(code) => {
                     tracing::info!(path = %self.shared.path.display(), "the journal mode stays as it is: the file is in use");
                 }
-                _ => return Err(failure),
+                Err(failure) => return Err(failure),
             }
         }
         Ok(connection)
@@ -140,6 +140,10 @@ impl SqliteEngine {
             }
         }
     }
+}
+
+fn is_busy(code: i32) -> bool {
+    matches!(code & 0xff, rusqlite::ffi::SQLITE_BUSY | rusqlite::ffi::SQLITE_LOCKED)
 }
 
 impl Engine for SqliteEngine {

@@ -309,6 +309,19 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
+fn the_log_stays_until_the_file_is_released() {
+    let place = Place::new();
+    // The first to attach has made the file, and changed its mode; the next ones find it so.
+    for attached in ["first", "next"] {
+        place.session().run("CREATE TABLE IF NOT EXISTS t (a); INSERT INTO t VALUES (1)");
+        assert!(place.beside("-wal").exists(), "a session took the log along, {attached}");
+        place.engine.release().expect("released");
+        assert!(!place.beside("-wal").exists(), "the log was left, {attached}");
+        place.engine.attach(Access::ReadWrite).expect("attached");
+    }
+}
+
+#[test]
 fn no_read_fails_while_the_file_and_copies_of_it_take_turns() {
     let place = Place::new();
     place.session().run("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2)");

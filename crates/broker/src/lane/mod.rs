@@ -8,13 +8,14 @@
 //! A lane is a task for one shape, and a thread while there is work. While it commits one batch, the next one gathers.
 
 mod batch;
+mod claim;
 mod queue;
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -35,6 +36,7 @@ use crate::{
     session::{BrokerSession, Registered, Running, step_on_floor},
     track::{Phase, Track},
 };
+use claim::{Batch, Claim, Wait};
 use queue::{Pace, Queue};
 
 /// Statements in one batch, at most.
@@ -62,105 +64,6 @@ pub(crate) enum Outcome {
     Conflict,
     /// Nothing has happened, because everybody in its batch had given up.
     GivenUp,
-}
-
-/// Who decides about an item: its lane, or the client that gives up.
-#[derive(Default)]
-struct Claim {
-    state: AtomicU8,
-    /// That it was taken into.
-    batch: OnceLock<Arc<Batch>>,
-}
-
-/// Those who are committed together: when all of them have given up, their statement is interrupted.
-struct Batch {
-    /// How many have not given up.
-    wanted: Mutex<usize>,
-    /// What the lane's session runs: this batch, by its number, or another one.
-    running: Running,
-    number: u64,
-}
-
-/// Numbers batches.
-static BATCHES: AtomicU64 = AtomicU64::new(0);
-
-impl Batch {
-    fn new(running: &Running) -> Arc<Self> {
-        let number = BATCHES.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { wanted: Mutex::new(0), running: running.clone(), number })
-    }
-
-    /// Takes an item that nobody has given up.
-    fn takes(self: &Arc<Self>, item: &Item) -> bool {
-        let mut wanted = self.wanted.lock();
-        let _ = item.claim.batch.set(Arc::clone(self));
-        let taken = item.claim.become_if_waiting(TAKEN);
-        *wanted += usize::from(taken);
-        taken
-    }
-
-    /// It begins, if anybody wants it.
-    fn begins(&self) -> bool {
-        let wanted = self.wanted.lock();
-        if *wanted > 0 {
-            self.running.begin(self.number);
-        }
-        *wanted > 0
-    }
-
-    fn has_ended(&self) {
-        self.running.end();
-    }
-
-    /// Nobody wants it any more: what of it has not begun does not.
-    fn is_unwanted(&self) -> bool {
-        *self.wanted.lock() == 0
-    }
-
-    fn one_gave_up(&self) {
-        let mut wanted = self.wanted.lock();
-        *wanted -= 1;
-        if *wanted == 0 {
-            self.running.interrupt(self.number);
-        }
-    }
-}
-
-/// One who waits for an item's outcome; dropped before it, he has given up.
-struct Wait<'a> {
-    claim: &'a Claim,
-    over: bool,
-}
-
-impl Wait<'_> {
-    /// Gives up, and says whether that was in time: nothing of the item happens then.
-    fn leave(&mut self) -> bool {
-        self.over = true;
-        let in_time = self.claim.become_if_waiting(LEFT);
-        if let Some(batch) = self.claim.batch.get().filter(|_| !in_time) {
-            batch.one_gave_up();
-        }
-        in_time
-    }
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        if !self.over {
-            self.leave();
-        }
-    }
-}
-
-/// As a claim begins.
-const WAITING: u8 = 0;
-const TAKEN: u8 = 1;
-const LEFT: u8 = 2;
-
-impl Claim {
-    fn become_if_waiting(&self, next: u8) -> bool {
-        self.state.compare_exchange(WAITING, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
 }
 
 /// All lanes of a broker.
@@ -303,26 +206,26 @@ async fn wait(
     deadline: Deadline,
     track: &Track,
 ) -> Result<Outcome, ServiceError> {
-    let mut wait = Wait { claim, over: false };
+    let mut wait = Wait::new(claim);
     let lost = |_| Err(errors::internal("the lane ended without an answer"));
     let gave_up = tokio::select! {
         biased;
         outcome = &mut outcome => {
-            wait.over = true;
+            wait.ended();
             return outcome.unwrap_or_else(lost);
         }
         () = deadline.reached() => core.out_of_time(deadline, 0),
         () = track.cancel.cancelled() => track.cancelled(),
     };
-    if claim.become_if_waiting(LEFT) {
-        wait.over = true;
+    if claim.leave() {
+        wait.ended();
         return Err(gave_up);
     }
     // Its batch runs already: only its end tells what has happened, and the time that this takes is not limited.
     tokio::select! {
         biased;
         outcome = &mut outcome => {
-            wait.over = true;
+            wait.ended();
             return outcome.unwrap_or_else(lost);
         }
         () = track.cancel.cancelled() => wait.leave(),
@@ -409,75 +312,5 @@ fn changed(count: i64) -> Answer {
         batches: Box::pin(futures::stream::iter([batch])),
         as_of: None,
         notices: Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dbmux_engine::{Interrupter, Progress};
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Counts(AtomicUsize);
-
-    impl Interrupter for Counts {
-        fn interrupt(&self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-
-        fn progress(&self) -> Progress {
-            Progress::default()
-        }
-    }
-
-    #[test]
-    fn a_batch_is_interrupted_when_all_of_it_have_given_up_while_it_runs() {
-        let interrupts = Arc::new(Counts::default());
-        let running = Running::new(Arc::clone(&interrupts) as Arc<dyn Interrupter>);
-        let batch = |wanted| {
-            let batch = Batch::new(&running);
-            *batch.wanted.lock() = wanted;
-            batch
-        };
-        let count = || interrupts.0.load(Ordering::Relaxed);
-        let first = batch(2);
-        assert!(first.begins());
-        first.one_gave_up();
-        assert_eq!((count(), first.is_unwanted()), (0, false));
-        first.one_gave_up();
-        assert_eq!((count(), first.is_unwanted()), (1, true));
-        first.has_ended();
-        // What runs later in the lane's session is others'.
-        let (over, later) = (batch(1), batch(1));
-        assert!(over.begins());
-        over.has_ended();
-        assert!(later.begins());
-        over.one_gave_up();
-        assert_eq!(count(), 1);
-        later.has_ended();
-        // Nobody wants it any more when it is to begin.
-        let unwanted = batch(1);
-        unwanted.one_gave_up();
-        assert!(!unwanted.begins());
-        assert_eq!(count(), 1);
-    }
-
-    #[test]
-    fn whoever_goes_away_has_given_up() {
-        let running = Running::new(Arc::new(Counts::default()));
-        let claim = Claim::default();
-        drop(Wait { claim: &claim, over: false });
-        assert!(!claim.become_if_waiting(TAKEN), "it was left");
-        let (claim, batch) = (Claim::default(), Batch::new(&running));
-        *batch.wanted.lock() = 2;
-        let _ = claim.batch.set(Arc::clone(&batch));
-        assert!(claim.become_if_waiting(TAKEN));
-        let mut wait = Wait { claim: &claim, over: false };
-        assert!(!wait.leave());
-        drop(wait);
-        assert_eq!(*batch.wanted.lock(), 1, "he gives up once");
-        drop(Wait { claim: &claim, over: true });
-        assert_eq!(*batch.wanted.lock(), 1, "his outcome has come");
     }
 }

@@ -11,6 +11,8 @@ mod running;
 
 use self::ended::Ended;
 pub(crate) use self::run::step_on_floor;
+#[cfg(test)]
+pub(crate) use self::running::CountsInterrupts;
 pub(crate) use self::running::Running;
 
 use std::{

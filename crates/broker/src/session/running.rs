@@ -55,44 +55,49 @@ impl Running {
     }
 }
 
+/// Counts the interrupts that it is sent, and has nothing to interrupt.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct CountsInterrupts(std::sync::atomic::AtomicUsize);
+
+#[cfg(test)]
+impl CountsInterrupts {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+impl Interrupter for CountsInterrupts {
+    fn interrupt(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> dbmux_engine::Progress {
+        dbmux_engine::Progress::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use dbmux_engine::Progress;
-
     use super::*;
-
-    /// Counts what it is sent.
-    #[derive(Default)]
-    struct Counter(AtomicUsize);
-
-    impl Interrupter for Counter {
-        fn interrupt(&self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-
-        fn progress(&self) -> Progress {
-            Progress::default()
-        }
-    }
 
     #[tokio::test]
     async fn an_interrupt_is_sent_until_its_statement_has_ended_and_to_no_other_one() {
-        let counter = Arc::new(Counter::default());
+        let counter = Arc::new(CountsInterrupts::default());
         let running = Running::new(Arc::clone(&counter) as Arc<dyn Interrupter>);
         running.interrupt(7);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "it does not run");
+        assert_eq!(counter.count(), 0, "it does not run");
         running.begin(7);
         running.interrupt(8);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "another one runs");
+        assert_eq!(counter.count(), 0, "another one runs");
         running.interrupt(7);
         tokio::time::sleep(AGAIN * 10).await;
-        assert!(counter.0.load(Ordering::Relaxed) >= 5);
+        assert!(counter.count() >= 5);
         running.end();
         running.begin(8);
-        let sent = counter.0.load(Ordering::Relaxed);
+        let sent = counter.count();
         tokio::time::sleep(AGAIN * 10).await;
-        assert_eq!(counter.0.load(Ordering::Relaxed), sent, "the next one was hit");
+        assert_eq!(counter.count(), sent, "the next one was hit");
     }
 }

@@ -12,11 +12,7 @@ use arrow::{
 };
 use dbmux_engine::{Access, Engine, EngineError, EngineSession};
 
-use crate::support::{Database, changed, chunks, chunks_of, column, fails, numbers, run, texts};
-
-const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
-const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
-const MERGE: &str = r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#;
+use crate::support::{ADD, COUNT, Database, MERGE, changed, chunks, chunks_of, column, fails, numbers, run, texts};
 
 #[test]
 fn rows_are_added_merged_updated_and_deleted() {

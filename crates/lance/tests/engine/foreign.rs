@@ -7,10 +7,7 @@ use std::{
 
 use dbmux_engine::{Access, Engine};
 
-use crate::support::{Database, changed, chunks, numbers, python, python_runs, run, texts};
-
-const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
-const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
+use crate::support::{ADD, COUNT, Database, changed, chunks, numbers, python, python_runs, run, texts};
 
 /// A Python that runs a line of program for each line that it is told, and says when it is done.
 struct Python {

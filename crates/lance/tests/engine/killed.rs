@@ -8,9 +8,8 @@ use std::{
 
 use dbmux_engine::{Access, Engine};
 
-use crate::support::{Database, changed, chunks, numbers, python_runs, run};
+use crate::support::{ADD, Database, changed, chunks, numbers, python_runs, run};
 
-const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
 /// Rows of a group.
 const GROUP: i64 = 10;
 /// Where the one that is killed finds its database.

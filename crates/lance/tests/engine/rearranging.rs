@@ -1,20 +1,14 @@
-//! Indices, and few files of many, while others write to the table or drop it.
+//! Indices, and few files of many, while others write to the table.
 
 use std::{
     fs,
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
     thread,
-    time::Instant,
 };
 
 use arrow::{array::Int64Array, compute::concat_batches};
-use dbmux_engine::EngineError;
 
-use crate::support::{Database, changed, chunks, chunks_of, column, near, numbers, run, texts};
-
-const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
-const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
-const MERGE: &str = r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#;
+use crate::support::{ADD, COUNT, Database, MERGE, changed, chunks, chunks_of, column, near, numbers, run};
 
 #[test]
 fn files_stay_few_while_nobody_pauses() {
@@ -86,37 +80,4 @@ fn a_large_file_is_left_as_it_is_while_nobody_pauses() {
     let files = fs::read_dir(database.path.join("chunks.lance/data")).unwrap().count();
     assert!(files < 60, "{files} files");
     assert_eq!(numbers(session.as_mut(), COUNT, None), [10_000]);
-}
-
-#[test]
-fn a_table_that_is_dropped_while_its_index_is_made_stays_dropped() {
-    let database = Database::new();
-    let index = || {
-        let index = r#"{"create_index": {"table": "chunks", "column": "embedding", "type": "ivf_flat", "num_partitions": 256}}"#;
-        run(database.session().as_mut(), index, None).map(drop)
-    };
-    let mut session = database.session();
-    let mut make = || {
-        let create = r#"{"create_table": {"table": "chunks", "if_exists": "overwrite"}}"#;
-        changed(session.as_mut(), create, Some(&chunks(0..20_000)));
-        // The engine knows its files by then.
-        changed(session.as_mut(), ADD, Some(&chunks(20_000..20_001)));
-    };
-    make();
-    let began = Instant::now();
-    index().unwrap();
-    let takes = began.elapsed();
-    for part in 10..20 {
-        make();
-        thread::scope(|scope| {
-            let made = scope.spawn(index);
-            thread::sleep(takes * part / 20);
-            run(database.session().as_mut(), r#"{"drop_table": {"table": "chunks"}}"#, None).unwrap();
-            if let Err(error) = made.join().unwrap() {
-                assert!(!matches!(error, EngineError::Fatal { .. }), "{error}");
-            }
-        });
-        let tables = texts(database.session().as_mut(), r#"{"tables": {}}"#);
-        assert_eq!(tables, [""; 0], "after {part} twentieths of {takes:?}");
-    }
 }

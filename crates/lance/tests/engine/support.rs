@@ -13,6 +13,10 @@ use arrow::{
 use dbmux_engine::{Access, Engine, EngineError, EngineSession, SessionOptions};
 use dbmux_lance::{LanceEngine, LanceOptions};
 
+/// Operations on the table `chunks`.
+pub(crate) const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
+pub(crate) const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
+pub(crate) const MERGE: &str = r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#;
 /// Numbers in a vector.
 pub(crate) const DIMENSIONS: usize = 8;
 

@@ -5,11 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, NullArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use dbmux_engine::{Engine, EngineError, EngineSession, InsertShape};
 
-use crate::support::{Database, changed, chunks, chunks_of, column, fails, numbers, run};
+use crate::support::{ADD, COUNT, Database, MERGE, changed, chunks, chunks_of, column, fails, numbers, run};
 
-const ADD: &str = r#"{"add": {"table": "chunks"}}"#;
-const COUNT: &str = r#"{"count": {"table": "chunks"}}"#;
-const MERGE: &str = r#"{"merge_insert": {"table": "chunks", "on": ["id"]}}"#;
 const VERSIONS: &str = r#"{"versions": {"table": "chunks"}}"#;
 
 #[test]
