@@ -11,6 +11,8 @@ tools
 bash testkit/venv.sh
 bash testkit/dbt/venv.sh
 bash testkit/lance/venv.sh
+sh testkit/node/install.sh
+sh crates/memory/tests/model.sh
 sh examples/code-index/python/venv.sh
 
 step() { printf '\n== %s\n' "$*"; }

@@ -25,12 +25,14 @@ compilers() {
     command -v protoc >/dev/null || package protobuf-compiler
 }
 
-# Programs that tests start: shells whose completions they try, what watches system calls, and a file system in user space.
+# Programs that tests start: shells whose completions they try, what watches system calls, a file system in user space, and
+# what runs JavaScript.
 programs() {
     local program
     for program in zsh fish strace bindfs; do
         command -v "$program" >/dev/null || package "$program"
     done
+    command -v npm >/dev/null || package npm
 }
 
 # cargo's parts and plug-ins that the tests need, in an environment of their own.

@@ -16,13 +16,23 @@ pub fn python() -> PathBuf {
     interpreter("DBMUX_TEST_PYTHON", "venv", "testkit/venv.sh")
 }
 
+/// The folder in which `testkit/node/install.sh` has installed the packages that JavaScript needs.
+pub fn node_packages() -> PathBuf {
+    cached("DBMUX_TEST_NODE", "node", "testkit/node/install.sh")
+}
+
 /// The interpreter that a variable names, else that of an environment in the user's cache.
 pub(crate) fn interpreter(variable: &str, environment: &str, maker: &str) -> PathBuf {
+    cached(variable, &format!("{environment}/bin/python"), maker)
+}
+
+/// What a variable names, else what a script has put into the user's cache.
+fn cached(variable: &str, name: &str, maker: &str) -> PathBuf {
     let given = std::env::var_os(variable).map(PathBuf::from);
     let path = given.unwrap_or_else(|| {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-        cache.unwrap_or_else(home).join("dbmux").join(environment).join("bin/python")
+        cache.unwrap_or_else(home).join("dbmux").join(name)
     });
     assert!(path.exists(), "{} is missing: run {maker}", path.display());
     path

@@ -98,7 +98,20 @@ fn only_a_backend_names_its_engine_and_the_others_need_no_cpp() {
         let is_backend = matches!(package.as_str(), "dbmux-duckdb" | "dbmux-lance" | "dbmux-sqlite");
         assert!(!names_engine || is_backend, "{package} names an engine");
     }
-    for package in ["dbmux-os", "dbmux-lock", "dbmux-client", "dbmux-engine", "dbmux-wire", "dbmux-broker", "mp"] {
+    let light = [
+        "dbmux-os",
+        "dbmux-lock",
+        "dbmux-client",
+        "dbmux-report",
+        "dbmux-mcp",
+        "dbmux-memory",
+        "dbmux-dbt",
+        "dbmux-engine",
+        "dbmux-wire",
+        "dbmux-broker",
+        "mp",
+    ];
+    for package in light {
         assert!(!needs(&direct, package).contains("libduckdb-sys"), "{package} needs DuckDB's C++");
     }
     assert!(needs(&direct, "dbmux").contains("libduckdb-sys"), "this test sees nothing");
@@ -154,6 +167,9 @@ fn dependencies_go_one_way() {
         ("dbmux-broker", &["dbmux-engine", "dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
         ("dbmux-wire", &["dbmux-engine", "dbmux-proto"][..]),
         ("dbmux-client", &["dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
+        ("dbmux-report", &["dbmux-client", "dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
+        ("dbmux-memory", &["dbmux-client"][..]),
+        ("dbmux-mcp", &["dbmux-client", "dbmux-memory", "dbmux-report"][..]),
     ]);
     let direct = normal_dependencies();
     for (package, may) in allowed {

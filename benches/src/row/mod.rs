@@ -10,6 +10,7 @@ mod leased;
 mod lock_alone;
 mod lock_hand_off;
 mod lock_killed;
+mod mcp;
 mod memory;
 pub(crate) mod peer;
 mod process;
@@ -40,6 +41,7 @@ const ALL: &[Row] = &[
     Row { name: "vectors", about: "vector search: this makes files of about 1.2 GB", measure: vectors::measure },
     Row { name: "lance", about: "LanceDB with eight writers and eight readers", measure: lance::measure },
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
+    Row { name: "mcp", about: "servers for agents", measure: mcp::measure },
     Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
     Row { name: "dbt", about: "one model once more, dbt warm", measure: dbt::again },

@@ -9,6 +9,8 @@ mod dbt;
 mod demo;
 mod examples;
 mod guarded;
+mod mcp;
+mod memory;
 #[cfg(feature = "broker")]
 mod probe;
 mod shim;
@@ -21,6 +23,8 @@ pub(crate) use dbt::{DbtArgs, DbtCommandArg, DbtOptions, DbtRunnerArgs, DbtScope
 pub(crate) use demo::{DemoArgs, DemoOf, DemoWorkerArgs};
 use examples::{EXAMPLES, LOCK_EXAMPLES, RUN_EXAMPLES, SQL_EXAMPLES};
 pub(crate) use guarded::{LockArgs, ReadsArg, RunArgs, ScopeArg};
+pub(crate) use mcp::{EmbeddingArgs, InstallArgs, McpArgs, McpCommand, McpOffer, ProgramArg};
+pub(crate) use memory::{Among, MemoryArgs, MemoryCommand, SearchModeArg};
 #[cfg(feature = "broker")]
 pub(crate) use probe::{ModeArg, ProbeArgs, ProbeWorkerArgs};
 pub(crate) use shim::{Shim, ShimArgs, ShimCommand, ShimListArgs, ShimPlace};
@@ -78,7 +82,8 @@ impl Arguments {
             Command::Vectors(args) => args.json,
             Command::Who(args) => args.json,
             Command::Wait(args) => args.json,
-            Command::Status(args) | Command::Stats(args) => args.json,
+            Command::Status(args) => args.json,
+            Command::Stats(args) => args.json,
             Command::Stop(args) => args.json,
             Command::Lock(args) => args.json,
             Command::Dbt(args) => match &args.plan {
@@ -86,6 +91,7 @@ impl Arguments {
                 None => args.options.json,
             },
             Command::Run(args) => args.json,
+            Command::Memory(args) => args.json,
             Command::Shim(ShimCommand::List(args)) => args.json,
             Command::Snapshot(args) => args.json,
             Command::Demo(args) => args.json,
@@ -142,7 +148,7 @@ pub(crate) enum Command {
     /// Show what the broker is doing: owner, sessions, statements, queue. Starts nothing.
     Status(StatusArgs),
     /// Show what the broker and the file's locks have done. Starts nothing.
-    Stats(StatusArgs),
+    Stats(StatsArgs),
     /// Ask the broker to finish what runs, and to end.
     Stop(StopArgs),
     /// Serve a database in the foreground, for a service manager.
@@ -157,6 +163,12 @@ pub(crate) enum Command {
     /// Run a command that opens database files itself, dbt or a script: they are handed over to it. Starts no broker.
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Serve agents by the Model Context Protocol, or have their program start it.
+    #[command(after_help = mcp::EXAMPLES)]
+    Mcp(Box<McpArgs>),
+    /// Store, search and keep the memories that agents share.
+    #[command(after_help = memory::EXAMPLES)]
+    Memory(Box<MemoryArgs>),
     /// Programs of others' names that call dbmux: a `dbt` that is `dbmux dbt`.
     #[command(subcommand, after_help = shim::EXAMPLES)]
     Shim(ShimCommand),
@@ -288,6 +300,18 @@ pub(crate) struct StatusArgs {
     /// One JSON object; without a database, an array of them.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// The database file; without it, every broker of yours.
+    pub(crate) database: Option<PathBuf>,
+    /// One JSON object; without a database, an array of them.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The locks' figures of all together, a line each, as agents are told them.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) text: bool,
 }
 
 #[derive(Debug, Args)]

@@ -59,6 +59,13 @@ pub(crate) const VARIABLES: &[Variable] = &[
         "the dbt that `dbmux dbt` runs (`--dbt`)",
         "the virtual environment's, uv's, or the first in PATH",
     ),
+    variable(
+        "DBMUX_EMBEDDER",
+        "what makes vectors of memories (`--embedder`): a model's folder, or an endpoint's address",
+        "none: words alone",
+    ),
+    variable("DBMUX_EMBEDDER_MODEL", "the endpoint's model (`--embedder-model`)", "-"),
+    variable("DBMUX_EMBEDDER_KEY", "the key that the endpoint wants; only from here", "none"),
     variable("NO_COLOR", "no colours, whatever it says (`--color`)", "colours on a terminal"),
 ];
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dbmux_client::{ClientError, ErrorCode, Holder, lock_holder};
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
+use dbmux_report::{ReportError, code_name as name};
 
 use crate::{exit::Exit, split::Statement};
 
@@ -169,6 +170,17 @@ impl From<OsError> for Failure {
     }
 }
 
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Client(error) => error.into(),
+            ReportError::Lock(error) => error.into(),
+            ReportError::System(error) => error.into(),
+            other => Self::system(other.to_string()),
+        }
+    }
+}
+
 impl From<arrow::error::ArrowError> for Failure {
     fn from(error: arrow::error::ArrowError) -> Self {
         match error {
@@ -214,11 +226,6 @@ fn suggestion(error: &ClientError) -> String {
         ErrorCode::DatabaseLocked | ErrorCode::DeadlineExceeded => "wait longer with --wait 2m".to_owned(),
         _ => error.suggestion(),
     }
-}
-
-/// `DATABASE_LOCKED`, …
-fn name(code: ErrorCode) -> &'static str {
-    code.as_str_name().trim_start_matches("ERROR_CODE_")
 }
 
 fn exit(code: ErrorCode) -> Exit {

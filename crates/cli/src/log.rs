@@ -24,6 +24,8 @@ pub(crate) fn set_up() -> Result<(), Failure> {
     let colours =
         std::io::stderr().is_terminal() && anstream::stderr().current_choice() != anstream::ColorChoice::Never;
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    // A server outlives whoever reads its errors: that a line cannot be written must not end anything.
+    let log = log.log_internal_errors(false);
     // Only one subscriber is ever set, here.
     let _ = log.try_init();
     Ok(())

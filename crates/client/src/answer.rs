@@ -118,13 +118,21 @@ impl Answer {
     }
 
     /// The number of rows changed; 0 for a statement that answers with rows, which are read to their end.
-    pub(crate) async fn changed(self) -> Result<u64, ClientError> {
+    ///
+    /// # Errors
+    /// As [`Answer::next`].
+    pub async fn changed(mut self) -> Result<u64, ClientError> {
         let counts = self.rows_changed();
-        let batches = self.collect().await?;
-        let count = batches.first().filter(|_| counts).and_then(|batch| {
-            let column = batch.columns().first()?.as_primitive_opt::<Int64Type>()?;
-            (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
-        });
+        let mut count = None;
+        loop {
+            match self.step().await? {
+                Step::Batch(batch) if counts => count = count.or_else(|| first_number(&batch)),
+                // Of rows nothing is kept: there may be many.
+                Step::Batch(_) => {}
+                Step::Again => count = None,
+                Step::End => break,
+            }
+        }
         Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
     }
 
@@ -151,6 +159,11 @@ impl Answer {
             }
         }
     }
+}
+
+fn first_number(batch: &RecordBatch) -> Option<i64> {
+    let column = batch.columns().first()?.as_primitive_opt::<Int64Type>()?;
+    (!column.is_empty() && column.is_valid(0)).then(|| column.value(0))
 }
 
 impl Rest {

@@ -7,6 +7,8 @@ mod environment;
 mod find;
 mod guarded;
 mod lock;
+mod mcp;
+mod memory;
 mod run;
 mod shim;
 mod snapshot;
@@ -64,6 +66,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Command::Dbt(args) => dbt::run(*args),
         Command::DbtRunner(args) => dbt::runner::run(&args),
         Command::Run(args) => run::run(args),
+        Command::Mcp(args) => mcp::run(*args),
+        Command::Memory(args) => memory::run(*args),
         Command::Shim(command) => shim::run(command),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => completions::run(shell),

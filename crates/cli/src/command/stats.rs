@@ -1,47 +1,38 @@
 //! `dbmux stats`: what the broker has done since its start, and the file's locks since they were made; without a database,
 //! those of every broker of this user.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+use std::{io::Write, path::Path};
+
+use dbmux_report::{
+    Concurrent,
+    stats::{self, Figures, for_person, for_program},
 };
+use serde_json::Value;
 
-use dbmux_client::StatsReply;
-use dbmux_lock::{Lock, LockName, Snapshot};
-use serde_json::{Value, json};
-
-use crate::{
-    args::StatusArgs,
-    exit::Exit,
-    failure::Failure,
-    render::{self, person, table},
-};
-
-const LOCKS: [(&str, LockName); 3] = [("owner", LockName::Owner), ("file", LockName::File), ("named", LockName::Plain)];
-
-/// What is known of one database.
-struct Figures {
-    database: PathBuf,
-    broker: Option<StatsReply>,
-    locks: Vec<(&'static str, Snapshot)>,
-}
+use crate::{args::StatsArgs, exit::Exit, failure::Failure, render};
 
 /// Shows the figures.
-pub(crate) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let Some(database) = &args.database else { return all(args.json) };
-    let figures = figures(database)?;
+pub(crate) fn run(args: &StatsArgs) -> Result<Exit, Failure> {
+    let (known, exit) = match &args.database {
+        Some(database) => (vec![figures(database)?], Ok(Exit::Done)),
+        None => all(args.json)?,
+    };
     let mut out = render::report_output();
-    if args.json {
-        writeln!(out, "{}", for_program(&figures))?;
-    } else {
-        write!(out, "{}", for_person(&figures))?;
+    match (&args.database, args.json) {
+        _ if args.text => write!(out, "{}", Concurrent::of(&known).text())?,
+        (Some(_), true) => known.iter().try_for_each(|one| writeln!(out, "{}", for_program(one)))?,
+        (Some(_), false) => known.iter().try_for_each(|one| write!(out, "{}", for_person(one)))?,
+        (None, true) => writeln!(out, "{}", Value::from_iter(known.iter().map(for_program)))?,
+        (None, false) if known.is_empty() && exit.is_ok() => writeln!(out, "no broker runs")?,
+        (None, false) => {
+            known.iter().try_for_each(|one| write!(out, "{}\n{}", one.database.display(), for_person(one)))?;
+        }
     }
-    Ok(Exit::Done)
+    exit
 }
 
 /// Those of every broker of this user. One that does not answer is told on standard error, and the others are shown.
-fn all(json: bool) -> Result<Exit, Failure> {
+fn all(json: bool) -> Result<(Vec<Figures>, Result<Exit, Failure>), Failure> {
     let brokers = super::block_on(async { Ok(dbmux_client::brokers().await?) })?;
     let mut exit = Ok(Exit::Done);
     let mut known = Vec::new();
@@ -54,151 +45,10 @@ fn all(json: bool) -> Result<Exit, Failure> {
             }
         }
     }
-    let mut out = render::report_output();
-    if json {
-        writeln!(out, "{}", Value::from_iter(known.iter().map(for_program)))?;
-    } else if brokers.is_empty() {
-        writeln!(out, "no broker runs")?;
-    }
-    for figures in known.iter().filter(|_| !json) {
-        write!(out, "{}\n{}", figures.database.display(), for_person(figures))?;
-    }
-    exit
+    Ok((known, exit))
 }
 
 fn figures(database: &Path) -> Result<Figures, Failure> {
     let client = super::onlooker(database)?;
-    let broker = super::block_on(async { Ok(client.stats().await?) })?;
-    let locks = locks(client.database())?;
-    Ok(Figures { database: client.database().to_owned(), broker, locks })
-}
-
-fn for_program(figures: &Figures) -> Value {
-    let locks: serde_json::Map<_, _> =
-        figures.locks.iter().map(|(name, lock)| ((*name).to_owned(), lock_json(lock))).collect();
-    json!({ "database": figures.database, "broker": figures.broker.as_ref().map(broker_json), "locks": locks })
-}
-
-fn for_person(figures: &Figures) -> String {
-    let mut text = match &figures.broker {
-        Some(broker) => format!("{}\n", broker_table(broker)),
-        None => format!("no broker serves {}\n", figures.database.display()),
-    };
-    if !figures.locks.is_empty() {
-        text.push_str(&format!("{}\n", lock_table(&figures.locks)));
-    }
-    text
-}
-
-/// The locks of a database's sidecar; none where there is no sidecar.
-fn locks(database: &Path) -> Result<Vec<(&'static str, Snapshot)>, Failure> {
-    let sidecar = dbmux_lock::sidecar_path(database);
-    let mut locks = Vec::new();
-    for (name, lock) in LOCKS {
-        if let Some(snapshot) = Lock::peek(&sidecar, lock)? {
-            locks.push((name, snapshot));
-        }
-    }
-    Ok(locks)
-}
-
-fn broker_table(stats: &StatsReply) -> comfy_table::Table {
-    let mut table = table::frame(None);
-    table.set_header(["broker", ""]);
-    let times = |p50, p99, max| format!("{} / {} / {}", person::micros(p50), person::micros(p99), person::micros(max));
-    let rows = [
-        (
-            "statements",
-            format!(
-                "{} ({} reads, {} writes)",
-                person::count(stats.statements),
-                person::count(stats.reads),
-                person::count(stats.writes)
-            ),
-        ),
-        ("failures", person::count(stats.failures)),
-        ("cancelled", person::count(stats.cancelled)),
-        ("conflicts retried", person::count(stats.conflicts_retried)),
-        ("out of time", person::count(stats.deadlines)),
-        ("queue full", person::count(stats.queue_full)),
-        (
-            "merged",
-            format!("{} in {} batches", person::count(stats.merged_statements), person::count(stats.merged_batches)),
-        ),
-        ("running / queued / most queued", format!("{} / {} / {}", stats.running, stats.queued, stats.queued_max)),
-        ("sessions opened", person::count(stats.sessions_opened)),
-        ("attached / released", format!("{} / {} times", stats.attaches, stats.releases)),
-        ("wait p50 / p99 / max", times(stats.wait_p50_us, stats.wait_p99_us, stats.wait_max_us)),
-        ("run p50 / p99 / max", times(stats.run_p50_us, stats.run_p99_us, stats.run_max_us)),
-    ];
-    for (name, value) in rows {
-        table.add_row([name, &value]);
-    }
-    table
-}
-
-fn broker_json(stats: &StatsReply) -> Value {
-    json!({
-        "statements": stats.statements,
-        "failures": stats.failures,
-        "reads": stats.reads,
-        "writes": stats.writes,
-        "merged_statements": stats.merged_statements,
-        "merged_batches": stats.merged_batches,
-        "conflicts_retried": stats.conflicts_retried,
-        "cancelled": stats.cancelled,
-        "queue_full": stats.queue_full,
-        "deadlines": stats.deadlines,
-        "sessions_opened": stats.sessions_opened,
-        "attaches": stats.attaches,
-        "releases": stats.releases,
-        "wait_us": { "p50": stats.wait_p50_us, "p99": stats.wait_p99_us, "max": stats.wait_max_us },
-        "run_us": { "p50": stats.run_p50_us, "p99": stats.run_p99_us, "max": stats.run_max_us },
-        "queued": stats.queued,
-        "running": stats.running,
-        "queued_max": stats.queued_max,
-    })
-}
-
-fn lock_table(locks: &[(&'static str, Snapshot)]) -> comfy_table::Table {
-    let mut table = table::frame(None);
-    table.set_header(std::iter::once("lock").chain(locks.iter().map(|(name, _)| *name)));
-    let mut row = |name: &str, value: &dyn Fn(&Snapshot) -> String| {
-        table.add_row(std::iter::once(name.to_owned()).chain(locks.iter().map(|(_, lock)| value(lock))));
-    };
-    row("acquisitions", &|lock| person::count(lock.statistics.acquisitions));
-    row("contended", &|lock| person::count(lock.statistics.contended));
-    row("failures", &|lock| person::count(lock.statistics.failures));
-    row("dead holders reaped", &|lock| person::count(lock.statistics.reaped));
-    row("wait, average", &|lock| time(lock.statistics.average_wait()));
-    row("wait, p99", &|lock| time(lock.statistics.p99_wait()));
-    row("wait, longest", &|lock| time(lock.statistics.longest_wait));
-    row("waited in vain, average", &|lock| time(lock.statistics.average_failed_wait()));
-    row("active / waiting", &|lock| format!("{} / {}", lock.holders.len(), lock.waiters.len()));
-    row("last acquisition", &|lock| {
-        let ago = lock.statistics.last_acquisition.and_then(|at| SystemTime::now().duration_since(at).ok());
-        ago.map_or_else(|| "never".to_owned(), |ago| format!("{} ago", person::duration(ago)))
-    });
-    table
-}
-
-fn time(wait: Duration) -> String {
-    person::micros(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX))
-}
-
-pub(super) fn lock_json(lock: &Snapshot) -> Value {
-    let stats = &lock.statistics;
-    let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
-    json!({
-        "acquisitions": stats.acquisitions,
-        "contended": stats.contended,
-        "failures": stats.failures,
-        "reaped": stats.reaped,
-        "wait_us": { "average": micros(stats.average_wait()), "p99": micros(stats.p99_wait()), "longest": micros(stats.longest_wait) },
-        "failed_wait_us": micros(stats.average_failed_wait()),
-        "active": lock.holders.len(),
-        "waiting": lock.waiters.len(),
-        "last_acquisition": stats.last_acquisition.map(|at| humantime::format_rfc3339_millis(at).to_string()),
-        "fence": lock.fence.0,
-    })
+    super::block_on(async { Ok(stats::figures(&client).await?) })
 }

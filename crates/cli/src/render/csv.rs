@@ -1,15 +1,11 @@
-//! Comma-separated values: a header, then a line a row (RFC 4180). Lists, structs and maps are JSON text. NULL is an empty
-//! field, as empty text is: JSON tells them apart.
+//! Comma-separated values, as they arrive.
 
 use std::io::Write;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use arrow_csv::WriterBuilder;
+use dbmux_report::rows::csv;
 
-use super::{
-    plain::{self, Nested},
-    sink::Sink,
-};
+use super::sink::Sink;
 use crate::failure::Failure;
 
 /// Writes an answer as CSV.
@@ -31,14 +27,9 @@ impl<W: Write> Sink for CsvSink<W> {
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
-        let builder = WriterBuilder::new().with_header(std::mem::take(&mut self.header));
-        let builder = builder.with_timestamp_format("%Y-%m-%d %H:%M:%S%.f".to_owned());
-        let builder = builder.with_timestamp_tz_format("%Y-%m-%d %H:%M:%S%.f%:z".to_owned());
         // Into memory first: the writer's own errors do not tell a pipe that was closed from anything else.
         self.text.clear();
-        let mut writer = builder.build(&mut self.text);
-        writer.write(&plain::batch(batch, Nested::AsText)?)?;
-        drop(writer);
+        csv::write(batch, std::mem::take(&mut self.header), &mut self.text)?;
         Ok(self.output.write_all(&self.text)?)
     }
 

@@ -6,15 +6,13 @@ mod arrow;
 mod csv;
 pub(crate) mod error;
 mod json;
-mod json_values;
 pub(crate) mod live;
-pub(crate) mod person;
-pub(crate) mod plain;
-pub(crate) mod report;
 mod sink;
 pub(crate) mod table;
 
 use std::io::{Result, Write};
+
+pub(crate) use dbmux_report::{parts as report, person};
 
 /// Tells something beside the data, on standard error; with `--json` as `{"note": …}`. That nobody listens there is no
 /// failure.
@@ -44,6 +42,11 @@ pub(crate) fn report_output() -> impl Write {
 /// Standard output, for results: byte by byte.
 pub(crate) fn result_output() -> impl Write {
     Data(std::io::stdout().lock())
+}
+
+/// The same, for what is written from several threads.
+pub(crate) fn shared_output() -> impl Write + Send {
+    std::io::BufWriter::new(Data(std::io::stdout()))
 }
 
 /// Names standard output in the errors of writing to it. Their kind stays: a closed pipe is known by it.

@@ -7,13 +7,11 @@ use arrow::{
     datatypes::SchemaRef,
     util::display::{ArrayFormatter, FormatOptions},
 };
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment};
+use dbmux_report::rows::plain::{self, Nested};
+pub(crate) use dbmux_report::table::frame;
 
-use super::{
-    person,
-    plain::{self, Nested},
-    sink::Sink,
-};
+use super::{person, sink::Sink};
 use crate::failure::Failure;
 
 /// Rows that are laid out together: columns are as wide as these need, and no more has to be kept.
@@ -65,16 +63,6 @@ impl<W: Write> TableSink<W> {
         }
         Ok(())
     }
-}
-
-/// A table without lines between its rows.
-pub(crate) fn frame(width: Option<usize>) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).force_no_tty();
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    table
 }
 
 impl<W: Write> Sink for TableSink<W> {

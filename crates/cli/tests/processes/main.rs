@@ -5,6 +5,10 @@
 //! SQLite's, which are there in a build without C++ too.
 #![cfg(feature = "broker")]
 
+#[macro_use]
+mod engines;
+
+mod agents;
 #[cfg(feature = "duckdb")]
 mod clients;
 #[cfg(feature = "duckdb")]

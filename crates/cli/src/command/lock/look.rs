@@ -4,12 +4,12 @@ use std::io::Write;
 
 use dbmux_client::lock_holder;
 use dbmux_lock::{Lock, LockName, Snapshot, TicketInfo};
+use dbmux_report::stats;
 use serde_json::{Value, json};
 
 use super::which::Which;
 use crate::{
     args::LockArgs,
-    command::stats,
     exit::Exit,
     failure::Failure,
     render::{self, person, report},

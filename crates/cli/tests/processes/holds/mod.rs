@@ -9,9 +9,6 @@
     reason = "a test ends by panicking, and says what it saw"
 )]
 
-#[macro_use]
-mod engines;
-
 mod adbc;
 mod attach;
 mod cancel;

@@ -16,11 +16,11 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use super::json_values;
+use super::json;
 
 /// What may be left nested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nested {
+pub enum Nested {
     /// Lists, structs and maps stay.
     Keep,
     /// They become JSON text: one cell a value.
@@ -28,13 +28,13 @@ pub(crate) enum Nested {
 }
 
 /// The same rows, of types that can be written.
-pub(crate) fn batch(batch: &RecordBatch, nested: Nested) -> Result<RecordBatch, ArrowError> {
+pub fn batch(batch: &RecordBatch, nested: Nested) -> Result<RecordBatch, ArrowError> {
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let mut column = array(field, column)?;
         if nested == Nested::AsText && column.data_type().is_nested() {
-            column = json_values::cells(&column)?;
+            column = json::cells(&column)?;
         }
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
         columns.push(column);

@@ -5,7 +5,7 @@ use dbmux_lock::TicketInfo;
 use serde_json::{Value, json};
 
 /// A holder, with `null` for what is not known.
-pub(crate) fn holder(holder: &Holder) -> Value {
+pub fn holder(holder: &Holder) -> Value {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     json!({
         "kind": holder_kind(holder.kind()),
@@ -23,12 +23,12 @@ pub(crate) fn holder(holder: &Holder) -> Value {
 }
 
 /// Those who have a lock, or wait for it.
-pub(crate) fn tickets(tickets: &[TicketInfo]) -> Vec<Value> {
+pub fn tickets(tickets: &[TicketInfo]) -> Vec<Value> {
     tickets.iter().map(|ticket| holder(&lock_holder(ticket))).collect()
 }
 
 /// `process`, `broker`, …
-pub(crate) fn holder_kind(kind: HolderKind) -> &'static str {
+pub fn holder_kind(kind: HolderKind) -> &'static str {
     match kind {
         HolderKind::Process => "process",
         HolderKind::Broker => "broker",
@@ -42,6 +42,6 @@ pub(crate) fn holder_kind(kind: HolderKind) -> &'static str {
 
 /// Milliseconds as seconds.
 #[expect(clippy::cast_precision_loss, reason = "exact for the next 285,000 years")]
-pub(crate) fn seconds(ms: u64) -> f64 {
+pub fn seconds(ms: u64) -> f64 {
     ms as f64 / 1e3
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use dbmux_client::{Holder, HolderKind};
 
 /// Characters of a command line that are shown on one line.
-pub(crate) const ONE_LINE: usize = 90;
+pub const ONE_LINE: usize = 90;
 
 /// `340 ms`, `12 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
-pub(crate) fn duration(duration: Duration) -> String {
+pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 => format!("{} ms", duration.as_millis()),
@@ -24,13 +24,13 @@ fn two(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
 }
 
 /// As [`duration`], of milliseconds as the wire has them.
-pub(crate) fn millis(ms: u64) -> String {
+pub fn millis(ms: u64) -> String {
     duration(Duration::from_millis(ms))
 }
 
 /// `870 µs`, `3.2 ms`, `1.25 s`: for latencies.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(crate) fn micros(us: u64) -> String {
+pub fn micros(us: u64) -> String {
     match us {
         0..=999 => format!("{us} µs"),
         1_000..=999_999 => format!("{:.1} ms", us as f64 / 1e3),
@@ -39,7 +39,7 @@ pub(crate) fn micros(us: u64) -> String {
 }
 
 /// `336,776`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -52,28 +52,28 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// `1 row`, `2 rows`.
-pub(crate) fn rows(number: u64) -> String {
+pub fn rows(number: u64) -> String {
     counted(number, "row")
 }
 
 /// `1 session`, `2 sessions`: of what has a plain plural.
-pub(crate) fn counted(number: u64, thing: &str) -> String {
+pub fn counted(number: u64, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{} {thing}s", count(number)) }
 }
 
 /// `78.5 MiB`.
 #[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 /// `dbt build --select marts   (pid 66618, alice, 12 s)`.
-pub(crate) fn holder(holder: &Holder) -> String {
+pub fn holder(holder: &Holder) -> String {
     holder_within(holder, ONE_LINE)
 }
 
 /// The same, with so many characters of its command at most.
-pub(crate) fn holder_within(holder: &Holder, most: usize) -> String {
+pub fn holder_within(holder: &Holder, most: usize) -> String {
     let what = match holder.kind() {
         HolderKind::OtherNamespace => "a process in another container".to_owned(),
         HolderKind::OtherHost => "a process on another host".to_owned(),
@@ -101,7 +101,7 @@ pub(crate) fn holder_within(holder: &Holder, most: usize) -> String {
 }
 
 /// A command line on one line that is no wider than a terminal usually is.
-pub(crate) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     cut(text, ONE_LINE)
 }
 

@@ -1,0 +1,11 @@
+//! `dbmux mcp` as agents' programs start it: the official SDKs, and many servers beside each other and whoever else there is.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own way to fail")]
+
+mod agent;
+mod leaving;
+mod memories;
+mod official;
+mod reports;
+mod together;
+mod waiting;

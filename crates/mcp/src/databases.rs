@@ -1,0 +1,169 @@
+//! The databases that tools may use, by the names that callers give them. Each has one client, made when it is asked for.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use dbmux_client::{Client, ClientOptions};
+use parking_lot::Mutex;
+
+use crate::{failure::Failure, options::McpOptions};
+
+/// What the memories' database is called.
+const MEMORY: &str = "memory";
+
+/// One that tools may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    /// What callers call it: its file's name without the ending, where that is nobody else's; else its path.
+    pub(crate) name: String,
+    /// As it was given.
+    pub(crate) path: PathBuf,
+}
+
+/// All of them.
+pub(crate) struct Databases {
+    all: Vec<Database>,
+    /// That of the memories, which is only looked at here.
+    memory: Option<Database>,
+    read_only: bool,
+    wait: Duration,
+    broker_program: Option<PathBuf>,
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+impl Databases {
+    pub(crate) fn new(options: &McpOptions) -> Self {
+        Self {
+            all: named(&options.databases),
+            memory: options.memory.as_ref().map(|(path, _)| Database { name: MEMORY.to_owned(), path: path.clone() }),
+            read_only: options.read_only,
+            wait: options.wait,
+            broker_program: options.broker_program.clone(),
+            clients: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Database] {
+        &self.all
+    }
+
+    /// Whatever is used here: the memories' database too.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = &Database> {
+        self.all.iter().chain(&self.memory)
+    }
+
+    /// The same by a name, or all of them.
+    pub(crate) fn look_at(&self, asked: Option<&str>) -> Result<Vec<&Database>, Failure> {
+        match asked {
+            None => Ok(self.seen().collect()),
+            Some(asked) => match self.memory.iter().find(|memory| memory.name == asked) {
+                Some(memory) if self.all.iter().all(|database| database.name != asked) => Ok(vec![memory]),
+                _ => Ok(vec![self.find(Some(asked))?]),
+            },
+        }
+    }
+
+    /// The one that a caller means: by its name or its path; without either the only one.
+    pub(crate) fn find(&self, asked: Option<&str>) -> Result<&Database, Failure> {
+        let Some(asked) = asked else {
+            return match self.all.as_slice() {
+                [only] => Ok(only),
+                [] => Err(none()),
+                _ => Err(Failure::usage("there are several databases", format!("name one: {}", self.names()))),
+            };
+        };
+        let same =
+            |path: &Path| path == Path::new(asked) || path.canonicalize().is_ok_and(|path| path == Path::new(asked));
+        let found = self.all.iter().find(|database| database.name == asked || same(&database.path));
+        found.ok_or_else(|| match self.all.is_empty() {
+            true => none(),
+            false => {
+                Failure::usage(format!("there is no database \"{asked}\" here"), format!("there are: {}", self.names()))
+            }
+        })
+    }
+
+    /// The way to a database; nothing is opened or started by it. `caller` is what others are told of who asks.
+    pub(crate) fn client(&self, database: &Database, caller: Option<&str>) -> Result<Client, Failure> {
+        let mut clients = self.clients.lock();
+        if let Some(client) = clients.get(&database.name) {
+            return Ok(client.clone());
+        }
+        let options = ClientOptions {
+            wait: self.wait,
+            read_only: self.read_only,
+            create: !self.read_only,
+            broker_program: self.broker_program.clone(),
+            command: Some(format!("dbmux mcp for {}", caller.unwrap_or("an agent"))),
+            ..ClientOptions::default()
+        };
+        let client = Client::open(&database.path, options)?;
+        clients.insert(database.name.clone(), client.clone());
+        Ok(client)
+    }
+
+    /// A client that starts nothing: for whoever only looks.
+    pub(crate) fn onlooker(database: &Database) -> Result<Client, Failure> {
+        let options = ClientOptions { start: false, create: false, ..ClientOptions::default() };
+        Ok(Client::open(&database.path, options)?)
+    }
+
+    fn names(&self) -> String {
+        self.all.iter().map(|database| database.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn none() -> Failure {
+    Failure::usage("this server has no database", "start it with one: dbmux mcp --db PATH")
+}
+
+fn named(paths: &[PathBuf]) -> Vec<Database> {
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let mut all: Vec<Database> = Vec::new();
+    for path in paths {
+        if all.iter().any(|known| known.path == *path) {
+            continue;
+        }
+        let alone = paths.iter().filter(|other| *other != path).all(|other| stem(other) != stem(path));
+        let name = stem(path).filter(|_| alone).unwrap_or_else(|| path.display().to_string());
+        all.push(Database { name, path: path.clone() });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn databases(paths: &[&str]) -> Databases {
+        Databases {
+            all: named(&paths.iter().map(PathBuf::from).collect::<Vec<_>>()),
+            memory: None,
+            read_only: false,
+            wait: Duration::ZERO,
+            broker_program: None,
+            clients: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn names_are_short_where_they_are_clear() {
+        let names = |paths: &[&str]| databases(paths).all.into_iter().map(|one| one.name).collect::<Vec<_>>();
+        assert_eq!(names(&["/a/sales.duckdb", "notes.sqlite"]), ["sales", "notes"]);
+        assert_eq!(names(&["/a/sales.duckdb", "/b/sales.duckdb"]), ["/a/sales.duckdb", "/b/sales.duckdb"]);
+        assert_eq!(names(&["x.db", "x.db"]), ["x"]);
+    }
+
+    #[test]
+    fn the_only_one_needs_no_name() {
+        let one = databases(&["/a/sales.duckdb"]);
+        assert_eq!(one.find(None).unwrap().name, "sales");
+        assert_eq!(one.find(Some("/a/sales.duckdb")).unwrap().name, "sales");
+        assert!(one.find(Some("other")).unwrap_err().into_result().is_error.unwrap());
+        assert!(databases(&["a.db", "b.db"]).find(None).is_err());
+        assert!(databases(&[]).find(None).is_err());
+    }
+}

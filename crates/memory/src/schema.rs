@@ -1,0 +1,214 @@
+//! The tables, made once by whoever comes first.
+//!
+//! Everything is written by way of two tables that are empty between statements, `memory_incoming` and `memory_changes`:
+//! a plain `INSERT` of one row is what the broker commits together with those of other processes, and the triggers do the
+//! rest in the same transaction. In a trigger it is `ON CONFLICT`, never `OR REPLACE`: the statement that sets the trigger off
+//! overrules the latter.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dbmux_client::{Client, ErrorCode, Session, Statement};
+use tokio::sync::Mutex;
+
+use crate::{
+    MemoryError,
+    ask::{Ask, run_plain},
+    line::Deadline,
+};
+
+/// The version that this program makes and knows.
+pub(crate) const VERSION: i64 = 1;
+
+/// What the trigger says of a change to what is not there.
+pub(crate) const NO_SUCH_MEMORY: &str = "dbmux: no such memory";
+
+/// Where the tables are read from, or written to, in order. Times are microseconds since 1970, in UTC. `origin` is a number
+/// by chance, of the call that made the memory.
+const STATEMENTS: [&str; 21] = [
+    "CREATE TABLE IF NOT EXISTS dbmux_memory (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS memories (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, content TEXT NOT NULL, \
+     type TEXT, metadata TEXT NOT NULL CHECK (json_valid(metadata)), created INTEGER NOT NULL, \
+     updated INTEGER NOT NULL, origin INTEGER NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS memories_created ON memories (created)",
+    "CREATE INDEX IF NOT EXISTS memories_type ON memories (type, created)",
+    "CREATE TABLE IF NOT EXISTS memory_tags (tag TEXT NOT NULL, memory INTEGER NOT NULL, PRIMARY KEY (tag, memory)) \
+     WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS memory_tags_memory ON memory_tags (memory, tag)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS memory_words USING fts5 (content, content = 'memories', content_rowid = 'id', \
+     tokenize = 'unicode61 remove_diacritics 2')",
+    "CREATE TABLE IF NOT EXISTS memory_vectors (memory INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL)",
+    // A bit for each number of a vector: small enough to look at all of them.
+    "CREATE TABLE IF NOT EXISTS memory_codes (memory INTEGER PRIMARY KEY, model TEXT NOT NULL, code BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS memory_incoming (hash TEXT, content TEXT, type TEXT, metadata TEXT, tags TEXT, \
+     created INTEGER, updated INTEGER, origin INTEGER, model TEXT, vector BLOB)",
+    "CREATE TABLE IF NOT EXISTS memory_changes (hash TEXT, new_hash TEXT, content TEXT, sets_type INTEGER, type TEXT, \
+     replaces_metadata INTEGER, metadata TEXT, replaces_tags INTEGER, tags TEXT, without_tags TEXT, updated INTEGER, \
+     model TEXT, vector BLOB)",
+    "CREATE TRIGGER IF NOT EXISTS memory_incoming_arrives AFTER INSERT ON memory_incoming BEGIN \
+       INSERT INTO memories (hash, content, type, metadata, created, updated, origin) \
+         VALUES (new.hash, new.content, new.type, new.metadata, new.created, new.updated, new.origin) \
+         ON CONFLICT (hash) DO UPDATE SET type = coalesce(excluded.type, type), \
+           metadata = json_patch(metadata, excluded.metadata), created = min(created, excluded.created), \
+           updated = max(updated, excluded.updated); \
+       INSERT INTO memory_tags (tag, memory) \
+         SELECT t.value, m.id FROM memories AS m, json_each(new.tags) AS t WHERE m.hash = new.hash \
+         ON CONFLICT DO NOTHING; \
+       INSERT INTO memory_vectors (memory, model, vector) \
+         SELECT id, new.model, new.vector FROM memories WHERE hash = new.hash AND new.vector IS NOT NULL \
+         ON CONFLICT (memory) DO UPDATE SET model = excluded.model, vector = excluded.vector; \
+       DELETE FROM memory_incoming WHERE rowid = new.rowid; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memory_changes_arrive AFTER INSERT ON memory_changes BEGIN \
+       SELECT RAISE(ABORT, 'dbmux: no such memory') \
+         WHERE NOT EXISTS (SELECT 1 FROM memories WHERE hash = new.hash); \
+       DELETE FROM memory_tags WHERE memory = (SELECT id FROM memories WHERE hash = new.hash) \
+         AND (new.replaces_tags OR tag IN (SELECT value FROM json_each(new.without_tags))); \
+       INSERT INTO memory_tags (tag, memory) \
+         SELECT t.value, m.id FROM memories AS m, json_each(new.tags) AS t WHERE m.hash = new.hash \
+         ON CONFLICT DO NOTHING; \
+       UPDATE memories SET hash = coalesce(new.new_hash, hash), content = coalesce(new.content, content), \
+           type = CASE WHEN new.sets_type THEN new.type ELSE type END, \
+           metadata = CASE WHEN new.metadata IS NULL THEN metadata WHEN new.replaces_metadata THEN new.metadata \
+             ELSE json_patch(metadata, new.metadata) END, \
+           updated = max(updated, new.updated) \
+         WHERE hash = new.hash; \
+       INSERT INTO memory_vectors (memory, model, vector) \
+         SELECT id, new.model, new.vector FROM memories \
+           WHERE hash = coalesce(new.new_hash, new.hash) AND new.vector IS NOT NULL \
+         ON CONFLICT (memory) DO UPDATE SET model = excluded.model, vector = excluded.vector; \
+       DELETE FROM memory_changes WHERE rowid = new.rowid; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memories_made AFTER INSERT ON memories BEGIN \
+       INSERT INTO memory_words (rowid, content) VALUES (new.id, new.content); \
+       UPDATE dbmux_memory SET value = value + 1 WHERE key = 'revision'; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memories_changed AFTER UPDATE ON memories BEGIN \
+       UPDATE dbmux_memory SET value = value + 1 WHERE key = 'revision'; \
+     END",
+    // A vector is of the text that it was made of.
+    "CREATE TRIGGER IF NOT EXISTS memories_rewritten AFTER UPDATE OF content ON memories \
+       WHEN old.content IS NOT new.content BEGIN \
+       INSERT INTO memory_words (memory_words, rowid, content) VALUES ('delete', old.id, old.content); \
+       INSERT INTO memory_words (rowid, content) VALUES (new.id, new.content); \
+       DELETE FROM memory_vectors WHERE memory = old.id; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memories_gone AFTER DELETE ON memories BEGIN \
+       INSERT INTO memory_words (memory_words, rowid, content) VALUES ('delete', old.id, old.content); \
+       DELETE FROM memory_tags WHERE memory = old.id; \
+       DELETE FROM memory_vectors WHERE memory = old.id; \
+       UPDATE dbmux_memory SET value = value + 1 WHERE key = 'revision'; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memory_vectors_made AFTER INSERT ON memory_vectors BEGIN \
+       INSERT INTO memory_codes (memory, model, code) \
+         VALUES (new.memory, new.model, vec_quantize_binary(new.vector)) \
+         ON CONFLICT (memory) DO UPDATE SET model = excluded.model, code = excluded.code; \
+       UPDATE dbmux_memory SET value = value + 1 WHERE key = 'revision'; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memory_vectors_changed AFTER UPDATE ON memory_vectors BEGIN \
+       INSERT INTO memory_codes (memory, model, code) \
+         VALUES (new.memory, new.model, vec_quantize_binary(new.vector)) \
+         ON CONFLICT (memory) DO UPDATE SET model = excluded.model, code = excluded.code; \
+       UPDATE dbmux_memory SET value = value + 1 WHERE key = 'revision'; \
+     END",
+    "CREATE TRIGGER IF NOT EXISTS memory_vectors_gone AFTER DELETE ON memory_vectors BEGIN \
+       DELETE FROM memory_codes WHERE memory = old.memory; \
+     END",
+    // Last: whoever finds this finds all of it.
+    "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 1), ('revision', 0)",
+];
+
+/// Whether the tables are known to be there.
+#[derive(Debug, Default)]
+pub(crate) struct Schema {
+    known: AtomicBool,
+    looking: Mutex<()>,
+    read_only: bool,
+}
+
+impl Schema {
+    pub(crate) fn new(read_only: bool) -> Self {
+        Self { read_only, ..Self::default() }
+    }
+
+    /// Looks anew the next time.
+    pub(crate) fn forget(&self) {
+        self.known.store(false, Ordering::Release);
+    }
+
+    /// Makes the tables, where nobody has.
+    pub(crate) async fn ensure(
+        &self,
+        client: &Client,
+        session: &Session,
+        deadline: Deadline,
+    ) -> Result<(), MemoryError> {
+        if self.known.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _only_one = deadline.wait("while the tables were being looked for", self.looking.lock()).await?;
+        if self.known.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if !self.look(client, session, deadline).await? {
+            make(client, deadline).await?;
+        }
+        self.known.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether the tables are there; what they are, if they are not ours.
+    async fn look(&self, client: &Client, session: &Session, deadline: Deadline) -> Result<bool, MemoryError> {
+        let version = Ask::read("SELECT value FROM dbmux_memory WHERE key = 'schema'");
+        let database = || client.database().to_owned();
+        match run_plain(session, &version, deadline).await {
+            Ok(rows) => match rows.first().map(|row| row.integer(0)).transpose()? {
+                Some(found) if found > VERSION => {
+                    Err(MemoryError::Newer { database: database(), found, known: VERSION })
+                }
+                found => Ok(found.is_some()),
+            },
+            // It is made with its tables.
+            Err(error) if error.code() == ErrorCode::NoSuchDatabase && !self.read_only => Ok(false),
+            Err(error) if error.said().contains("no such table") => {
+                let others = Ask::read("SELECT name FROM sqlite_schema WHERE name IN ('memories', 'memory_tags')");
+                let found = run_plain(session, &others, deadline).await?.texts()?;
+                if let Some(name) = found.first() {
+                    // Another process may have made them between the two looks.
+                    if run_plain(session, &version, deadline).await.is_ok() {
+                        return Ok(true);
+                    }
+                    let found = format!("it has a table {name} that another program made");
+                    return Err(MemoryError::NotAStore { database: database(), found });
+                }
+                if self.read_only {
+                    let found = "nothing is stored there yet".to_owned();
+                    return Err(MemoryError::NotAStore { database: database(), found });
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// In a session of its own, which nobody gets afterwards.
+async fn make(client: &Client, deadline: Deadline) -> Result<(), MemoryError> {
+    let session = deadline.wait("while the broker was being reached", client.session()).await??;
+    // One text, so that nobody waits inside of it; the writer's turn first: of two that make the tables one waits, instead of
+    // losing.
+    let all = format!("BEGIN IMMEDIATE; {}; COMMIT", STATEMENTS.join("; "));
+    session.execute(Statement::new(all).wait(deadline.left())).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_and_the_words_are_those_in_the_statements() {
+        let last = STATEMENTS.last().unwrap();
+        assert!(last.contains(&format!("('schema', {VERSION})")));
+        assert!(STATEMENTS.iter().any(|sql| sql.contains(NO_SUCH_MEMORY)));
+    }
+}
