@@ -1,6 +1,6 @@
 //! The real model: all-MiniLM-L6-v2, which `model.sh` brings.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use dbmux_memory::{
     Search, SearchMode,
@@ -53,7 +53,9 @@ async fn vectors_are_those_of_sentence_transformers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memories_are_found_by_what_they_mean() {
     let place = place();
+    // Compiled without optimisations the model takes its time.
     let memories = with(&place, Arc::new(Folder::named(folder(), "minilm").expect("a model")));
+    let memories = memories.within(Duration::from_secs(900));
     let texts = [
         "The deployment failed because the disk of the build machine was full",
         "We drink green tea in the afternoon",
