@@ -40,8 +40,8 @@ fn the_servers_are_added_where_there_are_none() {
     assert_eq!(strict("{\n  \"a\": 1\n}\n"), format!("{{\n  \"a\": 1,\n{two}\n}}\n"));
     assert_eq!(strict("{\n\t\"a\": 1\n}"), format!("{{\n\t\"a\": 1,\n{}\n}}", entry("\t")));
     assert_eq!(strict("{\n    \"mcpServers\": {}\n}"), format!("{{\n{}\n}}", entry("    ")));
-    let windows = strict("{\r\n  \"a\": 1\r\n}\r\n");
-    assert_eq!(windows, format!("{{\n  \"a\": 1,\n{two}\n}}\n").replace('\n', "\r\n"));
+    let returns = strict("{\r\n  \"a\": 1\r\n}\r\n");
+    assert_eq!(returns, format!("{{\n  \"a\": 1,\n{two}\n}}\n").replace('\n', "\r\n"));
     let line = r#""mcpServers":{"dbmux":{"command":"/b/dbmux","args":["mcp"]}}"#;
     assert_eq!(strict(r#"{"a":{"b":[1]}}"#), format!(r#"{{"a":{{"b":[1]}},{line}}}"#));
     assert_eq!(strict(r#"{"mcpServers":{}}"#), format!("{{{line}}}"));
