@@ -229,10 +229,11 @@ fn time_unit(name: &str) -> Option<TimeUnit> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use dbmux_engine::{Access, Attachment};
 
     use super::*;
-    use crate::{commit::Ledger, options::LanceOptions};
+    use crate::{commit::Ledger, ffi::batch_to_theirs, options::LanceOptions};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_dropped_table_stays_dropped_whoever_still_commits_to_it() {
@@ -245,7 +246,9 @@ mod tests {
         create(&opened, &running, &create_table, None).await.unwrap();
         let table = opened.own_table("t").await.unwrap();
         // It was begun before, and knows the table's files.
-        let rows = TheirBatch::new_empty(table.table.schema().await.unwrap());
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![7]));
+        let rows = RecordBatch::try_from_iter_with_nullable([("id", ids, true)]).unwrap();
+        let rows = batch_to_theirs(&rows).unwrap();
         table.table.add(rows.clone()).execute().await.unwrap();
         drop_table(&opened, &running, &DropTable { table: "t".to_owned(), if_exists: false }).await.unwrap();
         table.table.add(rows).execute().await.unwrap_err();
