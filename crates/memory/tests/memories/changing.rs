@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dbmux_memory::{
-    Delete, Filter, MemoryError, Search, SearchMode, Stats, TagChange, TimeRange, Timestamp, Update, content_hash,
+    Delete, Filter, MemoryError, Metadata, Search, SearchMode, Stats, TagChange, TimeRange, Timestamp, Update,
+    content_hash,
 };
 use futures::future::try_join_all;
 
@@ -59,7 +60,8 @@ async fn tags_type_and_metadata_are_changed_by_themselves() {
     };
     memories.update(&hash, &metadata(r#"{"a": 1, "b": {"c": 2}}"#, false)).await.expect("changed");
     let merged = memories.update(&hash, &metadata(r#"{"a": null, "d": 3}"#, false)).await.expect("changed");
-    assert_eq!(serde_json::to_string(&merged.metadata).expect("JSON"), r#"{"b":{"c":2},"d":3}"#);
+    let expected: Metadata = serde_json::from_str(r#"{"b": {"c": 2}, "d": 3}"#).expect("JSON");
+    assert_eq!(merged.metadata, expected);
     let replaced = memories.update(&hash, &metadata("{}", true)).await.expect("changed");
     assert!(replaced.metadata.is_empty());
     assert_eq!((replaced.memory_type.as_deref(), replaced.tags.join(",").as_str()), (Some("note"), "d"));

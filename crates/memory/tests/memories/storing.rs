@@ -43,7 +43,7 @@ async fn the_same_text_twice_is_one_memory() {
     assert_eq!(stored[0].new, Some(false));
     let found = memories.get(&stored[0].content_hash).await.expect("it is there");
     assert_eq!((found.content.as_str(), found.tags.join(",")), ("Heron", "x,y".to_owned()));
-    assert_eq!(serde_json::to_string(&found.metadata).expect("JSON"), r#"{"a":1,"b":1,"c":2}"#);
+    assert_eq!(found.metadata, metadata(r#"{"a": 1, "b": 1, "c": 2}"#));
     assert_eq!(found.memory_type.as_deref(), Some("fact"));
     assert_eq!(number(&place, "select count(*) from memories"), 1);
     is_sound(&place);
