@@ -169,7 +169,7 @@ fn dependencies_go_one_way() {
         ("dbmux-client", &["dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
         ("dbmux-report", &["dbmux-client", "dbmux-lock", "dbmux-os", "dbmux-proto"][..]),
         ("dbmux-memory", &["dbmux-client"][..]),
-        ("dbmux-mcp", &["dbmux-client", "dbmux-memory", "dbmux-report"][..]),
+        ("dbmux-mcp", &["dbmux-client", "dbmux-dbt", "dbmux-lock", "dbmux-memory", "dbmux-os", "dbmux-report"][..]),
     ]);
     let direct = normal_dependencies();
     for (package, may) in allowed {

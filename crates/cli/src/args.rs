@@ -391,7 +391,7 @@ pub(crate) struct BrokerOptionArgs {
     /// The engine's memory limit, as DuckDB takes it: 4GB, 80%. Default: half of the machine.
     #[arg(long, env = "DBMUX_MEMORY_LIMIT", value_parser = memory_limit, value_name = "SIZE")]
     pub(crate) memory_limit: Option<String>,
-    /// The engine's threads. Default: all cores but one.
+    /// The engine's threads. Default: all cores; of more than four, all but one.
     #[arg(long, env = "DBMUX_THREADS", value_parser = count::<1, 1024>)]
     pub(crate) threads: Option<usize>,
     /// Let DuckDB download the extensions that statements need. Without it a missing one is named, at once.

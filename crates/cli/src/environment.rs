@@ -46,7 +46,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ),
     variable("DBMUX_STORAGE_VERSION", "the storage version of files that are made", "DuckDB's own"),
     variable("DBMUX_MEMORY_LIMIT", "the engine's memory limit: `4GB`, `60%`", "half of the machine's"),
-    variable("DBMUX_THREADS", "the engine's threads", "all cores but one"),
+    variable("DBMUX_THREADS", "the engine's threads", "all cores; of more than four, all but one"),
     variable("DBMUX_INSTALL_EXTENSIONS", "DuckDB downloads the extensions that statements need: `true`", "false"),
     variable("DBMUX_FENCE", "not read but set: the fencing token, for the command that `dbmux lock` runs", "-"),
     variable(

@@ -59,6 +59,13 @@ pub struct ClientOptions {
     pub working_directory: Option<PathBuf>,
 }
 
+impl ClientOptions {
+    /// Of one who only looks: starts nothing, and makes nothing.
+    pub fn onlooker() -> Self {
+        Self { start: false, create: false, ..Self::default() }
+    }
+}
+
 impl Default for ClientOptions {
     fn default() -> Self {
         Self {

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use dbmux_client::ClientError;
+use dbmux_client::{ClientError, Holder};
 use dbmux_lock::LockError;
 use dbmux_os::OsError;
 
 use crate::find::{Find, Kind as FindKind};
-use crate::{Waiting, WaitsFor, runner::protocol::Trouble};
+use crate::{Waiting, WaitsFor, Whom, runner::protocol::Trouble};
 
 /// What can go wrong around dbt.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,24 @@ pub enum DbtError {
         path: PathBuf,
         /// What it lacks.
         reason: String,
+    },
+    /// The project has no resource of this name, or several.
+    #[error("{}", no_resource(asked, near))]
+    NoResource {
+        /// As it was asked for.
+        asked: String,
+        /// Those that may be meant.
+        near: Vec<String>,
+    },
+    /// A resource has no column of this name.
+    #[error("{resource} has no column {column:?}")]
+    NoColumn {
+        /// The resource's `unique_id`.
+        resource: String,
+        /// As it was asked for.
+        column: String,
+        /// Those that it has.
+        known: Vec<String>,
     },
     /// The time was up. Nothing has run.
     #[error("{}", busy(waiting))]
@@ -127,6 +145,11 @@ pub enum DbtError {
     Os(#[from] OsError),
 }
 
+fn no_resource(asked: &str, near: &[String]) -> String {
+    let several = near.len() > 1 && near.iter().all(|id| id.ends_with(asked));
+    format!("{} called {asked:?} in this project", if several { "there are several" } else { "there is nothing" })
+}
+
 fn busy(waiting: &Waiting) -> String {
     match &waiting.what {
         WaitsFor::ForeignDbt | WaitsFor::Project | WaitsFor::Queue => {
@@ -140,7 +163,12 @@ impl DbtError {
     /// The code in the user's guide.
     pub fn code(&self) -> &str {
         match self {
-            Self::NoProject { .. } | Self::File { .. } | Self::Yaml { .. } | Self::Profile { .. } => "INVALID_ARGUMENT",
+            Self::NoProject { .. }
+            | Self::File { .. }
+            | Self::Yaml { .. }
+            | Self::Profile { .. }
+            | Self::NoResource { .. }
+            | Self::NoColumn { .. } => "INVALID_ARGUMENT",
             Self::Busy { waiting, .. } if matches!(waiting.what, WaitsFor::Database(_)) => "DATABASE_LOCKED",
             Self::Busy { .. } => "DBT_RUNNING",
             Self::Cancelled => "CANCELLED",
@@ -180,6 +208,9 @@ impl DbtError {
             Self::Refused { suggestion, .. } => suggestion.clone(),
             Self::Client(error) => error.suggestion(),
             Self::Profile { .. } => "name another with --profiles-dir, --profile or --target".to_owned(),
+            Self::NoResource { near, .. } if near.is_empty() => "list what there is: dbmux dbt ls".to_owned(),
+            Self::NoResource { near, .. } => format!("there are {}", near.join(", ")),
+            Self::NoColumn { known, .. } => format!("it has {}", known.join(", ")),
             Self::File { .. }
             | Self::Yaml { .. }
             | Self::Cancelled
@@ -188,6 +219,43 @@ impl DbtError {
             | Self::Dbt { .. }
             | Self::Lock(_)
             | Self::Os(_) => String::new(),
+        }
+    }
+
+    /// Who was in the way.
+    pub fn holder(&self) -> Option<Holder> {
+        match self {
+            Self::Busy { waiting, .. } => waiting.whom.as_ref().map(Holder::from),
+            Self::StillRunning { finds, .. } => finds.first().map(|find| Holder::from(&Whom::from(find))),
+            Self::Client(error) => error.holder().cloned(),
+            _ => None,
+        }
+    }
+
+    /// How long it was waited for.
+    pub fn waited(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { waited, .. } | Self::StillRunning { waited, .. } => Some(*waited),
+            Self::Client(error) => error.waited(),
+            _ => None,
+        }
+    }
+
+    /// How many went first.
+    pub fn ahead(&self) -> usize {
+        match self {
+            Self::Busy { waiting, .. } => waiting.ahead as usize,
+            Self::Client(error) => error.ahead(),
+            _ => 0,
+        }
+    }
+
+    /// Nothing has happened, and trying again later may help.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::StillRunning { .. } => true,
+            Self::Client(error) => error.is_temporary(),
+            _ => false,
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use dbmux_client::{ClientError, Lease, LeaseProgress, LeaseRequest, Reads, lock_holder};
-use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Priority, Request, Wait, WaitState};
+use dbmux_lock::{CancelFlag, Guard, Lock, LockError, Mode, Priority, Request, Snapshot, Wait, WaitState};
 use dbmux_os::process::{self, ProcessId};
 
 use crate::{
@@ -225,6 +225,15 @@ fn alone(
         })),
         Err(error) => Err(error),
     }
+}
+
+/// Who has the project's lock, and who waits for it.
+///
+/// # Errors
+/// When its table cannot be read.
+pub fn project_lock(project: &Project) -> Result<Snapshot, DbtError> {
+    let locks = Scope::Project.locks(&project.root)?;
+    Ok(locks.first().map(Lock::snapshot).transpose()?.unwrap_or_default())
 }
 
 /// Where to look for dbt at this project.

@@ -1,5 +1,6 @@
 //! Finds dbt's projects and processes, and runs dbt under its project's lock and its databases' leases.
 
+pub mod columns;
 mod command;
 mod environment;
 mod error;
@@ -7,6 +8,7 @@ pub mod find;
 pub mod guarded;
 mod host;
 mod interpreter;
+pub mod manifest;
 pub mod plan;
 pub mod profile;
 mod project;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct DuckDbOptions {
     /// The storage version of a file that is made: `v1.2.0`, `latest`. `None`: DuckDB's own default.
     pub storage_version: Option<String>,
-    /// Worker threads. `None`: one less than the machine has, and at least one.
+    /// Worker threads. `None`: as many as the machine has cores; one less where there are more than four.
     pub threads: Option<usize>,
     /// As DuckDB writes it: `4GB`, `60%`. `None`: half of the machine's memory.
     pub memory_limit: Option<String>,
@@ -40,7 +40,10 @@ pub(crate) fn scratch(path: &Path) -> PathBuf {
     PathBuf::from(folder).join("dbmux")
 }
 
-/// Leaves a core to readers, and to everybody else.
+/// A core is left to readers and to everybody else where a statement that wants them all hardly misses it. Where it would
+/// cost a quarter of them or more, the system shares them out: see `docs/design/threads.md`.
 fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+    const ALL_UP_TO: usize = 4;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores > ALL_UP_TO { cores - 1 } else { cores }
 }

@@ -98,10 +98,10 @@ impl Lock {
     /// # Errors
     /// When the table cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, LockError> {
-        let Some(ground) = self.pool.present()? else { return Ok(Snapshot::empty()) };
+        let Some(ground) = self.pool.present()? else { return Ok(Snapshot::default()) };
         let snapshot = look(&ground, &self.pool.path)?;
         self.pool.keep(ground);
-        Ok(snapshot.unwrap_or_else(Snapshot::empty))
+        Ok(snapshot.unwrap_or_default())
     }
 
     /// What is to be seen of a lock that may not exist. Makes no file, and needs no right to write to it.

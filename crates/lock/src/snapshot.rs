@@ -71,7 +71,7 @@ impl TicketInfo {
 }
 
 /// A lock at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// Who has it.
     pub holders: Vec<TicketInfo>,
@@ -84,12 +84,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A lock that was never used.
-    pub(crate) fn empty() -> Self {
-        let (fence, statistics) = (FenceToken::default(), Statistics::default());
-        Self { holders: Vec::new(), waiters: Vec::new(), fence, statistics }
-    }
-
     pub(crate) fn of(book: &Book, is_dead: impl Fn(u64) -> bool) -> Self {
         let mut alive: Vec<_> = book.entries().filter(|entry| !is_dead(entry.ticket.number)).collect();
         alive.sort_by_key(|entry| (entry.ticket.key, entry.ticket.number));

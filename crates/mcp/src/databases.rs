@@ -50,6 +50,13 @@ impl Databases {
         &self.all
     }
 
+    /// That of a path, whether it was given or not: the dbt project's own.
+    pub(crate) fn at(&self, path: &Path) -> Database {
+        let same = |own: &&Database| own.path.canonicalize().is_ok_and(|own| own == path);
+        let own = || Database { name: path.display().to_string(), path: path.to_owned() };
+        self.all.iter().find(same).cloned().unwrap_or_else(own)
+    }
+
     /// Whatever is used here: the memories' database too.
     pub(crate) fn seen(&self) -> impl Iterator<Item = &Database> {
         self.all.iter().chain(&self.memory)
@@ -107,8 +114,7 @@ impl Databases {
 
     /// A client that starts nothing: for whoever only looks.
     pub(crate) fn onlooker(database: &Database) -> Result<Client, Failure> {
-        let options = ClientOptions { start: false, create: false, ..ClientOptions::default() };
-        Ok(Client::open(&database.path, options)?)
+        Ok(Client::open(&database.path, ClientOptions::onlooker())?)
     }
 
     fn names(&self) -> String {

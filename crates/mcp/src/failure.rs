@@ -1,8 +1,9 @@
 //! Why a tool failed: a code, who was in the way, and what to do. It is the tool's answer, never an error of the protocol.
 
-use std::io;
+use std::{borrow::Cow, io, path::PathBuf, time::Duration};
 
-use dbmux_client::ClientError;
+use dbmux_client::{ClientError, Holder};
+use dbmux_dbt::DbtError;
 use dbmux_memory::MemoryError;
 use dbmux_report::{ReportError, code_name, parts, person};
 use rmcp::{
@@ -17,34 +18,64 @@ const META: &str = "dbmux/failure";
 /// A failed tool.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     hint: String,
     /// Trying again later may help: nothing has happened.
     temporary: bool,
-    /// The client's own, with who was in the way.
-    error: Option<Box<ClientError>>,
+    /// Where it is about a database, or dbt: who was in the way.
+    about: Option<Box<About>>,
+}
+
+/// What is known of a failure about a file.
+#[derive(Debug, Default)]
+struct About {
+    database: Option<PathBuf>,
+    holder: Option<Holder>,
+    waited: Option<Duration>,
+    ahead: usize,
+    sqlstate: Option<String>,
 }
 
 impl Failure {
     /// The arguments make no sense.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: "INVALID_ARGUMENT", message: message.into(), hint: hint.into(), temporary: false, error: None }
+        Self {
+            code: "INVALID_ARGUMENT".into(),
+            message: message.into(),
+            hint: hint.into(),
+            temporary: false,
+            about: None,
+        }
     }
 
     /// The system refused something.
     pub(crate) fn system(what: &str, error: &io::Error) -> Self {
-        Self { code: "SYSTEM", message: format!("{what}: {error}"), hint: String::new(), temporary: false, error: None }
+        Self {
+            code: "SYSTEM".into(),
+            message: format!("{what}: {error}"),
+            hint: String::new(),
+            temporary: false,
+            about: None,
+        }
+    }
+
+    /// dbt itself refused, in its own last words.
+    pub(crate) fn dbt(log: &str) -> Self {
+        const LINES: usize = 40;
+        let lines: Vec<_> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let last = lines.iter().skip(lines.len().saturating_sub(LINES)).copied().collect::<Vec<_>>().join("\n");
+        Self { code: "DBT".into(), message: last, hint: String::new(), temporary: false, about: None }
     }
 
     /// The caller has given up.
     pub(crate) fn cancelled() -> Self {
         Self {
-            code: "CANCELLED",
+            code: "CANCELLED".into(),
             message: "it was cancelled".to_owned(),
             hint: String::new(),
             temporary: false,
-            error: None,
+            about: None,
         }
     }
 
@@ -69,7 +100,7 @@ impl Failure {
         let data = self.for_program();
         let hint = if self.hint.is_empty() { String::new() } else { format!(" ({})", self.hint) };
         let text = format!("{}{hint}", self.message.trim_end());
-        match self.code {
+        match self.code.as_ref() {
             "INVALID_ARGUMENT" => ErrorData::invalid_params(text, Some(data)),
             _ => ErrorData::internal_error(text, Some(data)),
         }
@@ -87,10 +118,10 @@ impl Failure {
 
     fn for_model(&self) -> String {
         let mut text = format!("{}: {}", self.code, self.message.trim_end());
-        if let Some(holder) = self.error.as_ref().and_then(|error| error.holder()) {
+        if let Some(holder) = self.about.as_ref().and_then(|about| about.holder.as_ref()) {
             text.push_str(&format!("\nheld by: {}", person::holder(holder)));
         }
-        if let Some(ahead) = self.error.as_ref().map(|error| error.ahead()).filter(|ahead| *ahead > 0) {
+        if let Some(ahead) = self.about.as_ref().map(|about| about.ahead).filter(|ahead| *ahead > 0) {
             text.push_str(&format!("\nahead of you: {ahead}"));
         }
         if !self.hint.is_empty() {
@@ -101,15 +132,15 @@ impl Failure {
 
     /// With `null` for what is not known.
     fn for_program(&self) -> Value {
-        let error = self.error.as_deref();
+        let about = self.about.as_deref();
         json!({
             "code": self.code,
             "message": self.message.trim_end(),
-            "database": error.and_then(ClientError::db_path),
-            "holder": error.and_then(ClientError::holder).map(parts::holder),
-            "waited_s": error.and_then(ClientError::waited).map(|waited| waited.as_secs_f64()),
-            "ahead": error.map_or(0, ClientError::ahead),
-            "sqlstate": error.and_then(ClientError::detail).map(|detail| &detail.sqlstate).filter(|state| !state.is_empty()),
+            "database": about.and_then(|about| about.database.as_ref()),
+            "holder": about.and_then(|about| about.holder.as_ref()).map(parts::holder),
+            "waited_s": about.and_then(|about| about.waited).map(|waited| waited.as_secs_f64()),
+            "ahead": about.map_or(0, |about| about.ahead),
+            "sqlstate": about.and_then(|about| about.sqlstate.as_deref()),
             "temporary": self.temporary,
             "hint": (!self.hint.is_empty()).then_some(&self.hint),
         })
@@ -124,23 +155,43 @@ impl From<ClientError> for Failure {
             true => "wait longer with \"wait\", or ask who_holds what it waits for".to_owned(),
             false => error.suggestion(),
         };
+        let (code, message) = (code_name(error.code()).into(), error.to_string());
+        Self { code, message, hint, temporary, about: Some(Box::new(About::from(&error))) }
+    }
+}
+
+impl From<&ClientError> for About {
+    fn from(error: &ClientError) -> Self {
         Self {
-            code: code_name(error.code()),
-            message: error.to_string(),
-            hint,
-            temporary,
-            error: Some(Box::new(error)),
+            database: error.db_path(),
+            holder: error.holder().cloned(),
+            waited: error.waited(),
+            ahead: error.ahead(),
+            sqlstate: error.detail().map(|detail| detail.sqlstate.clone()).filter(|state| !state.is_empty()),
         }
+    }
+}
+
+impl From<DbtError> for Failure {
+    fn from(error: DbtError) -> Self {
+        let hint = match error.is_temporary() {
+            true => "wait longer with \"wait\"; lock_status tells who runs dbt in the project".to_owned(),
+            false => error.suggestion(),
+        };
+        let (code, message) = (error.code().to_owned().into(), error.to_string());
+        let (holder, waited, ahead) = (error.holder(), error.waited(), error.ahead());
+        let about = About { holder, waited, ahead, ..About::default() };
+        Self { code, message, hint, temporary: error.is_temporary(), about: Some(Box::new(about)) }
     }
 }
 
 impl From<MemoryError> for Failure {
     fn from(error: MemoryError) -> Self {
-        let (code, message, hint) = (code_name(error.code()), error.to_string(), error.suggestion());
+        let (code, message, hint) = (code_name(error.code()).into(), error.to_string(), error.suggestion());
         let temporary = error.is_temporary();
         match error {
             MemoryError::Client(error) => error.into(),
-            _ => Self { code, message, hint, temporary, error: None },
+            _ => Self { code, message, hint, temporary, about: None },
         }
     }
 }
@@ -149,15 +200,19 @@ impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Client(error) => error.into(),
-            other => {
-                Self { code: "SYSTEM", message: other.to_string(), hint: String::new(), temporary: false, error: None }
-            }
+            other => Self {
+                code: "SYSTEM".into(),
+                message: other.to_string(),
+                hint: String::new(),
+                temporary: false,
+                about: None,
+            },
         }
     }
 }
 
 impl From<arrow::error::ArrowError> for Failure {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Self { code: "SYSTEM", message: error.to_string(), hint: String::new(), temporary: false, error: None }
+        Self { code: "SYSTEM".into(), message: error.to_string(), hint: String::new(), temporary: false, about: None }
     }
 }

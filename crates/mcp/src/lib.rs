@@ -10,6 +10,7 @@
 mod call;
 mod cursors;
 mod databases;
+mod dbt;
 mod failure;
 mod http;
 pub mod install;
@@ -24,6 +25,7 @@ mod stdio;
 mod tool;
 mod tools;
 
+pub use dbt::DbtOptions;
 pub use http::{HttpError, serve_http};
 pub use options::{CatalogQuestions, McpOptions};
 pub use server::serve_stdio;

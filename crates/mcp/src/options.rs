@@ -4,6 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use dbmux_memory::embed::Embedder;
 
+use crate::dbt::DbtOptions;
+
 /// How a database is asked what there is, in its engine's SQL.
 #[derive(Debug, Clone, Copy)]
 pub struct CatalogQuestions {
@@ -24,6 +26,8 @@ pub struct McpOptions {
     pub wait: Duration,
     /// The folder that exports go to. `None`: there is no `export`.
     pub exports: Option<PathBuf>,
+    /// The dbt project that tools may use. `None`: there are no tools for dbt.
+    pub dbt: Option<DbtOptions>,
     /// The database of memories, and what makes vectors of their texts. `None`: there are no tools for memories.
     pub memory: Option<(PathBuf, Option<Arc<dyn Embedder>>)>,
     /// The program that brokers are started with, where somebody has chosen one.

@@ -7,8 +7,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, Implementation,
-        ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ServerCapabilities, ServerConfig,
+        ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
     transport::io::stdio_pipes,
@@ -19,6 +19,7 @@ use crate::{
     call::Call,
     cursors::Cursors,
     databases::Databases,
+    dbt::Dbt,
     options::McpOptions,
     prompts, resources,
     stdio::Watched,
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) databases: Databases,
     pub(crate) cursors: Cursors,
     pub(crate) memories: Option<Memories>,
+    pub(crate) dbt: Option<Arc<Dbt>>,
     /// Cancelled when the client of standard input and output has gone away.
     pub(crate) gone: CancellationToken,
 }
@@ -51,7 +53,8 @@ impl Server {
             tools.filter(|tool| !options.read_only || matches!(tool.does, Does::Reads | Does::Exports)).collect();
         let (databases, memories) = (Databases::new(&options), memories(&options)?);
         let (cursors, gone) = (Cursors::default(), CancellationToken::new());
-        let shared = Shared { options, databases, cursors, memories, gone };
+        let dbt = Dbt::new(&options);
+        let shared = Shared { options, databases, cursors, memories, dbt, gone };
         Ok(Self { shared: Arc::new(shared), tools })
     }
 }
@@ -64,6 +67,10 @@ impl Server {
         if has("query") {
             text.push_str("Databases that many processes use at once, through dbmux. Read with `query`");
             text.push_str(if has("execute") { ", write with `execute`. " } else { ". " });
+        }
+        if has("get_project_info") {
+            text.push_str("A dbt project: `get_project_info` describes it; ");
+            text.push_str(if has("build_models") { "`build_models` builds it. " } else { "it is only read. " });
         }
         if has("memory_search") {
             text.push_str("Memories of earlier sessions: search them with `memory_search`");
@@ -162,6 +169,14 @@ impl ServerHandler for Server {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         Ok(ListResourcesResult::with_all_items(resources::all(&self.shared)))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates(&self.shared)))
     }
 
     async fn read_resource(

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) schema: Schema,
     pub(crate) queries: Recent<Arc<[f32]>>,
     pub(crate) answers: Recent<(i64, Found)>,
+    /// How other programs' databases are reached: nothing is written there, nor made.
+    pub(crate) elsewhere: ClientOptions,
     tell_new: bool,
 }
 
@@ -53,9 +55,11 @@ impl Memories {
     pub fn open(path: impl AsRef<Path>, options: MemoryOptions) -> Result<Self, MemoryError> {
         let wait = options.client.wait;
         let read_only = options.client.read_only;
-        let client = Client::open(path, ClientOptions { engine: Some("sqlite".to_owned()), ..options.client })?;
+        let options_of_client = ClientOptions { engine: Some("sqlite".to_owned()), ..options.client };
+        let elsewhere = ClientOptions { read_only: true, create: false, ..options_of_client.clone() };
         let shared = Shared {
-            client,
+            client: Client::open(path, options_of_client)?,
+            elsewhere,
             embedder: options.embedder,
             retry: options.retry,
             line: Line::new(options.queue, options.sessions),
@@ -92,6 +96,10 @@ impl Memories {
     /// How many calls are under way in this process.
     pub fn depth(&self) -> usize {
         self.shared.line.depth()
+    }
+
+    pub(crate) fn wait(&self) -> Duration {
+        self.wait
     }
 
     pub(crate) fn call(&self) -> Result<Call<'_>, MemoryError> {

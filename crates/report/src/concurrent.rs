@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use dbmux_lock::Snapshot;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{person, stats::Figures};
 
 /// The figures of one database's locks, or of several together: those of the file, and of what is taken by name. Which
 /// broker owns a file is no access to it.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Concurrent {
     /// Grants.
     pub total_acquisitions: u64,

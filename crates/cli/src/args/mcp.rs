@@ -9,6 +9,7 @@ use super::duration;
 pub(super) const EXAMPLES: &str = "Examples:
   dbmux mcp install claude-code --db sales.duckdb   so that Claude Code starts it
   dbmux mcp --db sales.duckdb                       what it starts: serves standard input and output
+  dbmux mcp --dbt shop                              a dbt project: its models, lineage, runs and tests
   dbmux mcp --memory                                with a memory that all your agents share
   dbmux mcp --db sales.duckdb --http 127.0.0.1:8765   over HTTP; the token's file is told on standard error
 
@@ -43,6 +44,9 @@ pub(crate) struct McpOffer {
     /// A database that tools may use; several: once for each.
     #[arg(long = "db", value_name = "PATH")]
     pub(crate) databases: Vec<PathBuf>,
+    /// Offers a dbt project: its directory.
+    #[arg(long, value_name = "PROJECT")]
+    pub(crate) dbt: Option<PathBuf>,
     /// Nothing is written, and the tools that write are not offered.
     #[arg(long)]
     pub(crate) read_only: bool,

@@ -14,6 +14,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   dbmux memory delete --tags old --yes
   dbmux memory export > memories.jsonl
   dbmux memory import < memories.jsonl
+  dbmux memory import ~/.local/share/mcp-memory/sqlite_vec.db
 
 The store is what `dbmux mcp --memory` offers to agents: any number of them may use it at once. The same
 text twice is one memory, whose tags are merged.";
@@ -113,9 +114,9 @@ pub(crate) enum MemoryCommand {
         #[arg(long)]
         vectors: bool,
     },
-    /// Store the memories of JSON lines.
+    /// Store the memories of JSON lines, or of another program's database.
     Import {
-        /// The file; without it, standard input.
+        /// JSON lines, a database of mcp-memory-service, or a folder of ChromaDB's; without it, JSON lines of standard input.
         file: Option<PathBuf>,
     },
     /// Make the vectors that are missing.

@@ -48,6 +48,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit, Failure> {
             | Command::Demo(_)
             | Command::DemoWorker(_)
             | Command::Probe(_)
+            | Command::Mcp(_)
+            | Command::Memory(_)
     ) {
         crate::usage::check_broker_environment()?;
     }
@@ -93,8 +95,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 
 /// A client that starts nothing.
 fn onlooker(database: &std::path::Path) -> Result<Client, Failure> {
-    let options = ClientOptions { start: false, create: false, ..ClientOptions::default() };
-    Ok(Client::open(database, options)?)
+    Ok(Client::open(database, ClientOptions::onlooker())?)
 }
 
 impl From<PriorityArg> for Priority {

@@ -5,7 +5,6 @@
 //!
 //! - LanceDB has no transactions, no temporary tables, no keys, no SQL that writes, and nobody can be kept out of its files:
 //!   what is about these is run [`on_each_engine_with_sql`]. Its foreign tools are never waited for.
-//! - Agents' servers (`agents`) have been tried with SQLite so far, and are run with it.
 //! - Garbage and other protocols on the socket (`garbage`), standard clients (`adbc`) and what reports say of waiters
 //!   (`reports`) end before any engine is asked.
 //! - The hazards of an attached file (`hazards`) are statements of DuckDB; those of SQLite are statements that `dbmux-sqlite`
@@ -26,11 +25,6 @@ macro_rules! on_each_engine_with_sql {
 /// The engines whose files several processes may write to at once, each for itself.
 macro_rules! on_engines_with_many_writers {
     ($($tests:tt)+) => { tests_on!([sqlite lance] $($tests)+); };
-}
-
-/// SQLite alone: the list says why.
-macro_rules! on_sqlite {
-    ($($tests:tt)+) => { tests_on!([sqlite] $($tests)+); };
 }
 
 /// DuckDB alone: the list says why.

@@ -64,7 +64,7 @@ impl ProfileOptions {
     }
 
     /// The `profiles.yml`: of `--profiles-dir`, of `DBT_PROFILES_DIR`, of the working directory, of `~/.dbt`.
-    pub(crate) fn file(&self) -> Option<PathBuf> {
+    pub fn file(&self) -> Option<PathBuf> {
         const NAME: &str = "profiles.yml";
         if let Some(chosen) = &self.profiles_dir {
             return Some(chosen.join(NAME));

@@ -1,7 +1,10 @@
-//! `lock_status`: who owns, has and waits for each database.
+//! `lock_status`: who owns, has and waits for each database, and for the dbt project.
 
 use std::sync::Arc;
 
+use dbmux_client::{Holder, lock_holder};
+use dbmux_dbt::Whom;
+use dbmux_lock::TicketInfo;
 use dbmux_report::{parts, person, who};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +14,7 @@ use super::holders::{Of, objects};
 use crate::{
     call::Call,
     databases::{Database, Databases},
+    dbt::Dbt,
     failure::Failure,
     reply::Reply,
     server::Shared,
@@ -20,6 +24,22 @@ use crate::{
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Locks {
     databases: Vec<Status>,
+    /// The dbt project, where there is one.
+    project: Option<ProjectLock>,
+}
+
+/// Who runs dbt in the project.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ProjectLock {
+    directory: String,
+    /// `free`; `held`: dbt runs, by dbmux; `foreign`: dbt runs that was started without it; `unknown`.
+    state: String,
+    /// Why it could not be looked at.
+    error: Option<String>,
+    /// Who runs dbt, each with `pid`, `command`, `since`.
+    holders: Vec<Map<String, Value>>,
+    /// Who waits to: the first one is next. Requests that wait in the project's runner stand behind it, and are not here.
+    queue: Vec<Waits>,
 }
 
 /// A database.
@@ -63,7 +83,54 @@ pub(super) async fn run(shared: Arc<Shared>, asked: Of, call: Call) -> Result<Re
         text.push_str(&status.text());
         databases.push(status);
     }
-    Ok(Reply::new(text, Locks { databases }))
+    let project = match &shared.dbt {
+        Some(dbt) if asked.database.is_none() => Some(project_lock(dbt, &call).await?),
+        _ => None,
+    };
+    text.push_str(&project.as_ref().map_or(String::new(), ProjectLock::text));
+    Ok(Reply::new(text, Locks { databases, project }))
+}
+
+/// Looks at the dbt project's lock, and for a dbt that was started without dbmux.
+pub(super) async fn project_lock(dbt: &Arc<Dbt>, call: &Call) -> Result<ProjectLock, Failure> {
+    let dbt = Arc::clone(dbt);
+    let looking = tokio::task::spawn_blocking(move || look_at_project(&dbt));
+    let found = call.unless_cancelled(async { Ok(looking.await) }).await?;
+    let found = found.map_err(|error| Failure::system("a thread", &error.into()))?;
+    Ok(found.unwrap_or_else(|failure| ProjectLock {
+        directory: String::new(),
+        state: "unknown".to_owned(),
+        error: Some(failure.message().to_owned()),
+        holders: Vec::new(),
+        queue: Vec::new(),
+    }))
+}
+
+fn look_at_project(dbt: &Dbt) -> Result<ProjectLock, Failure> {
+    let (project, lock) = dbt.lock()?;
+    let told = |ticket: &TicketInfo| objects(&Value::from(vec![parts::holder(&lock_holder(ticket))]));
+    let mut holders: Vec<_> = lock.holders.iter().flat_map(told).collect();
+    let mut state = if holders.is_empty() { "free" } else { "held" };
+    if holders.is_empty() {
+        let found = dbt.search(&project).look()?;
+        let foreign = found.in_the_way().map(|find| parts::holder(&Holder::from(&Whom::from(find)))).collect();
+        holders = objects(&Value::Array(foreign));
+        state = if holders.is_empty() { "free" } else { "foreign" };
+    }
+    let waits = |(index, ticket): (usize, &TicketInfo)| Waits {
+        place: index + 1,
+        pid: Some(ticket.process.pid),
+        command: person::one_line(&ticket.command),
+        sql: None,
+        waiting_s: ticket.age().as_secs_f64(),
+    };
+    Ok(ProjectLock {
+        directory: project.root.display().to_string(),
+        state: state.to_owned(),
+        error: None,
+        holders,
+        queue: lock.waiters.iter().enumerate().map(waits).collect(),
+    })
 }
 
 async fn status(database: &Database) -> Result<Status, Failure> {
@@ -129,10 +196,28 @@ impl Status {
             let of = |name: &str| holder.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();
             text.push_str(&format!("  held by pid {}: {} ({})\n", holder["pid"], of("command"), of("what")));
         }
-        for Waits { place, command, sql, waiting_s, .. } in &self.queue {
-            let what = sql.as_deref().unwrap_or("the file");
-            text.push_str(&format!("  {place}. waits for {waiting_s:.1} s: {command}: {what}\n"));
-        }
+        self.queue.iter().for_each(|waits| text.push_str(&waits.line("the file")));
+        text
+    }
+}
+
+impl Waits {
+    fn line(&self, usual: &str) -> String {
+        let Self { place, command, sql, waiting_s, .. } = self;
+        format!("  {place}. waits for {waiting_s:.1} s: {command}: {}\n", sql.as_deref().unwrap_or(usual))
+    }
+}
+
+impl ProjectLock {
+    pub(super) fn text(&self) -> String {
+        let of = |holder: &Map<String, Value>| format!("pid {}: {}", holder["pid"], holder["command"]);
+        let holders: Vec<_> = self.holders.iter().map(of).collect();
+        let mut text = match (&self.error, self.state.as_str()) {
+            (Some(error), _) => format!("dbt: unknown: {error}\n"),
+            (None, "free") => "dbt: nobody runs it in this project\n".to_owned(),
+            (None, _) => format!("dbt: run by {}\n", holders.join(", ")),
+        };
+        self.queue.iter().for_each(|waits| text.push_str(&waits.line("its turn")));
         text
     }
 }

@@ -1,6 +1,7 @@
 //! The tools, one file each.
 
 mod arguments;
+mod dbt;
 mod describe;
 mod execute;
 mod export;
@@ -18,6 +19,7 @@ use crate::{
     tool::{Does, Tool},
 };
 
+pub(crate) use dbt::described;
 pub(crate) use tables::definitions;
 
 /// All tools of a server that is started so.
@@ -84,6 +86,9 @@ pub(crate) fn all(options: &McpOptions) -> Vec<Tool> {
              Arrow stream, however many they are. Replaces no file unless asked to.",
             export::run,
         ));
+    }
+    if options.dbt.is_some() {
+        tools.extend(dbt::all());
     }
     if options.memory.is_some() {
         tools.extend(memory::all());

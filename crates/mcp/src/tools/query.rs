@@ -11,7 +11,7 @@ use super::{
     arguments::{bound, given, waiting},
     rows::{self, MOST_ROWS, ROWS, Rows},
 };
-use crate::{call::Call, failure::Failure, reply::Reply, server::Shared, statement};
+use crate::{call::Call, databases::Database, failure::Failure, reply::Reply, server::Shared, statement};
 
 /// What to read.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -35,24 +35,37 @@ pub(crate) struct Query {
 pub(super) async fn run(shared: Arc<Shared>, query: Query, call: Call) -> Result<Reply<Rows>, Failure> {
     let most = query.limit.unwrap_or(ROWS).clamp(1, MOST_ROWS);
     let page = match (query.sql, query.cursor) {
-        (None, Some(cursor)) => {
-            let Some((found, from, number)) = shared.cursors.find(&cursor) else {
-                let hint = "run the query again: cursors are kept for the last few answers only";
-                return Err(Failure::usage(format!("there is no cursor \"{cursor}\" any more"), hint));
-            };
-            rows::page(&shared.cursors, &found, (from, most), Some(number), None)?
-        }
+        (None, Some(cursor)) => goes_on(&shared, &cursor, most)?,
         (Some(sql), None) => {
             let statement = bound(Statement::new(sql).read_only(true), query.parameters)?;
             let statement = waiting(statement, query.wait)?;
-            let database = shared.databases.find(query.database.as_deref())?;
-            let client = shared.databases.client(database, call.caller().as_deref())?;
-            let session = statement::session(&call, &client).await?;
-            let (answer, waited) = statement::run(&call, &session, statement).await?;
-            let found = call.unless_cancelled(rows::read(&database.name, answer)).await?;
-            rows::page(&shared.cursors, &Arc::new(found), (0, most), None, waited)?
+            reads(&shared, &call, shared.databases.find(query.database.as_deref())?, statement, most).await?
         }
         _ => return Err(Failure::usage("give either \"sql\" or \"cursor\"", "")),
     };
     Ok(Reply::new(page.text(), page))
+}
+
+/// The page that a cursor leads to.
+pub(super) fn goes_on(shared: &Shared, cursor: &str, most: usize) -> Result<Rows, Failure> {
+    let Some((found, from, number)) = shared.cursors.find(cursor) else {
+        let hint = "run the query again: cursors are kept for the last few answers only";
+        return Err(Failure::usage(format!("there is no cursor \"{cursor}\" any more"), hint));
+    };
+    rows::page(&shared.cursors, &found, (from, most), Some(number), None)
+}
+
+/// The first page of a statement's answer.
+pub(super) async fn reads(
+    shared: &Shared,
+    call: &Call,
+    database: &Database,
+    statement: Statement,
+    most: usize,
+) -> Result<Rows, Failure> {
+    let client = shared.databases.client(database, call.caller().as_deref())?;
+    let session = statement::session(call, &client).await?;
+    let (answer, waited) = statement::run(call, &session, statement).await?;
+    let found = call.unless_cancelled(rows::read(&database.name, answer)).await?;
+    rows::page(&shared.cursors, &Arc::new(found), (0, most), None, waited)
 }

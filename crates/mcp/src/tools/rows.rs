@@ -39,7 +39,7 @@ pub(crate) struct Rows {
     rows: Vec<Vec<Value>>,
     /// Rows that are told here.
     row_count: usize,
-    /// Call `query` with it for the rows behind these; absent at the end.
+    /// Call the same tool with it for the rows behind these; absent at the end.
     next_cursor: Option<String>,
     /// There are more rows than were read, and than the cursors lead to: narrow the query, or export it.
     truncated: bool,

@@ -1,13 +1,13 @@
 //! What went wrong around dbt, as a failed command.
 
-use dbmux_client::Holder;
-use dbmux_dbt::{DbtError, WaitsFor, Whom};
+use dbmux_dbt::{DbtError, WaitsFor};
 
 use crate::{exit::Exit, failure::Failure};
 
 impl From<DbtError> for Failure {
     fn from(error: DbtError) -> Self {
         let (message, suggestion) = (error.to_string(), error.suggestion());
+        let holder = error.holder().map(Box::new);
         let plain = Self::system(message).with_hint(suggestion);
         match error {
             DbtError::Client(error) => error.into(),
@@ -15,21 +15,24 @@ impl From<DbtError> for Failure {
             DbtError::Os(error) => error.into(),
             DbtError::Busy { waiting, waited } => Self {
                 code: if matches!(waiting.what, WaitsFor::Database(_)) { "DATABASE_LOCKED" } else { "DBT_RUNNING" },
-                holder: waiting.whom.as_ref().map(|whom| Box::new(Holder::from(whom))),
+                holder,
                 waited_s: Some(waited.as_secs_f64()),
                 ahead: waiting.ahead,
                 ..plain.with_exit(Exit::TryAgain)
             },
-            DbtError::StillRunning { finds, waited, .. } => Self {
+            DbtError::StillRunning { waited, .. } => Self {
                 code: "DBT_RUNNING",
-                holder: finds.first().map(|find| Box::new(Holder::from(&Whom::from(find)))),
+                holder,
                 waited_s: Some(waited.as_secs_f64()),
                 ..plain.with_exit(Exit::TryAgain)
             },
             DbtError::Cancelled => Self::quiet(Exit::Interrupted),
-            DbtError::NoProject { .. } | DbtError::File { .. } | DbtError::Yaml { .. } | DbtError::Profile { .. } => {
-                Self { code: "INVALID_ARGUMENT", ..plain.with_exit(Exit::Usage) }
-            }
+            DbtError::NoProject { .. }
+            | DbtError::File { .. }
+            | DbtError::Yaml { .. }
+            | DbtError::Profile { .. }
+            | DbtError::NoResource { .. }
+            | DbtError::NoColumn { .. } => Self { code: "INVALID_ARGUMENT", ..plain.with_exit(Exit::Usage) },
             DbtError::NoDbt { .. } => Self { code: "NO_DBT", ..plain.with_exit(Exit::NoBroker) },
             DbtError::Runner { .. } => Self { code: "RUNNER_UNAVAILABLE", ..plain.with_exit(Exit::NoBroker) },
             DbtError::OutcomeUnknown { .. } | DbtError::Lost { .. } => {

@@ -70,6 +70,9 @@ fn arguments(offer: &McpOffer) -> Result<Vec<OsString>, Failure> {
     for database in &offer.databases {
         arguments.extend(["--db".into(), absolute(database)?]);
     }
+    if let Some(project) = &offer.dbt {
+        arguments.extend(["--dbt".into(), absolute(project)?]);
+    }
     if offer.read_only {
         arguments.push("--read-only".into());
     }

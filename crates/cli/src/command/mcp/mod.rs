@@ -4,7 +4,8 @@ mod install;
 
 use std::path::PathBuf;
 
-use dbmux_mcp::{CatalogQuestions, McpOptions};
+use dbmux_dbt::Project;
+use dbmux_mcp::{CatalogQuestions, DbtOptions, McpOptions};
 
 use super::{memory, sql::chosen_program};
 use crate::{
@@ -42,13 +43,24 @@ pub(crate) fn run(args: McpArgs) -> Result<Exit, Failure> {
 }
 
 fn options(offer: McpOffer) -> Result<McpOptions, Failure> {
-    let McpOffer { databases, read_only, exports, memory, embedding, wait } = offer;
+    let McpOffer { databases, dbt, read_only, exports, memory, embedding, wait } = offer;
     let memory = match memory {
         Some(named) => Some((memory::place(named.as_deref())?, memory::embedder(&embedding)?)),
         None => None,
     };
+    let dbt = dbt.map(dbt_project).transpose()?;
     let broker_program = chosen_program().map(Into::into);
-    Ok(McpOptions { databases, read_only, exports, memory, wait, broker_program, catalog })
+    Ok(McpOptions { databases, read_only, exports, dbt, memory, wait, broker_program, catalog })
+}
+
+/// The project must be there: a server that can never find it is no help.
+fn dbt_project(directory: PathBuf) -> Result<DbtOptions, Failure> {
+    let directory = Project::above(&directory)?.root;
+    let dbt = std::env::var_os("DBMUX_DBT").map(PathBuf::from);
+    // The project is the one that was named.
+    let another = ["DBT_PROJECT_DIR", "DBT_ENGINE_PROJECT_DIR"];
+    let environment = std::env::vars_os().filter(|(name, _)| another.iter().all(|other| name != other)).collect();
+    Ok(DbtOptions { directory, dbt, program: std::env::current_exe()?, environment })
 }
 
 fn catalog(engine: &str) -> Option<CatalogQuestions> {

@@ -5,11 +5,7 @@ mod show;
 
 pub(super) use place::{embedder, place};
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Write},
-    path::Path,
-};
+use std::io::{self, BufReader, Write};
 
 use dbmux_memory::{
     ClientOptions, Delete, Filter, List, Memories, MemoryError, MemoryOptions, Metadata, NewMemory, Search, SearchMode,
@@ -74,7 +70,10 @@ async fn work(memories: &Memories, command: MemoryCommand, json: bool) -> Result
             Ok(out.flush()?)
         }
         MemoryCommand::Import { file } => {
-            let imported = memories.import(&mut BufReader::new(input(file.as_deref())?)).await?;
+            let imported = match file {
+                Some(path) => memories.import_from(&path).await?,
+                None => memories.import(&mut BufReader::new(io::stdin())).await?,
+            };
             show::imported(&imported, json)
         }
         MemoryCommand::Reembed { all } => {
@@ -89,12 +88,6 @@ async fn work(memories: &Memories, command: MemoryCommand, json: bool) -> Result
             show::reembedded(&done.await?, json)
         }
     }
-}
-
-fn input(file: Option<&Path>) -> Result<Box<dyn Read + Send>, Failure> {
-    let Some(path) = file else { return Ok(Box::new(io::stdin())) };
-    let opened = File::open(path).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    Ok(Box::new(opened))
 }
 
 fn object(text: &str) -> Result<Metadata, Failure> {

@@ -21,7 +21,11 @@ pub(super) struct Agent {
 impl Agent {
     /// Starts a server with these arguments.
     pub(super) fn start(place: &Place, arguments: &[&str]) -> Self {
-        let mut command = place.dbmux(["mcp"].iter().chain(arguments));
+        Self::of(place.dbmux(["mcp"].iter().chain(arguments)))
+    }
+
+    /// Starts this command, which is a server.
+    pub(super) fn of(mut command: std::process::Command) -> Self {
         let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         let (input, output) = (server.stdin.take(), server.stdout.take().expect("its output"));
         let mut agent = Self { server, input, output: Some(BufReader::new(output)), asked: 0, heard: Vec::new() };

@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test's own way to fail")]
 
 mod agent;
+mod by_hand;
+mod dbt;
 mod leaving;
 mod memories;
 mod official;

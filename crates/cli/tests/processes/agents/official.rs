@@ -8,7 +8,7 @@ use std::{
 
 use dbmux_testkit::{Kind, Place, node_packages, python};
 
-on_sqlite!(
+on_each_engine_with_sql!(
     the_python_sdk_uses_a_server_over_stdio,
     the_python_sdk_uses_a_server_over_http,
     the_typescript_sdk_uses_a_server_over_stdio,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::agent::Agent;
 
-on_sqlite!(every_acknowledged_write_is_there_once);
+on_each_engine_with_sql!(every_acknowledged_write_is_there_once);
 
 const SERVERS: i64 = 8;
 const CALLS: i64 = 40;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::agent::{Agent, failure};
 
-on_sqlite!(
+on_each_engine_with_sql!(
     an_agent_that_waits_in_vain_is_told_who_has_the_file,
     an_agent_goes_on_when_the_file_is_free,
     an_agent_that_gives_up_has_written_nothing,

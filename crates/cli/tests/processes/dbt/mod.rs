@@ -6,4 +6,4 @@ mod merging;
 mod order;
 mod plans;
 mod runner;
-mod shop;
+pub(crate) mod shop;

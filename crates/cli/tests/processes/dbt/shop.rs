@@ -11,13 +11,13 @@ use std::{
 use dbmux_testkit::{DbtProject, Place, dbt_program};
 
 /// A copy of the test project, and processes that are set up for it.
-pub(super) struct Shop {
-    pub(super) place: Place,
-    pub(super) project: DbtProject,
+pub(crate) struct Shop {
+    pub(crate) place: Place,
+    pub(crate) project: DbtProject,
 }
 
 impl Shop {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = DbtProject::new();
         let database = project.database().display().to_string();
         let place = Place::new(env!("CARGO_BIN_EXE_dbmux"))
@@ -27,14 +27,14 @@ impl Shop {
     }
 
     /// `dbmux`, in the project.
-    pub(super) fn dbmux(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn dbmux(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.dbmux(arguments);
         command.current_dir(self.project.root()).env_remove("DBMUX_FENCE");
         command
     }
 
     /// Plain dbt, in the project.
-    pub(super) fn dbt(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn dbt(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(dbt_program());
         self.place.set_up(&mut command);
         command.args(arguments).current_dir(self.project.root()).stdin(Stdio::null());
@@ -42,13 +42,13 @@ impl Shop {
     }
 
     /// Runs `dbmux dbt …` to its end.
-    pub(super) fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let all: Vec<&str> = ["dbt", "--wait", "2m"].iter().chain(arguments).copied().collect();
         self.dbmux(&all).output().expect("dbmux runs")
     }
 
     /// The same, and it must succeed.
-    pub(super) fn succeeds(&self, arguments: &[&str]) -> String {
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let text = text(&output);
         assert!(output.status.success(), "{arguments:?}: {text}");
@@ -56,13 +56,13 @@ impl Shop {
     }
 
     /// Starts `dbmux dbt …`.
-    pub(super) fn start(&self, arguments: &[&str]) -> Child {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let all: Vec<&str> = ["dbt", "--wait", "2m"].iter().chain(arguments).copied().collect();
         self.dbmux(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dbmux runs")
     }
 
     /// The same, with all that it says in a file.
-    pub(super) fn start_saying(&self, arguments: &[&str], said: &Path) -> Child {
+    pub(crate) fn start_saying(&self, arguments: &[&str], said: &Path) -> Child {
         let all: Vec<&str> = ["dbt", "--wait", "2m"].iter().chain(arguments).copied().collect();
         let file = std::fs::File::create(said).expect("a file");
         let both = file.try_clone().expect("a descriptor");
@@ -70,26 +70,26 @@ impl Shop {
     }
 
     /// The database, as `dbmux sql` takes it.
-    pub(super) fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         self.project.database().display().to_string()
     }
 
-    pub(super) fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         self.place.sql(&self.database(), sql)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.project.root().join(name)
     }
 
     /// A model that runs for longer than any test.
-    pub(super) fn with_endless_model(&self) {
+    pub(crate) fn with_endless_model(&self) {
         let sql = "{{ config(materialized='table') }}\nselect sum(hash(a.range + b.range)) as endless from range(4000000) a, range(4000000) b\n";
         self.project.write("models/endless.sql", sql);
     }
 
     /// What every table of the main schema holds, by name: an order-independent hash of its rows.
-    pub(super) fn contents(&self) -> Vec<(String, String)> {
+    pub(crate) fn contents(&self) -> Vec<(String, String)> {
         let tables =
             self.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY 1");
         let hash = |table: &str| self.sql(&format!("SELECT count(*), bit_xor(hash(t)) FROM {table} t"));
@@ -98,12 +98,12 @@ impl Shop {
 }
 
 /// What a process has said.
-pub(super) fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A child that is killed, and waited for, when this is dropped.
-pub(super) struct Guarded(pub(super) Child);
+pub(crate) struct Guarded(pub(super) Child);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -114,7 +114,7 @@ impl Drop for Guarded {
 }
 
 /// Waits until a plain dbt has the database.
-pub(super) fn until_locked(shop: &Shop, by: u32) {
+pub(crate) fn until_locked(shop: &Shop, by: u32) {
     let path = shop.project.database();
     dbmux_testkit::until("dbt has the database", || {
         let held = dbmux_os::holders::holders_of(&path).unwrap_or_default();
@@ -124,7 +124,7 @@ pub(super) fn until_locked(shop: &Shop, by: u32) {
 }
 
 /// How long it took.
-pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();
     let done = work();
     (done, began.elapsed())

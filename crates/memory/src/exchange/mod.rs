@@ -1,6 +1,9 @@
-//! Memories as JSON lines: one object on each line.
+//! Memories of and for other programs: as JSON lines, one object on each; of their databases.
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+};
 
 use serde::Serialize;
 
@@ -11,6 +14,7 @@ use crate::{
     rows::{self, Row},
 };
 
+mod foreign;
 mod line;
 
 /// Memories that are read or written together.
@@ -100,6 +104,19 @@ impl Memories {
                 return Ok(imported);
             }
         }
+    }
+
+    /// Stores what is in a file or a folder: JSON lines, or another program's database.
+    ///
+    /// # Errors
+    /// As [`Memories::import`] and [`Memories::import_database`]; [`MemoryError::InvalidArgument`] when it is not there.
+    pub async fn import_from(&self, path: &Path) -> Result<Imported, MemoryError> {
+        if foreign::is_foreign(path) {
+            return self.import_database(path).await;
+        }
+        let file = std::fs::File::open(path);
+        let file = file.map_err(|error| MemoryError::InvalidArgument(format!("{}: {error}", path.display())))?;
+        self.import(&mut std::io::BufReader::new(file)).await
     }
 
     async fn import_some(&self, memories: Vec<NewMemory>, imported: &mut Imported) -> Result<(), MemoryError> {

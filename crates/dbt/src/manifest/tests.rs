@@ -1,0 +1,123 @@
+use std::{fs, time::Duration};
+
+use super::*;
+use crate::Project;
+
+/// raw → staged → mart, beside it an exposure and a test.
+fn shop() -> Manifest {
+    let text = r#"{
+        "metadata": {"dbt_version": "1.11.0", "project_name": "shop", "adapter_type": "duckdb"},
+        "nodes": {
+            "model.shop.staged": {"unique_id": "model.shop.staged", "name": "staged", "resource_type": "model",
+                "package_name": "shop", "database": "shop", "schema": "main", "alias": "stg",
+                "relation_name": "\"shop\".\"main\".\"stg\"", "original_file_path": "models/staged.sql",
+                "tags": ["daily"], "config": {"materialized": "view"}, "later": {"versions": "add"}},
+            "model.shop.mart": {"unique_id": "model.shop.mart", "name": "mart", "resource_type": "model",
+                "package_name": "shop", "schema": "main", "database": "shop"},
+            "test.shop.mart": {"unique_id": "test.shop.mart", "name": "mart", "resource_type": "test",
+                "package_name": "shop"}
+        },
+        "sources": {"source.shop.raw.orders": {"unique_id": "source.shop.raw.orders", "name": "orders",
+            "source_name": "raw", "resource_type": "source", "schema": "raw", "database": "shop",
+            "identifier": "orders_v2"}},
+        "exposures": {"exposure.shop.board": {"unique_id": "exposure.shop.board", "name": "board",
+            "resource_type": "exposure"}},
+        "parent_map": {"model.shop.staged": ["source.shop.raw.orders"], "model.shop.mart": ["model.shop.staged"],
+            "test.shop.mart": ["model.shop.mart"], "exposure.shop.board": ["model.shop.mart"]},
+        "child_map": {"source.shop.raw.orders": ["model.shop.staged"], "model.shop.staged": ["model.shop.mart"],
+            "model.shop.mart": ["exposure.shop.board", "test.shop.mart"]}
+    }"#;
+    let place = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(place.path(), text).expect("its text");
+    read(place.path()).expect("a manifest")
+}
+
+#[test]
+fn a_resource_is_found_by_whatever_people_call_it() {
+    let shop = shop();
+    for asked in [
+        "model.shop.staged",
+        "staged",
+        "shop.staged",
+        "models/staged.sql",
+        "shop.main.stg",
+        "\"shop\".\"main\".\"stg\"",
+    ] {
+        assert_eq!(shop.find(asked).expect(asked).unique_id, "model.shop.staged", "{asked}");
+    }
+    assert_eq!(shop.find("raw.orders").expect("a source").resource_type, "source");
+    assert_eq!(shop.find("mart").expect("the model, not the test").resource_type, "model");
+    let near = |asked: &str| match shop.find(asked) {
+        Err(DbtError::NoResource { near, .. }) => near,
+        other => panic!("{asked}: {other:?}"),
+    };
+    assert_eq!(near("stagde_orders"), ["source.shop.raw.orders"]);
+    assert_eq!(near(""), [""; 0]);
+}
+
+#[test]
+fn a_relation_is_found_by_as_much_of_its_name_as_sql_says() {
+    let shop = shop();
+    let found = |name: &[&str]| {
+        let name: Vec<_> = name.iter().map(|part| (*part).to_owned()).collect();
+        shop.relation(&name).map(|resource| resource.unique_id.as_str())
+    };
+    assert_eq!(found(&["STG"]), Some("model.shop.staged"));
+    assert_eq!(found(&["shop", "raw", "orders_v2"]), Some("source.shop.raw.orders"));
+    assert_eq!(found(&["other", "main", "stg"]), None);
+    assert_eq!(found(&["staged"]), None, "its name in the database is another");
+    assert_eq!(found(&[]), None);
+}
+
+#[test]
+fn relatives_come_nearest_first_and_as_far_as_is_asked_for() {
+    let shop = shop();
+    let of = |name: &str, direction, most| {
+        let related = shop.related(shop.find(name).expect(name), direction, most);
+        related.iter().map(|one| (one.resource.unique_id.clone(), one.distance)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("staged", Direction::Down, None),
+        [("model.shop.mart".to_owned(), 1), ("exposure.shop.board".to_owned(), 2), ("test.shop.mart".to_owned(), 2)]
+    );
+    assert_eq!(of("raw.orders", Direction::Down, Some(1)), [("model.shop.staged".to_owned(), 1)]);
+    assert_eq!(of("mart", Direction::Up, None).last().expect("one").0, "source.shop.raw.orders");
+    assert_eq!(of("mart", Direction::Up, Some(0)), []);
+}
+
+#[test]
+fn a_manifest_is_old_once_something_that_dbt_reads_has_changed() {
+    let place = tempfile::tempdir().expect("a directory");
+    let root = place.path().canonicalize().expect("its path");
+    for directory in ["models", "target", "logs", ".git", "venv"] {
+        fs::create_dir(root.join(directory)).expect(directory);
+    }
+    for file in ["dbt_project.yml", "models/a.sql", "models/gone.sql", "venv/pyvenv.cfg"] {
+        fs::write(root.join(file), "name: shop").expect(file);
+    }
+    let project = Project::at(&root).expect("a project");
+    let manifest = root.join("target/manifest.json");
+    let anew = || {
+        fs::write(&manifest, "{}").expect("a manifest");
+        let later = std::time::SystemTime::now() + Duration::from_secs(1);
+        fs::File::options().write(true).open(&manifest).expect("it").set_modified(later).expect("a time");
+    };
+    let touch = |file: &str| {
+        let later = std::time::SystemTime::now() + Duration::from_secs(2);
+        fs::File::open(root.join(file)).expect(file).set_modified(later).expect("a time");
+    };
+    assert!(!is_fresh(&manifest, &project), "there is none");
+    anew();
+    assert!(is_fresh(&manifest, &project));
+    for file in ["target", "logs", ".git", "venv"] {
+        touch(file);
+        assert!(is_fresh(&manifest, &project), "{file}");
+    }
+    touch("models/a.sql");
+    assert!(!is_fresh(&manifest, &project), "a model");
+    let earlier = std::time::SystemTime::now();
+    fs::File::open(root.join("models/a.sql")).expect("it").set_modified(earlier).expect("a time");
+    assert!(is_fresh(&manifest, &project));
+    touch("models");
+    assert!(!is_fresh(&manifest, &project), "one has been removed");
+}

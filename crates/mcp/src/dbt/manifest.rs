@@ -1,0 +1,88 @@
+//! The project's manifest, made anew by dbt where something has changed since.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use dbmux_dbt::{
+    DbtError,
+    manifest::{self, Manifest},
+};
+use tokio::task::spawn_blocking;
+
+use super::{Dbt, Locked};
+use crate::{call::Call, failure::Failure};
+
+/// One that was read.
+pub(super) struct Kept {
+    path: PathBuf,
+    changed: SystemTime,
+    manifest: Arc<Manifest>,
+}
+
+impl Dbt {
+    /// What there is in the project now. Where dbt had to parse it, with whom that waited for.
+    pub(crate) async fn manifest(
+        self: &Arc<Self>,
+        call: &Call,
+        wait: Option<std::time::Duration>,
+    ) -> Result<(Arc<Manifest>, Option<Locked>), Failure> {
+        let project = self.project()?;
+        let path = manifest::place(&project, &self.options.environment);
+        let looks = (path.clone(), project);
+        let fresh = call.unless_cancelled(blocking(move || Ok(manifest::is_fresh(&looks.0, &looks.1)))).await?;
+        let mut locked = None;
+        if !fresh {
+            let ran = self.run(call, vec!["parse".to_owned()], wait).await?;
+            if ran.code != 0 {
+                return Err(Failure::dbt(&ran.log));
+            }
+            locked = Some(ran.locked);
+        }
+        let dbt = Arc::clone(self);
+        let read = call.unless_cancelled(blocking(move || Ok(dbt.read(path)?))).await?;
+        Ok((read, locked))
+    }
+
+    /// The same with the SQL that these resources are made by: dbt compiles the project where it is not there.
+    pub(crate) async fn compiled(
+        self: &Arc<Self>,
+        call: &Call,
+        wait: Option<std::time::Duration>,
+        needs: impl Fn(&Manifest) -> Result<bool, DbtError>,
+    ) -> Result<(Arc<Manifest>, Option<Locked>), Failure> {
+        let (found, locked) = self.manifest(call, wait).await?;
+        if !needs(&found)? {
+            return Ok((found, locked));
+        }
+        let ran = self.run(call, vec!["compile".to_owned()], wait).await?;
+        if ran.code == 2 {
+            return Err(Failure::dbt(&ran.log));
+        }
+        let (found, _) = self.manifest(call, wait).await?;
+        Ok((found, Some(ran.locked)))
+    }
+
+    /// What is there, however old: nothing is run for it. `None`: there is none.
+    pub(crate) fn old_manifest(&self) -> Option<Arc<Manifest>> {
+        let project = self.project().ok()?;
+        self.read(manifest::place(&project, &self.options.environment)).ok()
+    }
+
+    fn read(&self, path: PathBuf) -> Result<Arc<Manifest>, DbtError> {
+        let wrong = |error: std::io::Error| DbtError::File { path: path.clone(), reason: error.to_string() };
+        let changed = path.metadata().and_then(|found| found.modified()).map_err(wrong)?;
+        let mut kept = self.manifest.lock();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.path == path && kept.changed == changed) {
+            return Ok(Arc::clone(&kept.manifest));
+        }
+        let manifest = Arc::new(manifest::read(&path)?);
+        *kept = Some(Kept { path, changed, manifest: Arc::clone(&manifest) });
+        Ok(manifest)
+    }
+}
+
+/// Does what may take its time on a thread of its own.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    spawn_blocking(work).await.map_err(|error| Failure::system("a thread", &error.into()))?
+}
