@@ -13,6 +13,7 @@ bash testkit/dbt/venv.sh
 bash testkit/lance/venv.sh
 sh testkit/node/install.sh
 sh crates/memory/tests/model.sh
+sh testkit/memories/venv.sh
 sh examples/code-index/python/venv.sh
 
 step() { printf '\n== %s\n' "$*"; }

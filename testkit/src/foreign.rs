@@ -16,6 +16,11 @@ pub fn python() -> PathBuf {
     interpreter("DBMUX_TEST_PYTHON", "venv", "testkit/venv.sh")
 }
 
+/// The Python in which `testkit/memories/venv.sh` has installed the programs whose memories are imported.
+pub fn memories_python() -> PathBuf {
+    interpreter("DBMUX_TEST_MEMORIES_PYTHON", "memories-venv", "testkit/memories/venv.sh")
+}
+
 /// The folder in which `testkit/node/install.sh` has installed the packages that JavaScript needs.
 pub fn node_packages() -> PathBuf {
     cached("DBMUX_TEST_NODE", "node", "testkit/node/install.sh")

@@ -14,7 +14,7 @@ mod writer;
 use std::time::{Duration, Instant};
 
 pub use dbt::{DbtProject, dbt_program, dbt_python};
-pub use foreign::{Foreign, node_packages, python};
+pub use foreign::{Foreign, memories_python, node_packages, python};
 pub use hazards::Hazards;
 pub use kind::{Kind, T, Table};
 pub use place::{Place, Stopped};

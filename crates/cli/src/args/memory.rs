@@ -119,6 +119,15 @@ pub(crate) enum MemoryCommand {
         /// JSON lines, a database of mcp-memory-service, or a folder of ChromaDB's; without it, JSON lines of standard input.
         file: Option<PathBuf>,
     },
+    /// Try whether the store keeps what several processes store, find and delete at once; leaves nothing behind.
+    Verify {
+        /// How many processes.
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64), value_name = "N")]
+        processes: u8,
+        /// One of them.
+        #[arg(long, hide = true, value_name = "TAG")]
+        worker: Option<String>,
+    },
     /// Make the vectors that are missing.
     Reembed {
         /// Every one, anew.

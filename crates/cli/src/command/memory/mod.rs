@@ -2,6 +2,7 @@
 
 mod place;
 mod show;
+mod verify;
 
 pub(super) use place::{embedder, place};
 
@@ -24,7 +25,7 @@ use crate::{
 pub(crate) fn run(args: MemoryArgs) -> Result<Exit, Failure> {
     let memories = open(&args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(work(&memories, args.command, args.json)).map(|()| Exit::Done)
+    runtime.block_on(work(&memories, args.command, args.json))
 }
 
 fn open(args: &MemoryArgs) -> Result<Memories, Failure> {
@@ -37,8 +38,8 @@ fn open(args: &MemoryArgs) -> Result<Memories, Failure> {
     Ok(Memories::open(place(args.memory.as_deref())?, options)?)
 }
 
-async fn work(memories: &Memories, command: MemoryCommand, json: bool) -> Result<(), Failure> {
-    match command {
+async fn work(memories: &Memories, command: MemoryCommand, json: bool) -> Result<Exit, Failure> {
+    let shown = match command {
         MemoryCommand::Add { content, tags, memory_type, metadata } => {
             let content = if content == "-" { io::read_to_string(io::stdin())? } else { content };
             let metadata = metadata.map_or(Ok(Metadata::new()), |text| object(&text))?;
@@ -87,7 +88,10 @@ async fn work(memories: &Memories, command: MemoryCommand, json: bool) -> Result
             });
             show::reembedded(&done.await?, json)
         }
-    }
+        MemoryCommand::Verify { worker: Some(tag), .. } => return verify::work(memories, &tag).await,
+        MemoryCommand::Verify { processes, .. } => return verify::run(memories, processes.into(), json).await,
+    };
+    shown.map(|()| Exit::Done)
 }
 
 fn object(text: &str) -> Result<Metadata, Failure> {

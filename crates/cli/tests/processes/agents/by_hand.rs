@@ -46,6 +46,16 @@ fn memories_are_kept_by_hand() {
 }
 
 #[test]
+fn a_store_is_tried_by_several_processes_and_left_as_it_was() {
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    says(&place, &["add", "tea is at four"]);
+    let report = says(&place, &["verify", "--processes", "3"]);
+    assert_eq!((&report["ok"], &report["errors"]), (&json!(true), &json!([])), "{report}");
+    assert_eq!([&report["stored"], &report["found"], &report["deleted"], &report["left_behind"]], [75, 75, 75, 0]);
+    assert_eq!(says(&place, &["stats"])["memories"], 1);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
     for (arguments, exit) in [

@@ -1,11 +1,12 @@
 //! A dbt project through an agent's server, with real dbt on the test project.
 
 use std::{
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use dbmux_testkit::{Foreign, Kind};
+use dbmux_testkit::dbt_python;
 use serde_json::{Value, json};
 
 use super::agent::Agent;
@@ -105,11 +106,10 @@ fn a_project_is_built_and_asked_and_nobody_keeps_it() {
     let employees = employees.expect("it was built");
     assert_eq!((&employees["status"], &employees["rows"]), (&json!("success"), &json!(50)), "{employees}");
     // Whoever comes now has the file at once.
-    let mut foreign = Foreign::of(Kind::DuckDb);
-    let opened = Instant::now();
-    assert!(foreign.open(&shop.project.database(), false).starts_with("ok"));
-    assert!(opened.elapsed() < Duration::from_secs(5));
-    foreign.close();
+    let opens =
+        "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute('select count(*) from employees').fetchone()[0])";
+    let foreign = Command::new(dbt_python()).args(["-c", opens, &shop.database()]).output().expect("Python starts");
+    assert_eq!(String::from_utf8_lossy(&foreign.stdout).trim(), "50", "{}", String::from_utf8_lossy(&foreign.stderr));
 
     let rows =
         calls(&mut agent, "query_database", json!({ "sql": "select count(*) as n from {{ ref('employees') }}" }));
@@ -162,7 +162,7 @@ fn a_model_that_fails_is_told_with_its_error_and_the_server_goes_on() {
     assert_eq!(failure["code"], "DBT", "{failure}");
     std::fs::remove_file(shop.path("models/broken.sql")).expect("a file");
     std::fs::remove_file(shop.path("models/below.sql")).expect("a file");
-    assert_eq!(calls(&mut agent, "build_models", json!({ "select": "departments" }))["success"], true);
+    assert_eq!(calls(&mut agent, "load_seeds", json!({ "select": "departments" }))["success"], true);
 }
 
 #[test]

@@ -3,21 +3,26 @@
 //! Texts and metadata are in `embedding_metadata`. Vectors are there as long as they wait in `embeddings_queue`; those in the
 //! folder's index are made anew, where there is an embedder.
 
-/// The model of Chroma's default embedding function, and of the two that say theirs.
-const MODEL: &str = "coalesce(json_extract(config, '$.embedding_function.config.model_name'), \
-    json_extract(config, '$.embedding_function.config.model'), \
-    CASE json_extract(config, '$.embedding_function.name') WHEN 'default' THEN 'all-MiniLM-L6-v2' END)";
+/// The model of Chroma's default embedding function, and of those that say theirs.
+const MODEL: &str = "coalesce(c.embeds ->> '$.config.model_name', c.embeds ->> '$.config.model', \
+    CASE c.embeds ->> '$.name' WHEN 'default' THEN 'all-MiniLM-L6-v2' END)";
 
-/// A document's number and its line, of those behind a number.
-pub(super) fn page() -> String {
+/// A document's number and its line, of those behind a number. Newer versions keep how a collection embeds in its schema.
+pub(super) fn page(with_schema: bool) -> String {
+    let newer = if with_schema {
+        "CASE WHEN json_valid(schema_str) THEN \
+           schema_str -> '$.keys.\"#embedding\".float_list.vector_index.config.embedding_function' END"
+    } else {
+        "NULL"
+    };
     format!(
         "SELECT e.id, json_object('content', d.string_value, \
            'tags', CASE WHEN json_valid(t.string_value) AND json_type(t.string_value) = 'array' THEN json(t.string_value) \
              ELSE t.string_value END, \
            'memory_type', k.string_value, \
            'metadata', json((SELECT json_group_object(name, json(value)) FROM ( \
-             SELECT m.key AS name, coalesce(json_quote(m.string_value), json_quote(m.int_value), json_quote(m.float_value), \
-               CASE m.bool_value WHEN 1 THEN 'true' WHEN 0 THEN 'false' END, 'null') AS value \
+             SELECT m.key AS name, coalesce(CASE m.bool_value WHEN 1 THEN 'true' WHEN 0 THEN 'false' END, \
+               json_quote(coalesce(m.string_value, m.int_value, m.float_value))) AS value \
              FROM embedding_metadata AS m WHERE m.id = e.id AND m.key NOT IN ('chroma:document', 'tags', 'memory_type') \
              UNION ALL SELECT 'chroma_collection', json_quote(c.name) \
              UNION ALL SELECT 'chroma_id', json_quote(e.embedding_id)))), \
@@ -27,7 +32,8 @@ pub(super) fn page() -> String {
                AND q.topic LIKE '%' || c.id ORDER BY q.seq_id DESC LIMIT 1)), \
            'embedding_model', {MODEL}) \
          FROM embeddings AS e JOIN segments AS s ON s.id = e.segment_id JOIN ( \
-           SELECT id, name, CASE WHEN json_valid(config_json_str) THEN config_json_str ELSE '{{}}' END AS config \
+           SELECT id, name, coalesce({newer}, \
+             CASE WHEN json_valid(config_json_str) THEN config_json_str -> '$.embedding_function' END) AS embeds \
            FROM collections) AS c ON c.id = s.collection \
          JOIN embedding_metadata AS d ON d.id = e.id AND d.key = 'chroma:document' \
          LEFT JOIN embedding_metadata AS t ON t.id = e.id AND t.key = 'tags' \

@@ -4,10 +4,10 @@
 
 /// A memory's number and its line, of those behind a number.
 pub(super) fn page(with_deleted: bool) -> String {
-    // What it has deleted stays for a while, so that other machines hear of it.
+    // A memory without tags is tagged with that. What it has deleted stays for a while, so that other machines hear of it.
     let there = if with_deleted { " AND deleted_at IS NULL" } else { "" };
     format!(
-        "SELECT id, json_object('content', content, 'tags', tags, 'memory_type', memory_type, \
+        "SELECT id, json_object('content', content, 'tags', nullif(tags, 'untagged'), 'memory_type', memory_type, \
            'metadata', CASE WHEN json_valid(metadata) AND json_type(metadata) = 'object' THEN json(metadata) END, \
            'created_at', created_at, 'created_at_iso', created_at_iso, \
            'updated_at', updated_at, 'updated_at_iso', updated_at_iso) \
