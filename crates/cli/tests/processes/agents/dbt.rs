@@ -106,8 +106,7 @@ fn a_project_is_built_and_asked_and_nobody_keeps_it() {
     let employees = employees.expect("it was built");
     assert_eq!((&employees["status"], &employees["rows"]), (&json!("success"), &json!(50)), "{employees}");
     // Whoever comes now has the file at once.
-    let opens =
-        "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute('select count(*) from employees').fetchone()[0])";
+    let opens = "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute('select count(*) from employees').fetchone()[0])";
     let foreign = Command::new(dbt_python()).args(["-c", opens, &shop.database()]).output().expect("Python starts");
     assert_eq!(String::from_utf8_lossy(&foreign.stdout).trim(), "50", "{}", String::from_utf8_lossy(&foreign.stderr));
 
