@@ -19,8 +19,9 @@ fi
 cargo build --release --manifest-path "$here/../Cargo.toml" --workspace --bins >&2
 python=$(bash "$here/venv.sh")
 dbt=$(dirname "$(bash "$here/../testkit/dbt/venv.sh")")/dbt
+dbt_mcp=$(dirname "$(sh "$here/../scripts/venv.sh" "$cache/bench-dbt-mcp-venv" "$here/agents/dbt-requirements.txt")")/dbt-core-mcp
 lance=$(bash "$here/../testkit/lance/venv.sh")
 # The files that are written to must be on a disk, which the system's temporary directory is not everywhere.
 mkdir -p "$cache/bench"
 exec "$CARGO_TARGET_DIR/release/dbmux-bench" --dbmux "$CARGO_TARGET_DIR/release/dbmux" --python "$python" \
-    --rivals "$here/rivals" --dbt "$dbt" --lance-python "$lance" --directory "$cache/bench" "$@"
+    --rivals "$here/rivals" --dbt "$dbt" --dbt-mcp "$dbt_mcp" --lance-python "$lance" --directory "$cache/bench" "$@"

@@ -19,6 +19,9 @@ pub(crate) struct Context {
     /// The `dbt` that is measured, plain and through dbmux.
     #[arg(long)]
     pub(crate) dbt: Option<PathBuf>,
+    /// The rival's server for dbt projects.
+    #[arg(long)]
+    pub(crate) dbt_mcp: Option<PathBuf>,
     /// The Python that has `lancedb`.
     #[arg(long)]
     pub(crate) lance_python: Option<PathBuf>,

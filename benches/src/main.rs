@@ -5,6 +5,7 @@
 //! median of the rounds' own, unless its row says otherwise. Each row is a file in `row/`, a rival in a language of its
 //! own a script in `rivals/`.
 
+mod agent;
 mod context;
 mod figures;
 mod machine;

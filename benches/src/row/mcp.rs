@@ -10,57 +10,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Result,
+    agent::Agent,
     context::Context,
     figures::{Figure, Goal, Line, Samples},
     place::{Place, runtime},
-    rival::Rival,
 };
 
 const SERVERS: usize = 32;
 /// Each of them calls a tool this often.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// A server, and its client.
-struct Agent {
-    server: Rival,
-    asked: u64,
+/// A server of ours.
+fn start(context: &Context, place: &Place) -> Result<Agent> {
+    let mut command = Command::new(&context.dbmux);
+    command.args(["mcp", "--db"]).arg(place.database());
+    Agent::start(command)
 }
 
-impl Agent {
-    fn start(context: &Context, place: &Place) -> Result<Self> {
-        let mut command = Command::new(&context.dbmux);
-        command.args(["mcp", "--db"]).arg(place.database());
-        let mut agent = Self { server: Rival::start(command)?, asked: 0 };
-        let client = json!({ "name": "bench", "version": "1" });
-        let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
-        agent.ask("initialize", &hello)?;
-        agent.server.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }).to_string())?;
-        Ok(agent)
-    }
-
-    fn ask(&mut self, method: &str, parameters: &Value) -> Result<Value> {
-        self.asked += 1;
-        let request = json!({ "jsonrpc": "2.0", "id": self.asked, "method": method, "params": parameters });
-        let answer: Value = serde_json::from_str(&self.server.ask(&request.to_string())?)?;
-        if answer["id"] != self.asked || answer["result"].is_null() || answer["result"]["isError"] == true {
-            return Err(format!("{method} is answered with {answer}").into());
-        }
-        Ok(answer)
-    }
-
-    /// Calls `query`; answers with how long it took, in seconds.
-    fn select(&mut self) -> Result<f64> {
-        let began = Instant::now();
-        let answer = self.ask("tools/call", &json!({ "name": "query", "arguments": { "sql": "SELECT 42" } }))?;
-        let took = began.elapsed().as_secs_f64();
-        match &answer["result"]["structuredContent"]["rows"][0][0] {
-            found if *found == 42 => Ok(took),
-            found => Err(format!("SELECT 42 is {found}").into()),
-        }
+/// Calls `query`; answers with how long it took, in seconds.
+fn select(agent: &mut Agent) -> Result<f64> {
+    let began = Instant::now();
+    let answer = agent.call("query", &json!({ "sql": "SELECT 42" }))?;
+    let took = began.elapsed().as_secs_f64();
+    match &answer["rows"][0][0] {
+        found if *found == 42 => Ok(took),
+        found => Err(format!("SELECT 42 is {found}").into()),
     }
 }
 
@@ -68,16 +46,16 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     let place = Place::new(context)?;
     // Whoever reads makes no database.
     runtime()?.block_on(async { place.client.session().await?.execute("CREATE TABLE t (i INTEGER)").await })?;
-    let mut first = Agent::start(context, &place)?;
-    first.select()?;
+    let mut first = start(context, &place)?;
+    select(&mut first)?;
     let mut starts = Samples::default();
     let mut queries = Samples::default();
     for _ in 0..context.rounds(10, 3) {
         let began = Instant::now();
-        let mut agent = Agent::start(context, &place)?;
+        let mut agent = start(context, &place)?;
         agent.ask("tools/list", &json!({}))?;
         starts.push(vec![began.elapsed().as_secs_f64()]);
-        queries.push((0..200).map(|_| first.select()).collect::<Result<_>>()?);
+        queries.push((0..200).map(|_| select(&mut first)).collect::<Result<_>>()?);
     }
     let (many, errors) = many(context, &place)?;
     runtime()?.block_on(place.stop())?;
@@ -92,8 +70,8 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
 
 /// All servers at once, each in its own rhythm. Their times, and how many calls failed.
 fn many(context: &Context, place: &Place) -> Result<(Samples, usize)> {
-    let mut agents = (0..SERVERS).map(|_| Agent::start(context, place)).collect::<Result<Vec<_>>>()?;
-    agents.iter_mut().try_for_each(|agent| agent.select().map(drop))?;
+    let mut agents = (0..SERVERS).map(|_| start(context, place)).collect::<Result<Vec<_>>>()?;
+    agents.iter_mut().try_for_each(|agent| select(agent).map(drop))?;
     let errors = Arc::new(AtomicUsize::new(0));
     let end = Instant::now() + context.time(Duration::from_secs(60));
     let threads = agents.into_iter().enumerate().map(|(number, mut agent)| {
@@ -104,7 +82,7 @@ fn many(context: &Context, place: &Place) -> Result<(Samples, usize)> {
             let mut times = Vec::new();
             while next < end {
                 thread::sleep(next.saturating_duration_since(Instant::now()));
-                match agent.select() {
+                match select(&mut agent) {
                     Ok(took) => times.push(took),
                     Err(_) => drop(errors.fetch_add(1, Ordering::Relaxed)),
                 }

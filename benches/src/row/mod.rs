@@ -47,6 +47,7 @@ const ALL: &[Row] = &[
     Row { name: "dbt", about: "one model once more, dbt warm", measure: dbt::again },
     Row { name: "dbt-eight", about: "eight dbt runs at once", measure: dbt::eight },
     Row { name: "dbt-plan", about: "a simulation of ten years: this takes long", measure: dbt::plan },
+    Row { name: "dbt-mcp", about: "one model, by servers for agents", measure: dbt::agents },
     Row { name: "leased", about: "reads while another process has the file", measure: leased::measure },
     Row { name: "beside", about: "small statements beside heavy ones", measure: beside::measure },
     Row { name: "find", about: "dbt, among 300 processes", measure: find::measure },

@@ -1,6 +1,7 @@
 //! dbt through dbmux beside plain dbt, on the test project.
 
 mod again;
+mod agents;
 mod eight;
 mod plan;
 
@@ -10,7 +11,9 @@ use std::{
     time::Instant,
 };
 
-pub(crate) use self::{again::measure as again, eight::measure as eight, plan::measure as plan};
+pub(crate) use self::{
+    again::measure as again, agents::measure as agents, eight::measure as eight, plan::measure as plan,
+};
 use crate::{Result, context::Context};
 
 /// A copy of the test project with a database of its own, and a runtime directory of its own.
