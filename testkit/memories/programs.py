@@ -35,7 +35,7 @@ def chroma(folder):
     client = chromadb.PersistentClient(folder)
     notes = client.create_collection("notes")
     metadata = {"tags": "hosts,staging", "memory_type": "note", "weight": 0.5, "old": True, "n": 3}
-    notes.add(ids=["a", "b"], documents=[WORDS, "tea is at four"], metadatas=[metadata, {"x": "y"}],
+    notes.add(ids=["a", "b"], documents=[WORDS, "tea is at four"], metadatas=[metadata, {"x": "y", "tags": ["a", "b"], "list": [1, 2]}],
               embeddings=[vector(0, 384), vector(1, 384)])
     notes.add(ids=["g"], documents=["gone"], embeddings=[vector(2, 384)])
     notes.delete(ids=["g"])

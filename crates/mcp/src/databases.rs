@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use dbmux_client::{Client, ClientOptions};
 use parking_lot::Mutex;
 
-use crate::{failure::Failure, options::McpOptions};
+use crate::{dbt::Dbt, failure::Failure, options::McpOptions};
 
 /// What the memories' database is called.
 const MEMORY: &str = "memory";
@@ -23,11 +24,21 @@ pub(crate) struct Database {
     pub(crate) path: PathBuf,
 }
 
+impl Database {
+    /// Whether it is called so: by its name or its path.
+    fn is(&self, asked: &str) -> bool {
+        let same = |path: &Path| path == Path::new(asked);
+        self.name == asked || same(&self.path) || self.path.canonicalize().is_ok_and(|path| same(&path))
+    }
+}
+
 /// All of them.
 pub(crate) struct Databases {
     all: Vec<Database>,
     /// That of the memories, which is only looked at here.
     memory: Option<Database>,
+    /// The dbt project, whose databases are looked at too.
+    dbt: Option<Arc<Dbt>>,
     read_only: bool,
     wait: Duration,
     broker_program: Option<PathBuf>,
@@ -35,10 +46,11 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
-    pub(crate) fn new(options: &McpOptions) -> Self {
+    pub(crate) fn new(options: &McpOptions, dbt: Option<Arc<Dbt>>) -> Self {
         Self {
             all: named(&options.databases),
             memory: options.memory.as_ref().map(|(path, _)| Database { name: MEMORY.to_owned(), path: path.clone() }),
+            dbt,
             read_only: options.read_only,
             wait: options.wait,
             broker_program: options.broker_program.clone(),
@@ -57,18 +69,25 @@ impl Databases {
         self.all.iter().find(same).cloned().unwrap_or_else(own)
     }
 
-    /// Whatever is used here: the memories' database too.
-    pub(crate) fn seen(&self) -> impl Iterator<Item = &Database> {
-        self.all.iter().chain(&self.memory)
+    /// Whatever is used here: the memories' database too, and those of the dbt project, as far as they are known.
+    pub(crate) fn seen(&self) -> Vec<Database> {
+        let mut seen: Vec<_> = self.all.iter().chain(&self.memory).cloned().collect();
+        for path in self.dbt.iter().flat_map(|dbt| dbt.databases()) {
+            let known = |own: &Database| own.path.canonicalize().is_ok_and(|own| own == path);
+            if !seen.iter().any(known) {
+                seen.push(self.at(&path));
+            }
+        }
+        seen
     }
 
     /// The same by a name, or all of them.
-    pub(crate) fn look_at(&self, asked: Option<&str>) -> Result<Vec<&Database>, Failure> {
+    pub(crate) fn look_at(&self, asked: Option<&str>) -> Result<Vec<Database>, Failure> {
         match asked {
-            None => Ok(self.seen().collect()),
-            Some(asked) => match self.memory.iter().find(|memory| memory.name == asked) {
-                Some(memory) if self.all.iter().all(|database| database.name != asked) => Ok(vec![memory]),
-                _ => Ok(vec![self.find(Some(asked))?]),
+            None => Ok(self.seen()),
+            Some(asked) => match self.seen().into_iter().find(|seen| seen.is(asked)) {
+                Some(seen) => Ok(vec![seen]),
+                None => Ok(vec![self.find(Some(asked))?.clone()]),
             },
         }
     }
@@ -82,9 +101,7 @@ impl Databases {
                 _ => Err(Failure::usage("there are several databases", format!("name one: {}", self.names()))),
             };
         };
-        let same =
-            |path: &Path| path == Path::new(asked) || path.canonicalize().is_ok_and(|path| path == Path::new(asked));
-        let found = self.all.iter().find(|database| database.name == asked || same(&database.path));
+        let found = self.all.iter().find(|database| database.is(asked));
         found.ok_or_else(|| match self.all.is_empty() {
             true => none(),
             false => {
@@ -148,6 +165,7 @@ mod tests {
         Databases {
             all: named(&paths.iter().map(PathBuf::from).collect::<Vec<_>>()),
             memory: None,
+            dbt: None,
             read_only: false,
             wait: Duration::ZERO,
             broker_program: None,

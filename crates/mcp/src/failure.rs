@@ -65,7 +65,14 @@ impl Failure {
         const LINES: usize = 40;
         let lines: Vec<_> = log.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let last = lines.iter().skip(lines.len().saturating_sub(LINES)).copied().collect::<Vec<_>>().join("\n");
-        Self { code: "DBT".into(), message: last, hint: String::new(), temporary: false, about: None }
+        let message = if last.is_empty() { "dbt failed without a word".to_owned() } else { last };
+        let hint = "mend what dbt says; get_project_info tells whether the project can be parsed".to_owned();
+        Self { code: "DBT".into(), message, hint, temporary: false, about: None }
+    }
+
+    /// The same, which a later call may not meet.
+    pub(crate) fn for_the_moment(self) -> Self {
+        Self { temporary: true, hint: "call it again: dbt writes its files just now".to_owned(), ..self }
     }
 
     /// The caller has given up.

@@ -51,9 +51,9 @@ impl Server {
         let tools = tools::all(&options).into_iter();
         let tools =
             tools.filter(|tool| !options.read_only || matches!(tool.does, Does::Reads | Does::Exports)).collect();
-        let (databases, memories) = (Databases::new(&options), memories(&options)?);
-        let (cursors, gone) = (Cursors::default(), CancellationToken::new());
         let dbt = Dbt::new(&options);
+        let (databases, memories) = (Databases::new(&options, dbt.clone()), memories(&options)?);
+        let (cursors, gone) = (Cursors::default(), CancellationToken::new());
         let shared = Shared { options, databases, cursors, memories, dbt, gone };
         Ok(Self { shared: Arc::new(shared), tools })
     }

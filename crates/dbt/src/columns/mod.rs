@@ -23,6 +23,10 @@ use crate::{
     manifest::{Direction, Manifest, Resource},
 };
 
+/// The longest SQL that is read, in bytes: a chain of so many operators is as deep.
+const LONGEST_SQL: usize = 128 << 10;
+/// What a thread needs to read the deepest of it, in bytes of stack, of which it uses what it needs.
+pub const STACK: usize = 1 << 30;
 /// The longest header of a seed that is read, in bytes.
 const LONGEST_HEADER: usize = 1 << 20;
 
@@ -179,6 +183,9 @@ impl<'a> ProjectColumns<'a> {
         };
         let dialect = dialect::dialect_from_str(self.manifest.made.adapter_type.as_deref().unwrap_or("duckdb"));
         let dialect = dialect.unwrap_or_else(|| Box::new(dialect::GenericDialect {}));
+        if sql.len() > LONGEST_SQL {
+            return Columns::unknown(format!("{what} is longer than {LONGEST_SQL} bytes"));
+        }
         match Parser::parse_sql(dialect.as_ref(), sql).as_deref() {
             Ok([Statement::Query(query)]) => {
                 let mut columns = query::columns(self, query);
@@ -196,7 +203,8 @@ impl<'a> ProjectColumns<'a> {
     /// A seed's columns are its file's.
     fn of_seed(&self, resource: &Resource) -> Columns {
         let path = self.root.join(&resource.original_file_path);
-        match header(&path) {
+        let separator = resource.config.get("delimiter").and_then(|delimiter| delimiter.as_str()).unwrap_or(",");
+        match header(&path, separator) {
             Ok(names) if !names.is_empty() => Columns::plain(names),
             _ => described(resource),
         }
@@ -208,16 +216,16 @@ const SNAPSHOTS_OWN: [&str; 4] = ["dbt_scd_id", "dbt_updated_at", "dbt_valid_fro
 
 /// A source's columns are those that are described: there may be more.
 fn described(resource: &Resource) -> Columns {
-    let mut columns = Columns::plain(resource.columns.values().map(|column| column.name.clone()));
+    let mut columns = Columns::plain(resource.columns.iter().map(|column| column.name.clone()));
     columns.unknown.push(format!("{} may have columns that are not described", resource.unique_id));
     columns
 }
 
-/// The first line's fields. One with a line end in it is not read, nor is one of another separator.
-fn header(path: &Path) -> std::io::Result<Vec<String>> {
+/// The first line's fields, none of which has a separator or a line end in it.
+fn header(path: &Path, separator: &str) -> std::io::Result<Vec<String>> {
     let mut line = String::new();
     std::io::Read::take(BufReader::new(File::open(path)?), LONGEST_HEADER as u64).read_line(&mut line)?;
-    let fields = line.trim_start_matches('\u{feff}').trim_end().split(',');
+    let fields = line.trim_start_matches('\u{feff}').trim_end().split(separator);
     Ok(fields.map(|field| field.trim().trim_matches('"').to_owned()).filter(|field| !field.is_empty()).collect())
 }
 

@@ -32,6 +32,9 @@ fn project(models: &[(&str, &str)]) -> (tempfile::TempDir, Manifest) {
         }
         parents[&id] = json!(from);
     }
+    nodes["model.p.inlined"] = at("model", "inlined");
+    nodes["model.p.inlined"]["config"] = json!({ "materialized": "ephemeral" });
+    nodes["model.p.inlined"]["compiled_code"] = json!("select grade as step from grades");
     let mut source = at("source", "raw");
     source["columns"] = json!({ "id": { "name": "id" }, "amount": { "name": "amount" } });
     let written = json!({
@@ -107,15 +110,64 @@ fn a_query_inside_of_an_expression_has_names_of_its_own() {
 }
 
 #[test]
+fn staging_models_are_followed_through_sources_that_nobody_has_described() {
+    let sql =
+        "with source as (select * from raw), renamed as (select other as name, id from source) select * from renamed";
+    assert_eq!(&one(sql)[..2], ["name = raw.other", "id = raw.id"]);
+    assert_eq!(&one("select s.other from (select * from raw) s")[..1], ["other = raw.other"]);
+    assert_eq!(
+        one("with __dbt__cte__inlined as (select 1) select step from __dbt__cte__inlined"),
+        ["step = inlined.step"]
+    );
+}
+
+#[test]
+fn columns_meet_as_sql_has_it() {
+    assert_eq!(
+        one("select grade, salary from grades union all by name select salary, grade from grades"),
+        ["grade = grades.grade", "salary = grades.salary"]
+    );
+    assert_eq!(one("select grade from grades except select salary from grades"), ["grade = grades.grade"]);
+    assert_eq!(
+        one("select * from grades a join grades b on a.grade = b.salary"),
+        ["grade = grades.grade", "salary = grades.salary", "grade_1 = grades.grade", "salary_1 = grades.salary"]
+    );
+    assert_eq!(
+        one("select * from grades g semi join raw r on r.id = g.grade"),
+        ["grade = grades.grade", "salary = grades.salary"]
+    );
+    let recursive =
+        "with recursive t as (select grade as g from grades union all select t.g + 1 from t) select g from t";
+    assert_eq!(one(recursive), ["g <- grades.grade"]);
+    assert_eq!(&one("select r.id, u.item from raw r, unnest(r.items) as u(item)")[..2], ["id = raw.id", "item <- "]);
+    let inner = one("select (select max(r.amount) - g.grade from raw r) as d from grades g");
+    assert_eq!(inner[0], "d <- grades.grade, raw.amount");
+}
+
+#[test]
 fn what_cannot_be_told_is_said() {
     let star = one("select * from raw");
-    assert_eq!(&star[..2], ["amount = raw.amount", "id = raw.id"], "those that are described");
-    assert!(star[2].contains("more columns of source.p.raw"), "{star:?}");
+    assert_eq!(&star[..2], ["id = raw.id", "amount = raw.amount"], "those that are described");
+    assert!(star[2].contains("source.p.raw"), "{star:?}");
     assert_eq!(one("select other from raw"), ["other = raw.other"], "a column that nobody has described");
     assert!(one("select from where")[0].starts_with("? model.p.m: "), "no SQL");
     assert_eq!(one("insert into x select 1"), ["? model.p.m is not one query"]);
     assert!(one("")[0].starts_with("? model.p.m is not one query"));
     assert_eq!(one("select g from range(5) t(g)"), ["g <- "], "a function's rows");
+    for untold in [
+        "select *, 1 as one from read_parquet('x.parquet')",
+        "select x.* from grades",
+        "select * from nowhere",
+        "select other from raw a join raw b on a.id = b.id",
+    ] {
+        assert!(
+            one(untold).last().is_some_and(|last| last.starts_with("? model.p.m: ")),
+            "{untold}: {:?}",
+            one(untold)
+        );
+    }
+    let long = format!("select 1{} as deep from grades", "+1".repeat(100_000));
+    assert!(one(&long)[0].contains("longer than"), "it would be as deep as it is long");
     let cycle = made(&[("a", "select x from b"), ("b", "select x from a")]);
     assert_eq!(cycle, ["x = a.x"]);
 }

@@ -1,16 +1,24 @@
 //! Whether a manifest says what the project's files say.
 
-use std::{fs, path::Path, time::SystemTime};
+use std::{fs::Metadata, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::Manifest;
 use crate::Project;
 
-/// Whether it was made after the last change in the project: of a file that dbt reads, or of a directory. What dbt writes
-/// itself, and what is hidden, does not count.
-pub fn is_fresh(manifest: &Path, project: &Project) -> bool {
-    let Ok(made) = fs::metadata(manifest).and_then(|found| found.modified()) else { return false };
-    let target = manifest.parent();
+/// What dbt reads.
+const READ: [&str; 6] = ["sql", "yml", "yaml", "csv", "py", "md"];
+
+/// Whether dbt has read the project's files as they are now: none of them is newer, and none is gone. What dbt writes
+/// itself, and what is hidden, does not count; links are followed, as dbt does.
+pub fn is_fresh(manifest: &Manifest, path: &Path, project: &Project) -> bool {
+    // dbt notes the time before it reads a file, and writes the manifest long afterwards, twice.
+    let Ok(made) = humantime::parse_rfc3339_weak(&manifest.made.generated_at) else { return false };
+    if manifest.files.iter().any(|file| !project.root.join(file).exists()) {
+        return false;
+    }
+    let target = path.parent();
     let counts = |entry: &DirEntry| {
         let path = entry.path();
         let hidden = entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -18,21 +26,20 @@ pub fn is_fresh(manifest: &Path, project: &Project) -> bool {
         let environment = || path.join("pyvenv.cfg").exists();
         !hidden && Some(path) != target && path != project.target_path && path != project.log_path && !environment()
     };
-    let mut entries = WalkDir::new(&project.root).into_iter().filter_entry(counts);
-    entries.all(|entry| {
-        entry.is_ok_and(|entry| {
-            !is_read(&entry)
-                || entry.metadata().is_ok_and(|found| {
-                    // Where the system does not tell, it may have changed.
-                    found.modified().is_ok_and(|changed: SystemTime| changed < made)
-                })
-        })
-    })
+    let entries = WalkDir::new(&project.root).follow_links(true).into_iter().filter_entry(counts);
+    // What cannot be looked at dbt cannot read either.
+    let mut files = entries.filter_map(Result::ok).filter(is_read);
+    files.all(|file| file.metadata().is_ok_and(|found| changed(&found).is_some_and(|changed| changed < made)))
 }
 
-/// The root itself changes whenever a database's log comes and goes beside it.
 fn is_read(entry: &DirEntry) -> bool {
-    const READ: [&str; 6] = ["sql", "yml", "yaml", "csv", "py", "md"];
     let extension = entry.path().extension().and_then(|extension| extension.to_str());
-    (entry.file_type().is_dir() && entry.depth() > 0) || extension.is_some_and(|extension| READ.contains(&extension))
+    entry.file_type().is_file() && extension.is_some_and(|extension| READ.contains(&extension))
+}
+
+/// When it was written, or came to this place: a file that is moved keeps the time when it was written.
+fn changed(found: &Metadata) -> Option<SystemTime> {
+    let (seconds, nanoseconds) = (u64::try_from(found.ctime()).ok()?, u32::try_from(found.ctime_nsec()).ok()?);
+    let moved = SystemTime::UNIX_EPOCH + std::time::Duration::new(seconds, nanoseconds);
+    Some(found.modified().ok()?.max(moved))
 }

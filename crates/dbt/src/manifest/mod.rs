@@ -9,7 +9,7 @@ mod resource;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use fresh::is_fresh;
 pub use graph::{Direction, Related};
@@ -27,6 +27,8 @@ pub struct Manifest {
     /// Models, tests, seeds, snapshots, analyses, sources, exposures, metrics, semantic models, saved queries, unit tests,
     /// functions: by `unique_id`.
     pub resources: BTreeMap<String, Resource>,
+    /// The project's own files that something is in.
+    files: BTreeSet<String>,
     parents: BTreeMap<String, Vec<String>>,
     children: BTreeMap<String, Vec<String>>,
 }
@@ -73,8 +75,18 @@ impl Manifest {
 
     /// What SQL calls by this name, as dbt writes relations.
     pub(crate) fn relation(&self, name: &[String]) -> Option<&Resource> {
-        let mut found = self.resources.values().filter(|resource| resource.is_at(name));
-        found.next().filter(|_| found.next().is_none())
+        let found: Vec<_> = self.resources.values().filter(|resource| resource.is_at(name)).collect();
+        // A seed or a model that is also declared as a source is what makes it.
+        let made: Vec<_> = found.iter().copied().filter(|resource| resource.resource_type != "source").collect();
+        match (made.as_slice(), found.as_slice()) {
+            ([only], _) | ([], [only]) => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The ephemeral model of this name.
+    pub(crate) fn ephemeral(&self, name: &str) -> Option<&Resource> {
+        self.resources.values().find(|resource| resource.name == name && resource.materialized() == Some("ephemeral"))
     }
 
     fn near(&self, asked: &str) -> Vec<String> {

@@ -28,8 +28,17 @@ struct Written {
     saved_queries: BTreeMap<String, Resource>,
     unit_tests: BTreeMap<String, Resource>,
     functions: BTreeMap<String, Resource>,
+    macros: BTreeMap<String, Placed>,
     parent_map: BTreeMap<String, Vec<String>>,
     child_map: BTreeMap<String, Vec<String>>,
+}
+
+/// A macro, as far as it is of interest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Placed {
+    package_name: String,
+    original_file_path: String,
 }
 
 /// Where dbt writes it in this environment.
@@ -51,7 +60,7 @@ pub fn read(path: &Path) -> Result<Manifest, DbtError> {
 
 impl From<Written> for Manifest {
     fn from(written: Written) -> Self {
-        let Written { metadata, nodes, parent_map, child_map, .. } = written;
+        let Written { metadata, nodes, macros, parent_map, child_map, .. } = written;
         let others = [
             written.sources,
             written.exposures,
@@ -61,7 +70,12 @@ impl From<Written> for Manifest {
             written.unit_tests,
             written.functions,
         ];
-        let resources = nodes.into_iter().chain(others.into_iter().flatten()).collect();
-        Self { made: metadata, resources, parents: parent_map, children: child_map }
+        let resources: BTreeMap<_, _> = nodes.into_iter().chain(others.into_iter().flatten()).collect();
+        let placed = |one: &Placed| (one.package_name.clone(), one.original_file_path.clone());
+        let placed = macros.values().map(placed);
+        let of_resources = resources.values().map(|one| (one.package_name.clone(), one.original_file_path.clone()));
+        let own = placed.chain(of_resources).filter(|(package, _)| metadata.project_name.as_ref() == Some(package));
+        let files = own.map(|(_, file)| file).filter(|file| !file.is_empty()).collect();
+        Self { made: metadata, resources, files, parents: parent_map, children: child_map }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::Value;
 
 /// A model, a source, a test, …
@@ -37,8 +40,9 @@ pub struct Resource {
     pub source_name: Option<String>,
     /// `materialized`, `enabled`, and whatever else is set.
     pub config: BTreeMap<String, Value>,
-    /// The columns that are described.
-    pub columns: BTreeMap<String, Column>,
+    /// The columns that are described, in their order.
+    #[serde(deserialize_with = "in_order")]
+    pub columns: Vec<Column>,
     /// `sql`, `python`.
     pub language: Option<String>,
     /// As its file has it.
@@ -106,4 +110,27 @@ impl Resource {
         let mut pairs = own.into_iter().rev().zip(name.iter().rev());
         !name.is_empty() && pairs.all(|(own, said)| own.is_some_and(|own| own.eq_ignore_ascii_case(said)))
     }
+}
+
+/// The values of a map, in the order in which they are written.
+fn in_order<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Column>, D::Error> {
+    struct InOrder;
+
+    impl<'de> Visitor<'de> for InOrder {
+        type Value = Vec<Column>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("columns by their names")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Column>, A::Error> {
+            let mut columns = Vec::new();
+            while let Some((_, column)) = map.next_entry::<IgnoredAny, Column>()? {
+                columns.push(column);
+            }
+            Ok(columns)
+        }
+    }
+
+    from.deserialize_map(InOrder)
 }

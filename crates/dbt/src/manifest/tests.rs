@@ -1,5 +1,7 @@
 use std::{fs, time::Duration};
 
+use dbmux_testkit::until;
+
 use super::*;
 use crate::Project;
 
@@ -89,35 +91,34 @@ fn relatives_come_nearest_first_and_as_far_as_is_asked_for() {
 fn a_manifest_is_old_once_something_that_dbt_reads_has_changed() {
     let place = tempfile::tempdir().expect("a directory");
     let root = place.path().canonicalize().expect("its path");
-    for directory in ["models", "target", "logs", ".git", "venv"] {
+    for directory in ["models", "target", "logs", ".git", "venv", "elsewhere"] {
         fs::create_dir(root.join(directory)).expect(directory);
     }
-    for file in ["dbt_project.yml", "models/a.sql", "models/gone.sql", "venv/pyvenv.cfg"] {
+    for file in ["dbt_project.yml", "models/a.sql", "venv/pyvenv.cfg", "elsewhere/b.sql"] {
         fs::write(root.join(file), "name: shop").expect(file);
     }
     let project = Project::at(&root).expect("a project");
-    let manifest = root.join("target/manifest.json");
-    let anew = || {
-        fs::write(&manifest, "{}").expect("a manifest");
-        let later = std::time::SystemTime::now() + Duration::from_secs(1);
-        fs::File::options().write(true).open(&manifest).expect("it").set_modified(later).expect("a time");
+    let path = root.join("target/manifest.json");
+    // As dbt has it: the time is that before the first file was read.
+    let made = |made: std::time::SystemTime| Manifest {
+        made: Made { generated_at: humantime::format_rfc3339_micros(made).to_string(), ..Made::default() },
+        files: ["models/a.sql".to_owned()].into(),
+        ..Manifest::default()
     };
-    let touch = |file: &str| {
-        let later = std::time::SystemTime::now() + Duration::from_secs(2);
-        fs::File::open(root.join(file)).expect(file).set_modified(later).expect("a time");
-    };
-    assert!(!is_fresh(&manifest, &project), "there is none");
-    anew();
-    assert!(is_fresh(&manifest, &project));
-    for file in ["target", "logs", ".git", "venv"] {
-        touch(file);
-        assert!(is_fresh(&manifest, &project), "{file}");
+    let now = std::time::SystemTime::now() + Duration::from_millis(1);
+    let fresh = made(now);
+    until("the clock goes on", || std::time::SystemTime::now() > now);
+    assert!(is_fresh(&fresh, &path, &project));
+    for file in ["target/x.sql", "logs/y.sql", ".git/z.sql", "venv/x.py", "models/a.txt"] {
+        fs::write(root.join(file), "").expect(file);
+        assert!(is_fresh(&fresh, &path, &project), "{file}");
     }
-    touch("models/a.sql");
-    assert!(!is_fresh(&manifest, &project), "a model");
-    let earlier = std::time::SystemTime::now();
-    fs::File::open(root.join("models/a.sql")).expect("it").set_modified(earlier).expect("a time");
-    assert!(is_fresh(&manifest, &project));
-    touch("models");
-    assert!(!is_fresh(&manifest, &project), "one has been removed");
+    assert!(!is_fresh(&made(now - Duration::from_secs(60)), &path, &project), "while dbt ran");
+    assert!(!is_fresh(&Manifest::default(), &path, &project), "nobody knows when");
+    fs::rename(root.join("elsewhere/b.sql"), root.join("models/b.sql")).expect("it is moved");
+    assert!(!is_fresh(&fresh, &path, &project), "one has come");
+    fs::remove_file(root.join("models/b.sql")).expect("it goes");
+    assert!(is_fresh(&fresh, &path, &project));
+    fs::remove_file(root.join("models/a.sql")).expect("it goes");
+    assert!(!is_fresh(&fresh, &path, &project), "one has gone");
 }

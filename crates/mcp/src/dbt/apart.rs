@@ -69,13 +69,20 @@ impl Dbt {
             locked.waited_s = if locked.waited_for.is_some() { began.elapsed().as_secs_f64() } else { 0.0 };
             let started = Instant::now();
             taken.share_with(&mut command)?;
-            let child = tokio::process::Command::from(command).kill_on_drop(true).spawn();
+            let child = tokio::process::Command::from(command).spawn();
             let child = child.map_err(|error| Failure::system("dbt", &error))?;
             // One that has ended already is the holder no more.
             if let Some(id) = child.id().and_then(|pid| process::id(pid).ok()) {
                 taken.show_as(id)?;
             }
-            let output = child.wait_with_output().await.map_err(|error| Failure::system("dbt", &error))?;
+            // It goes on under its lock should the caller give up: half of the packages would be worse than none.
+            let ending = tokio::spawn(async move {
+                let output = child.wait_with_output().await;
+                drop(taken);
+                output
+            });
+            let output = ending.await.map_err(|error| Failure::system("a thread", &error.into()))?;
+            let output = output.map_err(|error| Failure::system("dbt", &error))?;
             let (out, errors) = (clean(&output.stdout), clean(&output.stderr));
             let code = output.status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2);
             let (log, seconds) = (out.clone() + &errors, started.elapsed().as_secs_f64());

@@ -27,22 +27,27 @@ impl Dbt {
     ) -> Result<(Arc<Manifest>, Option<Locked>), Failure> {
         let project = self.project()?;
         let path = manifest::place(&project, &self.options.environment);
-        let looks = (path.clone(), project);
-        let fresh = call.unless_cancelled(blocking(move || Ok(manifest::is_fresh(&looks.0, &looks.1)))).await?;
-        let mut locked = None;
-        if !fresh {
-            let ran = self.run(call, vec!["parse".to_owned()], wait).await?;
-            if ran.code != 0 {
-                return Err(Failure::dbt(&ran.log));
-            }
-            locked = Some(ran.locked);
+        let (dbt, looked) = (Arc::clone(self), (path.clone(), project));
+        let fresh = call.unless_cancelled(blocking(move || {
+            // One that dbt is writing just now cannot be read: it will be asked, and has its turn after that.
+            let read = dbt.read(looked.0.clone()).ok();
+            Ok(read.filter(|manifest| manifest::is_fresh(manifest, &looked.0, &looked.1)))
+        }));
+        if let Some(fresh) = fresh.await? {
+            return Ok((fresh, None));
+        }
+        let ran = self.run(call, vec!["parse".to_owned()], wait).await?;
+        if ran.code != 0 {
+            return Err(Failure::dbt(&ran.log));
         }
         let dbt = Arc::clone(self);
-        let read = call.unless_cancelled(blocking(move || Ok(dbt.read(path)?))).await?;
-        Ok((read, locked))
+        let read = call.unless_cancelled(blocking(move || Ok(dbt.read(path)?))).await;
+        // Another dbt may be at it by now.
+        Ok((read.map_err(Failure::for_the_moment)?, Some(ran.locked)))
     }
 
-    /// The same with the SQL that these resources are made by: dbt compiles the project where it is not there.
+    /// The same with the SQL that these resources are made by: dbt compiles the project where it is not there, unless
+    /// nothing may be written.
     pub(crate) async fn compiled(
         self: &Arc<Self>,
         call: &Call,
@@ -50,7 +55,8 @@ impl Dbt {
         needs: impl Fn(&Manifest) -> Result<bool, DbtError>,
     ) -> Result<(Arc<Manifest>, Option<Locked>), Failure> {
         let (found, locked) = self.manifest(call, wait).await?;
-        if !needs(&found)? {
+        // Compiling runs the project's macros, which may do anything.
+        if self.read_only || !needs(&found)? {
             return Ok((found, locked));
         }
         let ran = self.run(call, vec!["compile".to_owned()], wait).await?;

@@ -34,6 +34,7 @@ pub struct DbtOptions {
 pub(crate) struct Dbt {
     options: DbtOptions,
     wait: Duration,
+    pub(crate) read_only: bool,
     manifest: Mutex<Option<Kept>>,
     profile: Mutex<Option<KnownProfile>>,
 }
@@ -43,7 +44,7 @@ impl Dbt {
     pub(crate) fn new(options: &McpOptions) -> Option<Arc<Self>> {
         let of_dbt = options.dbt.clone()?;
         let (manifest, profile) = (Mutex::default(), Mutex::default());
-        Some(Arc::new(Self { options: of_dbt, wait: options.wait, manifest, profile }))
+        Some(Arc::new(Self { options: of_dbt, wait: options.wait, read_only: options.read_only, manifest, profile }))
     }
 
     /// The project, as its file is now.
@@ -60,6 +61,11 @@ impl Dbt {
         let project = self.project()?;
         let snapshot = guarded::project_lock(&project)?;
         Ok((project, snapshot))
+    }
+
+    /// The files that dbt opens, as far as they are known without it.
+    pub(crate) fn databases(&self) -> Vec<PathBuf> {
+        self.project().map_or_else(|_| Vec::new(), |project| self.known_databases(&project))
     }
 
     /// Where to look for a dbt that was started without dbmux.

@@ -118,7 +118,7 @@ fn inside(folder: &Path, file: &Path) -> Result<PathBuf, Failure> {
 fn check_no_database(file: &Path, shared: &Shared) -> Result<(), Failure> {
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     for database in shared.databases.seen() {
-        let path = Databases::onlooker(database)?.database().to_owned();
+        let path = Databases::onlooker(&database)?.database().to_owned();
         let beside = file.parent() == path.parent() && name(file).starts_with(&name(&path));
         if beside || file.starts_with(&path) {
             let what = format!("{} belongs to the database {}", file.display(), database.name);

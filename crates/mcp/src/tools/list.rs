@@ -41,7 +41,7 @@ struct Listed {
 pub(super) async fn run(shared: Arc<Shared>, _: Nothing, call: Call) -> Result<Reply<List>, Failure> {
     let mut databases = Vec::new();
     for database in shared.databases.seen() {
-        databases.push(call.unless_cancelled(async { Ok(listed(database).await) }).await?);
+        databases.push(call.unless_cancelled(async { Ok(listed(&database).await) }).await?);
     }
     let mut text = String::new();
     for Listed { name, path, exists, engine, state } in &databases {

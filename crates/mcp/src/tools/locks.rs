@@ -77,9 +77,9 @@ struct Waits {
 pub(super) async fn run(shared: Arc<Shared>, asked: Of, call: Call) -> Result<Reply<Locks>, Failure> {
     let (mut text, mut databases) = (String::new(), Vec::new());
     for database in shared.databases.look_at(asked.database.as_deref())? {
-        let status = call.unless_cancelled(async { Ok(status(database).await) }).await?;
+        let status = call.unless_cancelled(async { Ok(status(&database).await) }).await?;
         // One that cannot be looked at does not hide the others.
-        let status = status.unwrap_or_else(|failure| Status::unknown(database, &failure));
+        let status = status.unwrap_or_else(|failure| Status::unknown(&database, &failure));
         text.push_str(&status.text());
         databases.push(status);
     }

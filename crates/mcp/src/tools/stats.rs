@@ -16,7 +16,7 @@ use crate::{
 pub(super) async fn run(shared: Arc<Shared>, asked: Of, call: Call) -> Result<Reply<Concurrent>, Failure> {
     let (mut figures, mut failed) = (Vec::new(), String::new());
     for database in shared.databases.look_at(asked.database.as_deref())? {
-        let looking = async { Ok(look(database).await) };
+        let looking = async { Ok(look(&database).await) };
         match call.unless_cancelled(looking).await? {
             Ok(found) => figures.push(found),
             // One that cannot be looked at does not hide the others.

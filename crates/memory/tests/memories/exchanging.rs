@@ -89,6 +89,8 @@ async fn the_memories_of_chroma_are_imported() {
     let expected =
         serde_json::json!({ "weight": 0.5, "old": true, "n": 3, "chroma_collection": "notes", "chroma_id": "a" });
     assert_eq!(metadata, expected);
+    let tea = found.iter().find(|memory| memory.content.starts_with("tea")).expect("it");
+    assert_eq!((tea.tags.len(), &tea.metadata["list"]), (2, &serde_json::json!([1, 2])), "{tea:?}");
     let mut lines = Vec::new();
     memories.export(&Filter::default(), true, &mut lines).await.expect("exported");
     let lines = String::from_utf8(lines).expect("text");

@@ -180,6 +180,7 @@ fn what_makes_no_sense_or_is_hostile_is_refused_and_runs_nothing() {
         ("run_models", json!({ "vars": "x: 1" })),
         ("run_models", json!({ "wait": -1 })),
         ("run_models", json!({ "unknown": 1 })),
+        ("run_models", json!({ "select": "no_such_model" })),
         ("get_resource_info", json!({})),
         ("get_resource_info", json!({ "resource": "nobody" })),
         ("get_lineage", json!({ "resource": "employees", "direction": "sideways" })),
@@ -203,6 +204,7 @@ fn what_makes_no_sense_or_is_hostile_is_refused_and_runs_nothing() {
     let sql = "create table evil as select * from {{ ref('departments') }}";
     agent.call("query_database", json!({ "sql": sql })).expect_err("it writes");
     assert_eq!(shop.sql("select count(*) from information_schema.tables where table_name = 'evil'"), "0");
+    assert_eq!(shop.sql("select count(*) from departments"), "8", "nothing has been written");
     let missing = agent.call("query_database", json!({ "sql": "select * from {{ ref('nobody') }}" }));
     assert_eq!(missing.expect_err("there is none")["code"], "DBT");
 }
@@ -224,6 +226,16 @@ fn with_read_only_a_project_is_only_read() {
         "install_deps",
     ];
     assert!(writing.iter().all(|name| !names.contains(name)), "{names:?}");
+    // Nothing of the project's own code is run: it could write.
+    shop.succeeds(&["build"]);
+    let evil = "{% if execute %}{% do run_query('create table main.evil as select 1') %}{% endif %} select * from {{ ref('departments') }}";
+    shop.project.write("models/evil.sql", evil);
+    let ask = json!({ "resource": "evil", "column": "department", "direction": "up" });
+    let found = calls(&mut agent, "get_column_lineage", ask);
+    assert!(found["unknown"][0].as_str().is_some_and(|text| text.contains("has not been compiled")), "{found:#}");
+    let rows = calls(&mut agent, "query_database", json!({ "sql": "select count(*) from {{ ref('departments') }} d" }));
+    assert_eq!((&rows["rows"], rows["sql"].as_str().is_some_and(|sql| !sql.contains("ref("))), (&json!([[8]]), true));
+    assert_eq!(shop.sql("select count(*) from information_schema.tables where table_name = 'evil'"), "0");
     let hints = |tool: &Value| tool["annotations"]["readOnlyHint"] == true;
     assert!(tools["tools"].as_array().expect("a list").iter().all(hints));
 }

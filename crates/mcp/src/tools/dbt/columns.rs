@@ -1,9 +1,9 @@
 //! `get_column_lineage`.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use dbmux_dbt::{
-    columns::{ColumnOf, ProjectColumns, Step},
+    columns::{ColumnOf, ProjectColumns, STACK, Step},
     manifest::{Direction, Manifest},
 };
 use schemars::JsonSchema;
@@ -75,8 +75,22 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
         Ok(found.needs_compiling() || related.any(|related| related.resource.needs_compiling()))
     };
     let (manifest, lock) = dbt.compiled(&call, wait(of.wait)?, needs).await?;
+    let read = call.unless_cancelled(deep(move || read(&manifest, &root, &of)));
+    let (upstream, downstream, unknown) = read.await?;
+    let mut text: String = upstream.iter().chain(&downstream).map(Made::line).collect();
+    if text.is_empty() {
+        text.push_str("nothing that can be told\n");
+    }
+    unknown.iter().for_each(|reason| text.push_str(&format!("not told: {reason}\n")));
+    Ok(Reply::new(text, Lineage { upstream, downstream, unknown, lock }))
+}
+
+/// Both ways, and what could not be told.
+type Found = (Vec<Made>, Vec<Made>, Vec<String>);
+
+fn read(manifest: &Manifest, root: &Path, of: &Of) -> Result<Found, Failure> {
     let found = manifest.find(&of.resource)?;
-    let mut columns = ProjectColumns::new(&manifest, &root);
+    let mut columns = ProjectColumns::new(manifest, root);
     let mut unknown = Vec::new();
     let mut way = |wanted: bool, direction| -> Result<Vec<Made>, Failure> {
         if !wanted {
@@ -90,12 +104,16 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
     let downstream = way(of.direction != Way::Up, Direction::Down)?;
     unknown.sort();
     unknown.dedup();
-    let mut text: String = upstream.iter().chain(&downstream).map(Made::line).collect();
-    if text.is_empty() {
-        text.push_str("nothing that can be told\n");
-    }
-    unknown.iter().for_each(|reason| text.push_str(&format!("not told: {reason}\n")));
-    Ok(Reply::new(text, Lineage { upstream, downstream, unknown, lock }))
+    Ok((upstream, downstream, unknown))
+}
+
+/// Does it on a thread with the stack that deep SQL needs.
+async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // Where nobody listens any more, it was cancelled.
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || drop(tell.send(work())));
+    thread.map_err(|error| Failure::system("a thread", &error))?;
+    told.await.map_err(|_| Failure::usage("the project's SQL cannot be read", ""))?
 }
 
 impl From<Step> for Made {

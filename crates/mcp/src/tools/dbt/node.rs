@@ -110,7 +110,7 @@ pub(crate) fn described(resource: &Resource) -> Described {
         tags: resource.tags.clone(),
         file: resource.original_file_path.clone(),
         config: resource.config.clone(),
-        columns: resource.columns.values().map(column).collect(),
+        columns: resource.columns.iter().map(column).collect(),
         raw_code: resource.raw_code.as_deref().map(shortened),
         compiled_code: resource.compiled_code.as_deref().map(shortened),
     }

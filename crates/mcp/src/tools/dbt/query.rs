@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dbmux_client::Statement;
+use dbmux_dbt::manifest::Manifest;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,16 +84,44 @@ async fn resolved(
         return Ok((sql, None));
     }
     only_references(&sql)?;
-    let arguments = ["compile", "--quiet", "--output=json", "--no-populate-cache"].map(str::to_owned);
+    if dbt.read_only {
+        // Compiling runs the project's own macros, which may do anything.
+        let (manifest, lock) = dbt.manifest(call, wait(seconds)?).await?;
+        return Ok((by_manifest(&manifest, &sql)?, lock));
+    }
+    let arguments = ["compile", "--quiet", "--output=json", "--log-format=text", "--no-populate-cache"];
+    let arguments = arguments.map(str::to_owned);
     let arguments = arguments.into_iter().chain([format!("--inline={sql}")]).collect();
     let ran = dbt.run(call, arguments, wait(seconds)?).await?;
     if ran.code != 0 {
         return Err(Failure::dbt(&ran.log));
     }
-    let answer = ran.output.find('{').and_then(|begin| serde_json::from_str::<Value>(ran.output[begin..].trim()).ok());
-    let compiled = answer.as_ref().and_then(|answer| answer["compiled"].as_str());
-    let compiled = compiled.ok_or_else(|| Failure::dbt(&ran.log))?;
-    Ok((compiled.to_owned(), Some(ran.locked)))
+    // Macros may have printed something before it.
+    let mut begins = ran.output.match_indices('{').map(|(begin, _)| &ran.output[begin..]);
+    let compiled = begins.find_map(|text| {
+        let first = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()?;
+        Some(first.get("compiled")?.as_str()?.to_owned())
+    });
+    Ok((compiled.ok_or_else(|| Failure::dbt(&ran.log))?, Some(ran.locked)))
+}
+
+/// The statement with each reference as the manifest has it: dbt is not run.
+fn by_manifest(manifest: &Manifest, sql: &str) -> Result<String, Failure> {
+    let mut pieces = sql.split("{{");
+    let mut resolved = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (inside, behind) = piece.split_once("}}").unwrap_or((piece, ""));
+        let names = inside.split(['\'', '"']).skip(1).step_by(2).collect::<Vec<_>>();
+        let resource = manifest.find(&names.join("."))?;
+        let relation = resource.relation_name.as_deref().filter(|_| resource.materialized() != Some("ephemeral"));
+        let relation = relation.ok_or_else(|| {
+            let hint = "this server only reads: it resolves what is in the database without running dbt";
+            Failure::usage(format!("{} is not in the database", resource.unique_id), hint)
+        })?;
+        resolved.push_str(relation);
+        resolved.push_str(behind);
+    }
+    Ok(resolved)
 }
 
 /// Other Jinja may run statements while it is compiled: a macro of dbt's can do anything.

@@ -124,8 +124,13 @@ pub(super) async fn compile(shared: Arc<Shared>, what: What, call: Call) -> Resu
 
 async fn run(shared: &Shared, command: &str, what: What, call: &Call) -> Result<Ran, Failure> {
     let wait = wait(what.wait)?;
+    let selects = what.select.is_some();
     let ran = project(shared)?.run(call, what.arguments(command)?, wait).await?;
     match ran.code {
+        0 if selects && ran.nodes.is_empty() && command != "compile" => {
+            let hint = "list_resources tells what there is; a selection is in dbt's words";
+            Err(Failure::usage("nothing matches the selection, or nothing of it is to be run", hint))
+        }
         0 | 1 => Ok(ran),
         // It has run nothing.
         _ => Err(Failure::dbt(&ran.log)),

@@ -25,7 +25,7 @@ enum Program {
     /// mcp-memory-service, with the columns that its version has.
     Service { with_deleted: bool },
     /// ChromaDB, with the columns that its version has.
-    Chroma { with_schema: bool },
+    Chroma { with_schema: bool, with_lists: bool },
 }
 
 impl Memories {
@@ -42,7 +42,7 @@ impl Memories {
         let program = asked.program().await?.ok_or_else(|| unknown(path))?;
         let pages = match program {
             Program::Service { with_deleted } => service::page(with_deleted),
-            Program::Chroma { with_schema } => chroma::page(with_schema),
+            Program::Chroma { with_schema, with_lists } => chroma::page(with_schema, with_lists),
         };
         let mut imported = Imported::default();
         let (mut last, mut number) = (i64::MIN, 0);
@@ -81,12 +81,13 @@ impl Asked<'_> {
         let has = "SELECT (SELECT count(*) FROM pragma_table_info('memories') WHERE name IN ('content', 'content_hash', 'tags')), \
                    (SELECT count(*) FROM pragma_table_info('memories') WHERE name = 'deleted_at'), \
                    (SELECT count(*) FROM sqlite_schema WHERE name IN ('collections', 'segments', 'embedding_metadata')), \
-                   (SELECT count(*) FROM pragma_table_info('collections') WHERE name = 'schema_str')";
+                   (SELECT count(*) FROM pragma_table_info('collections') WHERE name = 'schema_str'), \
+                   (SELECT count(*) FROM sqlite_schema WHERE name = 'embedding_metadata_array')";
         let rows = self.run(&Ask::read(has)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(match (row.integer(0)?, row.integer(2)?) {
             (3, _) => Some(Program::Service { with_deleted: row.integer(1)? > 0 }),
-            (_, 3) => Some(Program::Chroma { with_schema: row.integer(3)? > 0 }),
+            (_, 3) => Some(Program::Chroma { with_schema: row.integer(3)? > 0, with_lists: row.integer(4)? > 0 }),
             _ => None,
         })
     }
