@@ -1,6 +1,10 @@
 //! `/proc/locks`, joined with `/proc/PID/fdinfo`.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use super::{Access, Found, Who, hidden, layout};
 use crate::{
@@ -102,18 +106,27 @@ const LONGEST_LINE: usize = 128;
 fn lines_on(file: FileId, wanted: &[Kind]) -> io::Result<Vec<Line>> {
     let is_one = |line: &Line| line.inode == file.inode && wanted.contains(&line.kind);
     let of = |text: &str| text.lines().filter_map(parse).filter(is_one).collect::<Vec<_>>();
-    let text = fs::read_to_string(TABLE)?;
+    let text = table()?;
     let mut lines = Vec::new();
     add_new(&mut lines, of(&text));
     if text.len() < AT_ONCE - LONGEST_LINE {
         return Ok(lines);
     }
-    add_new(&mut lines, of(&fs::read_to_string(TABLE)?));
+    add_new(&mut lines, of(&table()?));
     if lines.is_empty() {
         let told = pids().filter_map(|pid| descriptions(pid, file)).flatten();
         add_new(&mut lines, told.filter(is_one));
     }
     Ok(lines)
+}
+
+/// The table, with room for a page from the first read on. The kernel tells what is asked for in one go: of a read that asks
+/// for a few bytes to find out how much there is, as `fs::read_to_string` does, it would tell one line, and pass over others
+/// that move up before the next read.
+fn table() -> io::Result<String> {
+    let mut text = String::with_capacity(4 * AT_ONCE);
+    fs::File::open(TABLE)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn add_new(lines: &mut Vec<Line>, told: impl IntoIterator<Item = Line>) {
