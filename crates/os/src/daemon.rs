@@ -20,11 +20,29 @@ pub fn close_inherited_files() {
     }
 }
 
-/// Makes standard output lead nowhere, so that whoever reads it sees its end.
+/// Says a daemon's one word to whoever started it, on standard output, which leads nowhere from then on: its reader sees the
+/// end. In one piece as far as the pipe takes it (at least `PIPE_BUF` bytes): a daemon that is killed meanwhile has said
+/// all of it or nothing. Rust's own standard output would send the word in pieces, up to each byte that is a newline.
 ///
 /// # Errors
-/// When `/dev/null` cannot be opened.
-pub fn close_standard_output() -> Result<(), OsError> {
+/// When the reader is gone, or `/dev/null` cannot be opened; standard output is closed all the same, where it can be.
+pub fn say_last(word: &[u8]) -> Result<(), OsError> {
+    let said = write_all(word);
+    close_standard_output()?;
+    said
+}
+
+fn write_all(mut bytes: &[u8]) -> Result<(), OsError> {
+    while !bytes.is_empty() {
+        match rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stdout(), bytes)) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) => return Err(OsError::call("write", error)),
+        }
+    }
+    Ok(())
+}
+
+fn close_standard_output() -> Result<(), OsError> {
     let null = std::fs::OpenOptions::new().write(true).open("/dev/null");
     let null = null.map_err(|error| OsError::path("open", "/dev/null", error))?;
     rustix::stdio::dup2_stdout(&null).map_err(|error| OsError::call("dup2", error))

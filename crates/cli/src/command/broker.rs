@@ -1,7 +1,6 @@
 //! The daemon: puts engine, broker and wire together, and tells its starter whether it is ready.
 
 use std::{
-    io::Write,
     os::unix::{fs::PermissionsExt, net::UnixListener as StdListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -59,10 +58,8 @@ pub(crate) fn refuse(usage: &Failure) {
 }
 
 fn say(ready: &Ready) {
-    let mut output = std::io::stdout().lock();
     // Whoever started us may be gone: then nobody waits for the word.
-    let _ = output.write_all(&ready.encode_to_vec()).and_then(|()| output.flush());
-    let _ = dbmux_os::daemon::close_standard_output();
+    let _ = dbmux_os::daemon::say_last(&ready.encode_to_vec());
 }
 
 /// Becomes the broker of the database, and serves it until it ends. `report` is called once, when that is known.

@@ -3,8 +3,10 @@
 //! The SQL is read by a parser, not run. What it cannot tell is said: a `*` over a source whose columns nobody has described,
 //! SQL that the parser does not know, a model in Python.
 
+mod from;
 mod query;
 mod scope;
+mod star;
 #[cfg(test)]
 mod tests;
 

@@ -36,7 +36,7 @@ fn project(models: &[(&str, &str)]) -> (tempfile::TempDir, Manifest) {
     nodes["model.p.inlined"]["config"] = json!({ "materialized": "ephemeral" });
     nodes["model.p.inlined"]["compiled_code"] = json!("select grade as step from grades");
     let mut source = at("source", "raw");
-    source["columns"] = json!({ "id": { "name": "id" }, "amount": { "name": "amount" } });
+    source["columns"] = json!({ "id": { "name": "id" }, "total": { "name": "total" } });
     let written = json!({
         "metadata": { "adapter_type": "duckdb" }, "nodes": nodes, "sources": { "source.p.raw": source },
         "parent_map": parents, "child_map": children,
@@ -76,10 +76,10 @@ fn names_are_followed_through_all_that_a_query_is_made_of() {
         ["y = grades.salary", "x = grades.grade"]
     );
     assert_eq!(
-        one("select s.grade, r.amount + salary as sum from grades s join raw r on r.id = s.grade"),
-        ["grade = grades.grade", "sum <- grades.salary, raw.amount"]
+        one("select s.grade, r.total + salary as sum from grades s join raw r on r.id = s.grade"),
+        ["grade = grades.grade", "sum <- grades.salary, raw.total"]
     );
-    assert_eq!(one("select grade from grades union all select amount from raw"), ["grade = grades.grade, raw.amount"]);
+    assert_eq!(one("select grade from grades union all select total from raw"), ["grade = grades.grade, raw.total"]);
     assert_eq!(one("select * exclude (grade) replace (salary + 1 as salary) from grades"), ["salary <- grades.salary"]);
     assert_eq!(one("select t.* from (select salary as pay from grades) t, raw"), ["pay = grades.salary"]);
     assert_eq!(
@@ -96,8 +96,8 @@ fn names_are_followed_through_all_that_a_query_is_made_of() {
 #[test]
 fn a_query_inside_of_an_expression_has_names_of_its_own() {
     assert_eq!(
-        one("select (select max(amount) from raw where raw.id = g.grade) as most from grades g"),
-        ["most <- raw.amount"]
+        one("select (select max(total) from raw where raw.id = g.grade) as most from grades g"),
+        ["most <- raw.total"]
     );
     assert_eq!(
         one("select sum(salary) over (partition by grade order by salary) as run from grades"),
@@ -140,14 +140,14 @@ fn columns_meet_as_sql_has_it() {
         "with recursive t as (select grade as g from grades union all select t.g + 1 from t) select g from t";
     assert_eq!(one(recursive), ["g <- grades.grade"]);
     assert_eq!(&one("select r.id, u.item from raw r, unnest(r.items) as u(item)")[..2], ["id = raw.id", "item <- "]);
-    let inner = one("select (select max(r.amount) - g.grade from raw r) as d from grades g");
-    assert_eq!(inner[0], "d <- grades.grade, raw.amount");
+    let inner = one("select (select max(r.total) - g.grade from raw r) as d from grades g");
+    assert_eq!(inner[0], "d <- grades.grade, raw.total");
 }
 
 #[test]
 fn what_cannot_be_told_is_said() {
     let star = one("select * from raw");
-    assert_eq!(&star[..2], ["id = raw.id", "amount = raw.amount"], "those that are described");
+    assert_eq!(&star[..2], ["id = raw.id", "total = raw.total"], "those that are described");
     assert!(star[2].contains("source.p.raw"), "{star:?}");
     assert_eq!(one("select other from raw"), ["other = raw.other"], "a column that nobody has described");
     assert!(one("select from where")[0].starts_with("? model.p.m: "), "no SQL");

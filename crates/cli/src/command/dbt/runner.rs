@@ -1,7 +1,5 @@
 //! The hidden `dbmux dbt-runner`: a project's daemon.
 
-use std::io::Write;
-
 use dbmux_dbt::runner::{self, Place, RunnerOptions};
 use dbmux_os::daemon;
 
@@ -29,7 +27,5 @@ fn serve(args: &DbtRunnerArgs) -> Result<Exit, Failure> {
 
 /// Whoever started it reads to the end of it.
 fn say(word: &str) {
-    let mut out = std::io::stdout();
-    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
-    let _ = daemon::close_standard_output();
+    let _ = daemon::say_last(format!("{word}\n").as_bytes());
 }

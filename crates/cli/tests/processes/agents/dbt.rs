@@ -106,7 +106,8 @@ fn a_project_is_built_and_asked_and_nobody_keeps_it() {
     let employees = employees.expect("it was built");
     assert_eq!((&employees["status"], &employees["rows"]), (&json!("success"), &json!(50)), "{employees}");
     // Whoever comes now has the file at once.
-    let opens = "import duckdb, sys; print(duckdb.connect(sys.argv[1]).execute('select count(*) from employees').fetchone()[0])";
+    let opens = "import duckdb, sys\n\
+         print(duckdb.connect(sys.argv[1]).execute('select count(*) from employees').fetchone()[0])";
     let foreign = Command::new(dbt_python()).args(["-c", opens, &shop.database()]).output().expect("Python starts");
     assert_eq!(String::from_utf8_lossy(&foreign.stdout).trim(), "50", "{}", String::from_utf8_lossy(&foreign.stderr));
 
@@ -228,7 +229,8 @@ fn with_read_only_a_project_is_only_read() {
     assert!(writing.iter().all(|name| !names.contains(name)), "{names:?}");
     // Nothing of the project's own code is run: it could write.
     shop.succeeds(&["build"]);
-    let evil = "{% if execute %}{% do run_query('create table main.evil as select 1') %}{% endif %} select * from {{ ref('departments') }}";
+    let evil = "{% if execute %}{% do run_query('create table main.evil as select 1') %}{% endif %}\n\
+         select * from {{ ref('departments') }}";
     shop.project.write("models/evil.sql", evil);
     let ask = json!({ "resource": "evil", "column": "department", "direction": "up" });
     let found = calls(&mut agent, "get_column_lineage", ask);

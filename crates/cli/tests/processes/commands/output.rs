@@ -4,7 +4,8 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    os::unix::process::ExitStatusExt,
+    os::unix::{fs::PermissionsExt, process::ExitStatusExt},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -258,10 +259,16 @@ fn bad_input_of_each_kind_is_named() {
         let told = message(sql(&["a.duckdb", "select 1", &format!("--wait={wait}")]), 2);
         assert!(told.contains("no time") || told.contains("ten years"), "{wait}: {told}");
     }
-    let mut command = sql(&["a.duckdb", "select 1"]);
-    command.env("DBMUX_BIN", "/bin/true");
-    let told = message(command, 69);
-    assert!(told.ends_with("it ended without a word"), "{told}");
+    // A broker that says nothing, and one that is killed in the middle of its word.
+    let half = place.path("half");
+    std::fs::write(&half, "#!/bin/sh\necho\n").unwrap();
+    std::fs::set_permissions(&half, PermissionsExt::from_mode(0o755)).unwrap();
+    for broker in [Path::new("/bin/true"), &half] {
+        let mut command = sql(&["a.duckdb", "select 1"]);
+        command.env("DBMUX_BIN", broker);
+        let told = message(command, 69);
+        assert!(told.ends_with("it ended without a word"), "{told}");
+    }
     // The output is full, the input is a directory.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut command = sql(&["a.duckdb", "select 1"]);
