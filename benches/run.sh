@@ -21,7 +21,10 @@ python=$(bash "$here/venv.sh")
 dbt=$(dirname "$(bash "$here/../testkit/dbt/venv.sh")")/dbt
 dbt_mcp=$(dirname "$(sh "$here/../scripts/venv.sh" "$cache/bench-dbt-mcp-venv" "$here/agents/dbt-requirements.txt")")/dbt-core-mcp
 lance=$(bash "$here/../testkit/lance/venv.sh")
+memories=$(sh "$here/../testkit/memories/venv.sh")
+model=$(sh "$here/../crates/memory/tests/model.sh")
 # The files that are written to must be on a disk, which the system's temporary directory is not everywhere.
 mkdir -p "$cache/bench"
 exec "$CARGO_TARGET_DIR/release/dbmux-bench" --dbmux "$CARGO_TARGET_DIR/release/dbmux" --python "$python" \
-    --rivals "$here/rivals" --dbt "$dbt" --dbt-mcp "$dbt_mcp" --lance-python "$lance" --directory "$cache/bench" "$@"
+    --rivals "$here/rivals" --dbt "$dbt" --dbt-mcp "$dbt_mcp" --lance-python "$lance" \
+    --memories-python "$memories" --model "$model" --directory "$cache/bench" "$@"

@@ -25,6 +25,12 @@ pub(crate) struct Context {
     /// The Python that has `lancedb`.
     #[arg(long)]
     pub(crate) lance_python: Option<PathBuf>,
+    /// The Python that has mcp-memory-service.
+    #[arg(long)]
+    pub(crate) memories_python: Option<PathBuf>,
+    /// A folder with a model that embeds texts.
+    #[arg(long)]
+    pub(crate) model: Option<PathBuf>,
     /// Where databases are made: on the disk that is measured.
     #[arg(long)]
     pub(crate) directory: PathBuf,

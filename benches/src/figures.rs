@@ -21,6 +21,11 @@ impl Samples {
     pub(crate) fn push(&mut self, round: Vec<f64>) {
         self.0.push(round);
     }
+
+    /// How many samples are such.
+    pub(crate) fn count(&self, which: impl Fn(f64) -> bool) -> usize {
+        self.0.iter().flatten().filter(|sample| which(**sample)).count()
+    }
 }
 
 /// The value below which this part of the samples lies.
@@ -107,6 +112,8 @@ pub(crate) enum Goal {
     Better(f64),
     /// At most this.
     AtMost(Figure),
+    /// At least this.
+    AtLeast(Figure),
     /// Nothing: told for orientation.
     None,
 }
@@ -141,6 +148,7 @@ impl Line {
             (Goal::Within(times), Some(ratio)) => Some(ratio <= times),
             (Goal::Better(times), Some(ratio)) => Some(ratio >= times),
             (Goal::AtMost(most), _) => Some(self.ours.value() <= most.value()),
+            (Goal::AtLeast(least), _) => Some(self.ours.value() >= least.value()),
             _ => None,
         }
     }
@@ -164,6 +172,7 @@ impl Line {
             Goal::Better(1.0) => "better".to_owned(),
             Goal::Better(times) => format!("at least {times}×"),
             Goal::AtMost(figure) => format!("at most {figure}"),
+            Goal::AtLeast(figure) => format!("at least {figure}"),
             Goal::None => String::new(),
         }
     }

@@ -51,6 +51,9 @@ enum Worker {
     /// A process that writes to LanceDB or searches it, told for how long on standard input.
     #[command(hide = true)]
     Lance(row::lance::worker::Arguments),
+    /// A process with a store of memories, told what to do on standard input.
+    #[command(hide = true)]
+    Memories(row::memories::worker::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -59,6 +62,7 @@ fn main() -> Result<()> {
         Some(Worker::Lock(lock)) => return row::peer::serve(&lock),
         Some(Worker::Sqlite(writer)) => return row::sqlite::writer::serve(&writer),
         Some(Worker::Lance(worker)) => return row::lance::worker::serve(&worker),
+        Some(Worker::Memories(worker)) => return row::memories::worker::serve(&worker),
         None => {}
     }
     let context =

@@ -86,6 +86,7 @@ impl Report {
                     Goal::Within(times) => json!({ "at_most_times_the_rival": times }),
                     Goal::Better(times) => json!({ "at_least_times_better": times }),
                     Goal::AtMost(most) => json!({ "at_most": figure(most) }),
+                    Goal::AtLeast(least) => json!({ "at_least": figure(least) }),
                     Goal::None => Value::Null,
                 };
                 json!({

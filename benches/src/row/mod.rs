@@ -11,6 +11,7 @@ mod lock_alone;
 mod lock_hand_off;
 mod lock_killed;
 mod mcp;
+pub(crate) mod memories;
 mod memory;
 pub(crate) mod peer;
 mod process;
@@ -42,6 +43,8 @@ const ALL: &[Row] = &[
     Row { name: "lance", about: "LanceDB with eight writers and eight readers", measure: lance::measure },
     Row { name: "process", about: "a whole `dbmux sql`", measure: process::measure },
     Row { name: "mcp", about: "servers for agents", measure: mcp::measure },
+    Row { name: "memories", about: "agents' memories, stored and found", measure: memories::measure },
+    Row { name: "memories-many", about: "searches among 100,000 of them", measure: memories::many },
     Row { name: "lease", about: "a file handed over, and `dbmux run`", measure: lease::measure },
     Row { name: "memory", about: "the broker's, idle and released", measure: memory::measure },
     Row { name: "dbt", about: "one model once more, dbt warm", measure: dbt::again },

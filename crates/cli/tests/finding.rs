@@ -115,12 +115,13 @@ fn a_dbt_that_runs_is_shown_and_waited_for() {
     let waited = dbmux(&project, &["wait", "--dbt", "--wait", "2s"]);
     let (took, text) = (began.elapsed(), error(&waited));
     assert_eq!(waited.status.code(), Some(75));
-    assert!((Duration::from_secs(2)..Duration::from_secs(3)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&took), "{took:?}");
     for words in [
         "dbt process detected, waiting for completion… ",
         "error: dbt is already running in this project. Please wait for it to complete.",
         &format!("(pid {pid}, "),
-        "gave up after 2 s",
+        // On a busy machine, a part of a second later.
+        "gave up after 2",
         "wait longer with --wait 5m",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -138,7 +139,7 @@ fn a_dbt_that_runs_is_shown_and_waited_for() {
         let (waited, over) = waits.join().expect("no panic");
         assert_eq!(waited.status.code(), Some(0));
         assert!(error(&waited).contains("no dbt runs any more in "), "{}", error(&waited));
-        assert!(over.saturating_duration_since(killed) < Duration::from_secs(1), "{:?}", over - killed);
+        assert!(over.saturating_duration_since(killed) < Duration::from_secs(2), "{:?}", over - killed);
     });
 }
 
@@ -175,7 +176,7 @@ fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
         (dbmux(&project, &["wait", "--dbt", "--wait", "1s"]), began.elapsed())
     };
     assert_eq!(refused.status.code(), Some(75));
-    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&took), "{took:?}");
     drop(dbt);
 
     let mut without = Command::new(env!("CARGO_BIN_EXE_dbmux"));

@@ -131,8 +131,8 @@ impl NewMemory {
 pub struct Stored {
     /// What it is called by.
     pub content_hash: String,
-    /// Whether it was not there before. `None`: nobody asked ([`crate::MemoryOptions::tell_new`]).
-    pub new: Option<bool>,
+    /// Whether it was not there before.
+    pub new: bool,
     /// Whether it was given a vector by this call.
     pub embedded: bool,
     /// Why it was given none, although there is an embedder.

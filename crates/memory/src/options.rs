@@ -45,8 +45,6 @@ pub struct MemoryOptions {
     pub queue: usize,
     /// How many of them may be at the broker at the same time; each has a session there.
     pub sessions: usize,
-    /// Whether [`crate::Memories::store`] finds out which memories are new. That takes a second statement, which reads.
-    pub tell_new: bool,
     /// How many answers of searches are kept in this process. They are only given while the database is unchanged.
     pub kept_answers: usize,
     /// How many vectors of queries are kept in this process.
@@ -61,7 +59,6 @@ impl Default for MemoryOptions {
             retry: Retry::default(),
             queue: 1000,
             sessions: 32,
-            tell_new: true,
             kept_answers: 64,
             kept_queries: 256,
         }
@@ -76,7 +73,6 @@ impl std::fmt::Debug for MemoryOptions {
             .field("retry", &self.retry)
             .field("queue", &self.queue)
             .field("sessions", &self.sessions)
-            .field("tell_new", &self.tell_new)
             .field("kept_answers", &self.kept_answers)
             .field("kept_queries", &self.kept_queries)
             .finish()

@@ -3,7 +3,8 @@
 //! Everything is written by way of two tables that are empty between statements, `memory_incoming` and `memory_changes`:
 //! a plain `INSERT` of one row is what the broker commits together with those of other processes, and the triggers do the
 //! rest in the same transaction. In a trigger it is `ON CONFLICT`, never `OR REPLACE`: the statement that sets the trigger off
-//! overrules the latter.
+//! overrules the latter. A memory that was there before is stored by its trigger alone, and its own row left out: so whoever
+//! stores one is told by the number of rows whether it is new.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,21 +17,21 @@ use crate::{
     line::Deadline,
 };
 
-/// The version that this program makes and knows.
-pub(crate) const VERSION: i64 = 1;
+/// The version that this program makes and knows; older ones it brings up to it.
+pub(crate) const VERSION: i64 = 2;
 
 /// What the trigger says of a change to what is not there.
 pub(crate) const NO_SUCH_MEMORY: &str = "dbmux: no such memory";
 
 /// Where the tables are read from, or written to, in order. Times are microseconds since 1970, in UTC. `origin` is a number
 /// by chance, of the call that made the memory.
-const STATEMENTS: [&str; 21] = [
+const STATEMENTS: [&str; 22] = [
     "CREATE TABLE IF NOT EXISTS dbmux_memory (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS memories (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, content TEXT NOT NULL, \
      type TEXT, metadata TEXT NOT NULL CHECK (json_valid(metadata)), created INTEGER NOT NULL, \
      updated INTEGER NOT NULL, origin INTEGER NOT NULL)",
     "CREATE INDEX IF NOT EXISTS memories_created ON memories (created)",
-    "CREATE INDEX IF NOT EXISTS memories_type ON memories (type, created)",
+    TYPED,
     "CREATE TABLE IF NOT EXISTS memory_tags (tag TEXT NOT NULL, memory INTEGER NOT NULL, PRIMARY KEY (tag, memory)) \
      WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS memory_tags_memory ON memory_tags (memory, tag)",
@@ -44,20 +45,8 @@ const STATEMENTS: [&str; 21] = [
     "CREATE TABLE IF NOT EXISTS memory_changes (hash TEXT, new_hash TEXT, content TEXT, sets_type INTEGER, type TEXT, \
      replaces_metadata INTEGER, metadata TEXT, replaces_tags INTEGER, tags TEXT, without_tags TEXT, updated INTEGER, \
      model TEXT, vector BLOB)",
-    "CREATE TRIGGER IF NOT EXISTS memory_incoming_arrives AFTER INSERT ON memory_incoming BEGIN \
-       INSERT INTO memories (hash, content, type, metadata, created, updated, origin) \
-         VALUES (new.hash, new.content, new.type, new.metadata, new.created, new.updated, new.origin) \
-         ON CONFLICT (hash) DO UPDATE SET type = coalesce(excluded.type, type), \
-           metadata = json_patch(metadata, excluded.metadata), created = min(created, excluded.created), \
-           updated = max(updated, excluded.updated); \
-       INSERT INTO memory_tags (tag, memory) \
-         SELECT t.value, m.id FROM memories AS m, json_each(new.tags) AS t WHERE m.hash = new.hash \
-         ON CONFLICT DO NOTHING; \
-       INSERT INTO memory_vectors (memory, model, vector) \
-         SELECT id, new.model, new.vector FROM memories WHERE hash = new.hash AND new.vector IS NOT NULL \
-         ON CONFLICT (memory) DO UPDATE SET model = excluded.model, vector = excluded.vector; \
-       DELETE FROM memory_incoming WHERE rowid = new.rowid; \
-     END",
+    INCOMING_STORED,
+    INCOMING_DONE,
     "CREATE TRIGGER IF NOT EXISTS memory_changes_arrive AFTER INSERT ON memory_changes BEGIN \
        SELECT RAISE(ABORT, 'dbmux: no such memory') \
          WHERE NOT EXISTS (SELECT 1 FROM memories WHERE hash = new.hash); \
@@ -114,7 +103,37 @@ const STATEMENTS: [&str; 21] = [
        DELETE FROM memory_codes WHERE memory = old.memory; \
      END",
     // Last: whoever finds this finds all of it.
-    "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 1), ('revision', 0)",
+    "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 2), ('revision', 0)",
+];
+
+/// Most have none.
+const TYPED: &str = "CREATE INDEX IF NOT EXISTS memories_typed ON memories (type, created) WHERE type IS NOT NULL";
+const INCOMING_STORED: &str = "CREATE TRIGGER IF NOT EXISTS memory_incoming_stored BEFORE INSERT ON memory_incoming BEGIN \
+     INSERT INTO memories (hash, content, type, metadata, created, updated, origin) \
+       VALUES (new.hash, new.content, new.type, new.metadata, new.created, new.updated, new.origin) \
+       ON CONFLICT (hash) DO UPDATE SET type = coalesce(excluded.type, type), \
+         metadata = json_patch(metadata, excluded.metadata), created = min(created, excluded.created), \
+         updated = max(updated, excluded.updated); \
+     INSERT INTO memory_tags (tag, memory) \
+       SELECT t.value, m.id FROM memories AS m, json_each(new.tags) AS t WHERE m.hash = new.hash \
+       ON CONFLICT DO NOTHING; \
+     INSERT INTO memory_vectors (memory, model, vector) \
+       SELECT id, new.model, new.vector FROM memories WHERE hash = new.hash AND new.vector IS NOT NULL \
+       ON CONFLICT (memory) DO UPDATE SET model = excluded.model, vector = excluded.vector; \
+     SELECT RAISE(IGNORE) FROM memories WHERE hash = new.hash AND origin <> new.origin; \
+   END";
+const INCOMING_DONE: &str = "CREATE TRIGGER IF NOT EXISTS memory_incoming_done AFTER INSERT ON memory_incoming BEGIN \
+     DELETE FROM memory_incoming WHERE rowid = new.rowid; \
+   END";
+
+/// From version 1, in an order in which whatever is stored between two of them is stored: its one trigger did both.
+const UPGRADE: [&str; 6] = [
+    TYPED,
+    "DROP INDEX IF EXISTS memories_type",
+    INCOMING_STORED,
+    INCOMING_DONE,
+    "DROP TRIGGER IF EXISTS memory_incoming_arrives",
+    "UPDATE dbmux_memory SET value = 2 WHERE key = 'schema' AND value = 1",
 ];
 
 /// Whether the tables are known to be there.
@@ -149,15 +168,19 @@ impl Schema {
         if self.known.load(Ordering::Acquire) {
             return Ok(());
         }
-        if !self.look(client, session, deadline).await? {
-            make(client, deadline).await?;
+        match self.look(client, session, deadline).await? {
+            Some(VERSION) => {}
+            // Whoever only reads reads the older ones as well.
+            Some(_) if self.read_only => {}
+            Some(_) => run(client, &UPGRADE, deadline).await?,
+            None => run(client, &STATEMENTS, deadline).await?,
         }
         self.known.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Whether the tables are there; what they are, if they are not ours.
-    async fn look(&self, client: &Client, session: &Session, deadline: Deadline) -> Result<bool, MemoryError> {
+    /// The version of the tables, where they are there; what they are, if they are not ours.
+    async fn look(&self, client: &Client, session: &Session, deadline: Deadline) -> Result<Option<i64>, MemoryError> {
         let version = Ask::read("SELECT value FROM dbmux_memory WHERE key = 'schema'");
         let database = || client.database().to_owned();
         match run_plain(session, &version, deadline).await {
@@ -165,17 +188,17 @@ impl Schema {
                 Some(found) if found > VERSION => {
                     Err(MemoryError::Newer { database: database(), found, known: VERSION })
                 }
-                found => Ok(found.is_some()),
+                found => Ok(found),
             },
             // It is made with its tables.
-            Err(error) if error.code() == ErrorCode::NoSuchDatabase && !self.read_only => Ok(false),
+            Err(error) if error.code() == ErrorCode::NoSuchDatabase && !self.read_only => Ok(None),
             Err(error) if error.said().contains("no such table") => {
                 let others = Ask::read("SELECT name FROM sqlite_schema WHERE name IN ('memories', 'memory_tags')");
                 let found = run_plain(session, &others, deadline).await?.texts()?;
                 if let Some(name) = found.first() {
                     // Another process may have made them between the two looks.
-                    if run_plain(session, &version, deadline).await.is_ok() {
-                        return Ok(true);
+                    if let Ok(rows) = run_plain(session, &version, deadline).await {
+                        return rows.first().map(|row| row.integer(0)).transpose();
                     }
                     let found = format!("it has a table {name} that another program made");
                     return Err(MemoryError::NotAStore { database: database(), found });
@@ -184,7 +207,7 @@ impl Schema {
                     let found = "nothing is stored there yet".to_owned();
                     return Err(MemoryError::NotAStore { database: database(), found });
                 }
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(error),
         }
@@ -192,12 +215,12 @@ impl Schema {
 }
 
 /// In a session of its own, which nobody gets afterwards.
-async fn make(client: &Client, deadline: Deadline) -> Result<(), MemoryError> {
+async fn run(client: &Client, statements: &[&str], deadline: Deadline) -> Result<(), MemoryError> {
     let session = deadline.wait("while the broker was being reached", client.session()).await??;
     // Each by itself, and whoever does the same at the same time does no harm: in a transaction those who wait for its end
     // would keep the broker from going on with it.
-    for sql in STATEMENTS {
-        session.execute(Statement::new(sql).wait(deadline.left())).await?;
+    for sql in statements {
+        session.execute(Statement::new(*sql).wait(deadline.left())).await?;
     }
     Ok(())
 }

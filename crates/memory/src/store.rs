@@ -44,7 +44,6 @@ pub(crate) struct Shared {
     pub(crate) answers: Recent<(i64, Found)>,
     /// How other programs' databases are reached: nothing is written there, nor made.
     pub(crate) elsewhere: ClientOptions,
-    tell_new: bool,
 }
 
 impl Memories {
@@ -66,7 +65,6 @@ impl Memories {
             schema: Schema::new(read_only),
             queries: Recent::new(options.kept_queries),
             answers: Recent::new(options.kept_answers),
-            tell_new: options.tell_new,
         };
         Ok(Self { shared: Arc::new(shared), wait })
     }
@@ -119,18 +117,10 @@ impl Memories {
         let incoming = incoming::prepare(&call, memories).await?;
         // Below the sign: SQLite's integers have one.
         let origin = i64::try_from(retry::random() >> 1).unwrap_or_default();
-        if let [one] = incoming.as_slice() {
-            call.run(&one.insert(origin)).await?;
-        } else {
-            for chunk in incoming::chunks(&incoming) {
-                call.run(&Ask::write(INSERT, true).rows(incoming::batch(chunk, origin)?)).await?;
-            }
+        let mut new = HashSet::new();
+        for chunk in incoming::chunks(&incoming) {
+            new.extend(store_together(&call, chunk, origin).await?);
         }
-        let new = if self.shared.tell_new && !incoming.is_empty() {
-            Some(made(&call, &incoming, origin).await?)
-        } else {
-            None
-        };
         Ok(told(incoming, new))
     }
 
@@ -147,22 +137,29 @@ impl Memories {
     }
 }
 
-/// The hashes of those that this call has made.
-async fn made(call: &Call<'_>, incoming: &[Incoming], origin: i64) -> Result<HashSet<String>, MemoryError> {
-    let mut new = HashSet::new();
-    for chunk in incoming::chunks(incoming) {
-        let hashes: Vec<_> = chunk.iter().map(|memory| memory.hash.as_str()).collect();
-        let sql = "SELECT hash FROM memories WHERE hash IN (SELECT value FROM json_each(?)) AND origin = ?";
-        let found = call.run(&Ask::read(sql).bind(filter::json(&hashes)).bind(origin)).await?;
-        new.extend(found.texts()?);
+/// Stores them in one statement. Answers with the hashes of those that were not there before.
+async fn store_together(call: &Call<'_>, memories: &[Incoming], origin: i64) -> Result<Vec<String>, MemoryError> {
+    let insert = match memories {
+        [one] => one.insert(origin),
+        many => Ask::write(INSERT, true).rows(incoming::batch(many, origin)?),
+    };
+    let made = call.run(&insert).await?.first().map(|count| count.integer(0)).transpose()?.unwrap_or_default();
+    let hashes: Vec<_> = memories.iter().map(|memory| memory.hash.as_str()).collect();
+    match usize::try_from(made) {
+        Ok(0) => Ok(Vec::new()),
+        Ok(made) if made == memories.len() => Ok(hashes.into_iter().map(str::to_owned).collect()),
+        // Some of them: which ones?
+        _ => {
+            let sql = "SELECT hash FROM memories WHERE hash IN (SELECT value FROM json_each(?)) AND origin = ?";
+            call.run(&Ask::read(sql).bind(filter::json(&hashes)).bind(origin)).await?.texts()
+        }
     }
-    Ok(new)
 }
 
 /// `new`: the hashes of those that are; each of them once.
-fn told(incoming: Vec<Incoming>, mut new: Option<HashSet<String>>) -> Vec<Stored> {
+fn told(incoming: Vec<Incoming>, mut new: HashSet<String>) -> Vec<Stored> {
     let told = incoming.into_iter().map(|memory| Stored {
-        new: new.as_mut().map(|new| new.remove(&memory.hash)),
+        new: new.remove(&memory.hash),
         embedded: memory.embedding.is_some(),
         note: memory.note,
         content_hash: memory.hash,

@@ -5,10 +5,12 @@
 //! dbt itself is asked, through a warm one. Nothing here keeps, logs or repeats any other value of a profile: passwords
 //! stand beside them.
 
+mod asked;
 mod files;
 
 use std::path::{Path, PathBuf};
 
+pub use self::asked::Asked;
 use crate::{
     DbtCommand, DbtError, Environment, ProfileName, Project,
     warm::{Setting, Warm},
@@ -36,11 +38,15 @@ pub struct Profile {
     pub file: PathBuf,
 }
 
+const FILE: &str = "profiles.yml";
+
 /// What a profile is looked for with.
 #[derive(Debug, Clone)]
 pub struct ProfileOptions {
     /// The whole command: what dbt is asked with.
     arguments: Vec<String>,
+    /// What of it Jinja in a profile, or dbt itself, makes another one of.
+    decides: [Option<String>; 3],
     profiles_dir: Option<PathBuf>,
     profile: Option<String>,
     target: Option<String>,
@@ -55,6 +61,7 @@ impl ProfileOptions {
         let chosen = |option: &str, variable: &str| command.value(option).or_else(|| environment.dbt(variable));
         Self {
             arguments: command.args().to_vec(),
+            decides: ["--vars", "--threads", "--project-dir"].map(|name| command.value(name).map(str::to_owned)),
             profiles_dir: chosen("--profiles-dir", "PROFILES_DIR").map(|chosen| directory.join(chosen)),
             profile: chosen("--profile", "PROFILE").map(str::to_owned),
             target: chosen("--target", "TARGET").map(str::to_owned),
@@ -65,15 +72,23 @@ impl ProfileOptions {
 
     /// The `profiles.yml`: of `--profiles-dir`, of `DBT_PROFILES_DIR`, of the working directory, of `~/.dbt`.
     pub fn file(&self) -> Option<PathBuf> {
-        const NAME: &str = "profiles.yml";
         if let Some(chosen) = &self.profiles_dir {
-            return Some(chosen.join(NAME));
+            return Some(chosen.join(FILE));
         }
-        let here = self.directory.join(NAME);
+        let here = self.directory.join(FILE);
         if here.exists() {
             return Some(here);
         }
-        Some(self.home.as_ref()?.join(".dbt").join(NAME))
+        Some(self.home.as_ref()?.join(".dbt").join(FILE))
+    }
+
+    /// Whether the same profile is found with both, whatever else their commands say.
+    fn finds_what(&self, other: &Self) -> bool {
+        let all = |of: &Self| {
+            let Self { arguments: _, decides, profiles_dir, profile, target, directory, home } = of.clone();
+            (decides, profiles_dir, profile, target, directory, home)
+        };
+        all(self) == all(other)
     }
 }
 
@@ -144,28 +159,8 @@ pub fn read_or_ask(
 ) -> Result<Profile, DbtError> {
     match read(project, options)? {
         Read::Profile(profile) => Ok(profile),
-        Read::NeedsDbt => ask(options, setting, warm),
+        Read::NeedsDbt => Ok(Asked::of(project, options, setting, warm)?.profile()),
     }
-}
-
-/// Asks dbt for the profile.
-///
-/// # Errors
-/// [`DbtError::Dbt`] with what dbt says; as [`Warm::invoke`].
-pub fn ask(options: &ProfileOptions, setting: &Setting, warm: &mut Warm) -> Result<Profile, DbtError> {
-    let asked = warm.profile(setting, &options.arguments, &options.directory)?;
-    let own = (!asked.remote).then(|| asked.path.map(|path| (path, None))).flatten();
-    let attached = asked.attach.into_iter().map(|one| (one.path, one.kind));
-    let paths: Vec<_> = own.into_iter().chain(attached.filter(|_| !asked.remote)).collect();
-    Ok(Profile {
-        databases: files::databases(&asked.adapter, &paths, options),
-        relative: files::relative(&asked.adapter, &paths),
-        name: asked.name,
-        target: asked.target,
-        adapter: asked.adapter,
-        threads: asked.threads,
-        file: options.directory.join(asked.directory).join("profiles.yml"),
-    })
 }
 
 /// What an output says, of what matters.

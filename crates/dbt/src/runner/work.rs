@@ -14,7 +14,7 @@ use crate::{
     DbtCommand, DbtError, Environment, Project,
     guarded::{Asking, Guarded},
     host::{self, Heard, Job},
-    profile::{self, Profile, ProfileOptions},
+    profile::{self, Asked as AskedProfile, Profile, ProfileOptions, Read},
     warm::{Cancel, Setting, Warm, WarmOptions},
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Worker {
     project: PathBuf,
     shared: Arc<Shared>,
     warm: Warm,
+    /// The last one that only dbt could tell.
+    profile: Option<AskedProfile>,
 }
 
 /// What a request needs to be run.
@@ -40,7 +42,7 @@ impl Stop for Cancel {
 
 impl Worker {
     pub(super) fn new(project: PathBuf, options: WarmOptions, shared: Arc<Shared>) -> Self {
-        Self { project, shared, warm: Warm::new(options) }
+        Self { project, shared, warm: Warm::new(options), profile: None }
     }
 
     /// Runs the first one in line, and those that go with it.
@@ -74,8 +76,21 @@ impl Worker {
         let environment: Environment = request.environment.iter().collect();
         let options = ProfileOptions::of(&asked.command, &request.directory, &environment);
         let setting = Setting::for_profile(request.interpreter.clone(), environment, &project.root, &options);
-        let profile = profile::read_or_ask(&project, &options, &setting, &mut self.warm)?;
+        let profile = self.profile(&project, &options, &setting)?;
         Ok(Ground { project, profile, setting })
+    }
+
+    /// Where only dbt can tell, it is not asked again for what it would say again.
+    fn profile(&mut self, project: &Project, options: &ProfileOptions, setting: &Setting) -> Result<Profile, DbtError> {
+        if let Read::Profile(profile) = profile::read(project, options)? {
+            return Ok(profile);
+        }
+        let known = self.profile.take().filter(|known| known.is_still_true(project, options, setting));
+        let known = match known {
+            Some(known) => known,
+            None => AskedProfile::of(project, options, setting, &mut self.warm)?,
+        };
+        Ok(self.profile.insert(known).profile())
     }
 
     fn enter(&mut self, first: &Asked, cancel: CancelFlag) -> Result<(Guarded, Ground), DbtError> {

@@ -25,9 +25,9 @@ pub use self::{
 };
 use self::{
     process::Process,
-    protocol::{Answer, AskedProfile, Done, Reply, Request, Settings, What},
-    setting::Stamps,
+    protocol::{Answer, Done, Reply, Request, Settings, What},
 };
+pub(crate) use self::{protocol::AskedProfile, setting::Stamps};
 use crate::DbtError;
 
 /// How a warm dbt is kept.

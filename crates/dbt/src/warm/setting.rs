@@ -84,13 +84,13 @@ impl std::fmt::Display for Restart {
 
 /// What files and directories looked like: written when, how large, which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Stamps(BTreeMap<PathBuf, Stamp>);
+pub(crate) struct Stamps(BTreeMap<PathBuf, Stamp>);
 
 type Stamp = Option<(i64, i64, u64, u64)>;
 
 impl Stamps {
     /// As they are now.
-    pub(super) fn of<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+    pub(crate) fn of<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
         Self(paths.into_iter().map(|path| (path.clone(), stamp(path))).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use dbmux_dbt::{
     DbtCommand, Project,
-    profile::{Profile, ProfileOptions, Read, ask, read, read_or_ask},
+    profile::{Asked, Profile, ProfileOptions, Read, read, read_or_ask},
 };
 
 use crate::support::Place;
@@ -59,7 +59,9 @@ fn vars_and_attached_files_are_asked_of_dbt_too() {
     assert_eq!(profile.databases, [root.join("here.duckdb"), root.join("other.duckdb")]);
     assert_eq!((profile.target.as_str(), profile.threads), ("default", None));
     let options = options(&place, &["run"]);
-    let error = ask(&options, &place.setting, &mut place.warm).expect_err("the variable is missing").to_string();
+    let project = Project::at(&root).expect("a project");
+    let asked = Asked::of(&project, &options, &place.setting, &mut place.warm);
+    let error = asked.expect_err("the variable is missing").to_string();
     assert!(error.contains("where"), "{error}");
 }
 
@@ -70,8 +72,33 @@ fn what_is_read_here_is_what_dbt_would_say() {
     let options = options(&place, &["run", "--profile", "plain"]);
     let Read::Profile(here) = read(&project, &options).expect("a profile") else { panic!("it needs no dbt") };
     assert_eq!(place.warm.pid(), None);
-    let asked = ask(&options, &place.setting, &mut place.warm).expect("a profile");
-    assert_eq!(here, asked);
+    let asked = Asked::of(&project, &options, &place.setting, &mut place.warm).expect("a profile");
+    assert_eq!(here, asked.profile());
     assert_eq!(here.databases, [place.project.root().join("company.duckdb")]);
     assert_eq!(debug(&place, &["--profile", "plain"], "path"), "company.duckdb");
+}
+
+#[test]
+fn what_dbt_said_is_true_as_long_as_nothing_of_it_changes() {
+    let mut place = Place::new();
+    let project = Project::at(&place.project.root()).expect("a project");
+    let run = options(&place, &["run", "--select", "one"]);
+    let asked = Asked::of(&project, &run, &place.setting, &mut place.warm).expect("a profile");
+    let is_true =
+        |place: &Place, arguments: &[&str]| asked.is_still_true(&project, &options(place, arguments), &place.setting);
+    assert!(is_true(&place, &["run"]) && is_true(&place, &["build", "--select", "two", "--full-refresh"]));
+    let others = [["--target", "wide"], ["--vars", "{a: 1}"], ["--threads", "7"], ["--profile", "plain"]];
+    for [name, value] in others {
+        assert!(!is_true(&place, &["run", name, value]), "{name}");
+    }
+    let setting = place.setting.clone();
+    place.setting.environment.extend([("DBMUX_TEST_TARGET", "wide")]);
+    assert!(!is_true(&place, &["run"]), "another environment");
+    place.setting = setting;
+    let text = std::fs::read_to_string(place.project.root().join("profiles.yml")).expect("it is there");
+    place.project.write("profiles.yml", &format!("{text}\n# another\n"));
+    assert!(!is_true(&place, &["run"]), "another file");
+    place.project.write("profiles.yml", &format!("{text}\n# {{{{ modules.datetime }}}}\n"));
+    let asked = Asked::of(&project, &run, &place.setting, &mut place.warm).expect("a profile");
+    assert!(!asked.is_still_true(&project, &run, &place.setting), "it is another one each time");
 }

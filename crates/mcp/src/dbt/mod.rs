@@ -7,13 +7,12 @@ mod profile;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use dbmux_dbt::{DbtError, Environment, Interpreter, Project, find::Search, guarded};
+use dbmux_dbt::{DbtError, Environment, Interpreter, Project, find::Search, guarded, profile::Asked};
 use dbmux_lock::Snapshot;
 use parking_lot::Mutex;
 
 pub(crate) use invoke::{Locked, Ran};
 use manifest::Kept;
-use profile::KnownProfile;
 
 use crate::{failure::Failure, options::McpOptions};
 
@@ -36,7 +35,7 @@ pub(crate) struct Dbt {
     wait: Duration,
     pub(crate) read_only: bool,
     manifest: Mutex<Option<Kept>>,
-    profile: Mutex<Option<KnownProfile>>,
+    profile: Mutex<Option<Asked>>,
 }
 
 impl Dbt {

@@ -9,6 +9,7 @@ mod holders;
 mod list;
 mod locks;
 mod memory;
+mod page;
 mod query;
 mod rows;
 mod stats;

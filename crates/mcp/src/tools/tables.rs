@@ -13,7 +13,10 @@ use dbmux_client::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::waiting;
+use super::{
+    arguments::waiting,
+    page::{Page, Part},
+};
 use crate::{
     call::Call, databases::Database, failure::Failure, options::CatalogQuestions, reply::Reply, server::Shared,
     statement,
@@ -25,6 +28,12 @@ use crate::{
 pub(crate) struct ListTables {
     /// The database, by its name as list_databases tells it, or by its path. Not needed where there is only one.
     database: Option<String>,
+    /// Only those with this text in the name.
+    name: Option<String>,
+    /// How many to tell: 200 where it is left out, from 1 to 2,000.
+    limit: Option<usize>,
+    /// How many to leave out first: next_offset of the answer before.
+    offset: Option<usize>,
     /// Seconds to wait for others who have the file. 0 never waits.
     wait: Option<f64>,
 }
@@ -34,6 +43,10 @@ pub(crate) struct ListTables {
 pub(crate) struct Tables {
     database: String,
     tables: Vec<Listed>,
+    /// How many there are in all.
+    total: usize,
+    /// The offset of the next ones; absent at the end.
+    next_offset: Option<usize>,
     /// Set where a snapshot answered: the time as of which it is true.
     as_of: Option<String>,
 }
@@ -56,18 +69,24 @@ impl Listed {
 }
 
 pub(super) async fn run(shared: Arc<Shared>, asked: ListTables, call: Call) -> Result<Reply<Tables>, Failure> {
+    let page = Page::of(asked.limit, asked.offset)?;
     let database = shared.databases.find(asked.database.as_deref())?;
     let (session, questions) = open(&shared, &call, database).await?;
-    let (tables, as_of) = tables(&call, &session, &questions, asked.wait).await?;
+    let (mut tables, as_of) = tables(&call, &session, &questions, asked.wait).await?;
+    if let Some(part) = asked.name.map(|name| name.to_lowercase()) {
+        tables.retain(|table| table.name.to_lowercase().contains(&part));
+    }
+    let part = page.cut(tables);
     let shown = |table: &Listed| match table.schema.as_str() {
         "" | "main" => format!("{} ({})\n", table.name, table.kind),
         schema => format!("{schema}.{} ({})\n", table.name, table.kind),
     };
-    let text = match tables.is_empty() {
-        true => format!("{} has no tables", database.name),
-        false => tables.iter().map(shown).collect(),
+    let text = match part.total {
+        0 => format!("{} has no such tables", database.name),
+        _ => part.entries.iter().map(shown).collect::<String>() + &part.rest(),
     };
-    Ok(Reply::new(text, Tables { database: database.name.clone(), tables, as_of }))
+    let Part { entries: tables, total, next: next_offset } = part;
+    Ok(Reply::new(text, Tables { database: database.name.clone(), tables, total, next_offset, as_of }))
 }
 
 /// A session, and how its engine is asked what there is.

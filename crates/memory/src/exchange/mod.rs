@@ -26,7 +26,7 @@ const TOGETHER: usize = 500;
 pub struct Imported {
     /// How many memories were read.
     pub read: u64,
-    /// How many of them are new; 0 where nobody asked ([`crate::MemoryOptions::tell_new`]).
+    /// How many of them are new.
     pub new: u64,
     /// How many have a vector now.
     pub embedded: u64,
@@ -122,7 +122,7 @@ impl Memories {
     async fn import_some(&self, memories: Vec<NewMemory>, imported: &mut Imported) -> Result<(), MemoryError> {
         for stored in self.store(memories).await? {
             imported.read += 1;
-            imported.new += u64::from(stored.new == Some(true));
+            imported.new += u64::from(stored.new);
             imported.embedded += u64::from(stored.embedded);
             if imported.note.is_none() {
                 imported.note = stored.note;

@@ -9,6 +9,5 @@ mod endpoint;
 mod exchanging;
 mod model;
 mod searching;
-mod speed;
 mod storing;
 mod support;

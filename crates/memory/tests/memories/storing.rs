@@ -17,10 +17,7 @@ async fn a_memory_is_stored_and_found_again() {
     new.metadata.insert("source".to_owned(), "chat".into());
     let stored = memories.store(vec![new]).await.expect("stored");
     let hash = content_hash("The staging host is called heron");
-    assert_eq!(
-        (stored[0].content_hash.as_str(), stored[0].new, stored[0].embedded),
-        (hash.as_str(), Some(true), false)
-    );
+    assert_eq!((stored[0].content_hash.as_str(), stored[0].new, stored[0].embedded), (hash.as_str(), true, false));
     let found = memories.get(&hash).await.expect("it is there");
     assert_eq!(found.content, "The staging host is called heron");
     assert_eq!((found.tags.join(","), found.memory_type.as_deref()), ("hosts,staging".to_owned(), Some("fact")));
@@ -38,9 +35,9 @@ async fn the_same_text_twice_is_one_memory() {
     let first = NewMemory { metadata: metadata(r#"{"a": 1, "b": 1}"#), ..memory("Heron", &["x"]).of_type("fact") };
     let second = NewMemory { metadata: metadata(r#"{"b": null, "c": 2}"#), ..memory("  heron\n", &["y"]) };
     let stored = memories.store(vec![first.clone(), second]).await.expect("stored");
-    assert_eq!(stored.iter().map(|stored| stored.new).collect::<Vec<_>>(), [Some(true), Some(false)]);
+    assert_eq!(stored.iter().map(|stored| stored.new).collect::<Vec<_>>(), [true, false]);
     let stored = memories.store(vec![first]).await.expect("stored");
-    assert_eq!(stored[0].new, Some(false));
+    assert!(!stored[0].new);
     let found = memories.get(&stored[0].content_hash).await.expect("it is there");
     assert_eq!((found.content.as_str(), found.tags.join(",")), ("Heron", "x,y".to_owned()));
     assert_eq!(found.metadata, metadata(r#"{"a": 1, "b": 1, "c": 2}"#));
@@ -61,7 +58,7 @@ async fn from_several_sessions_at_once_it_is_one_memory_with_all_tags() {
         })
     });
     let stored = try_join_all(calls).await.expect("all stored");
-    let new = stored.iter().filter(|stored| stored[0].new == Some(true)).count();
+    let new = stored.iter().filter(|stored| stored[0].new).count();
     assert_eq!(new, 1, "one of them has made it");
     let found = stores[0].get(&content_hash("one and the same")).await.expect("it is there");
     assert_eq!(found.tags.len(), 40);
@@ -79,7 +76,7 @@ async fn after_many_stores_at_once_the_counts_are_equal() {
         for number in 0..EACH {
             let new = NewMemory::new(format!("memory {number} of {who}")).tag("load");
             let stored = store.store(vec![new]).await.expect("stored");
-            assert_eq!(stored[0].new, Some(true));
+            assert!(stored[0].new);
         }
     };
     join_all(stores.iter().cloned().enumerate().map(|(who, store)| run(who, store))).await;
@@ -118,12 +115,12 @@ async fn a_killed_broker_loses_nothing_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_store_is_of_the_kind_that_is_committed_together() {
     let place = place();
-    let memories = open(&place, MemoryOptions { tell_new: false, ..options(&place) });
+    let memories = words(&place);
     memories.store(vec![NewMemory::new("the first")]).await.expect("stored");
     let before = memories.client().stats().await.expect("a look").expect("a broker");
     let calls = (0..50).map(|number| memories.store(vec![NewMemory::new(format!("number {number}"))]));
     for stored in try_join_all(calls).await.expect("stored") {
-        assert_eq!(stored[0].new, None);
+        assert!(stored[0].new);
     }
     let after = memories.client().stats().await.expect("a look").expect("a broker");
     assert_eq!(after.merged_statements - before.merged_statements, 50, "each went into the lane");
@@ -135,10 +132,15 @@ async fn a_long_list_is_stored_whole() {
     let memories = words(&place);
     let list: Vec<_> = (0..1234).map(|number| memory(&format!("entry {number}"), &["list"])).collect();
     let stored = memories.store(list.clone()).await.expect("stored");
-    assert!(stored.iter().all(|stored| stored.new == Some(true)));
+    assert!(stored.iter().all(|stored| stored.new));
     assert_eq!(number(&place, "select count(*) from memories"), 1234);
     let again = memories.store(list).await.expect("stored");
-    assert!(again.iter().all(|stored| stored.new == Some(false)));
+    assert!(again.iter().all(|stored| !stored.new));
+    // Some of them are new, one of those twice.
+    let some = ["entry 7", "one more", "entry 8", "one more"].map(|text| memory(text, &["some"]));
+    let stored = memories.store(some.to_vec()).await.expect("stored");
+    assert_eq!(stored.iter().map(|stored| stored.new).collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(number(&place, "select count(*) from memory_tags where tag = 'some'"), 3);
     assert!(memories.store(Vec::new()).await.expect("nothing").is_empty());
     // One that cannot be stored keeps all of them from it.
     let bad = memories.store(vec![NewMemory::new("good"), NewMemory::new(" ")]).await;
@@ -240,4 +242,31 @@ async fn one_who_only_reads_makes_nothing_and_changes_nothing() {
     let refused = reader.store(vec![NewMemory::new("not there")]).await.expect_err("it only reads");
     assert_eq!(refused.code(), ErrorCode::ReadOnly);
     assert_eq!(number(&place, "select count(*) from memories"), 1);
+}
+
+/// Version 1 had one trigger, which did not say whether a memory was there before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_store_is_brought_up_to_date() {
+    let place = place();
+    words(&place).store(vec![memory("old", &["a"])]).await.expect("stored");
+    for back in [
+        include_str!("version_1.sql"),
+        "drop trigger memory_incoming_stored",
+        "drop trigger memory_incoming_done",
+        "update dbmux_memory set value = 1 where key = 'schema'",
+    ] {
+        raw(&place, "memory.db", back).await;
+    }
+    let mut reading = options(&place);
+    reading.client.read_only = true;
+    assert_eq!(open(&place, reading).stats().await.expect("it reads what is older").memories, 1);
+    let stores: Vec<_> = (0..4).map(|_| words(&place)).collect();
+    let stored =
+        join_all(stores.iter().map(|store| store.store(vec![memory("old", &["b"]), memory("new", &[])]))).await;
+    let new: Vec<_> = stored.into_iter().flat_map(|stored| stored.expect("stored")).filter(|one| one.new).collect();
+    assert_eq!(new.len(), 1, "{new:?}");
+    assert_eq!(stores[0].health().await.expect("health").schema, 2);
+    assert_eq!(number(&place, "select count(*) from sqlite_schema where name like 'memory_incoming_%'"), 2);
+    assert_eq!(number(&place, "select count(*) from memory_tags"), 2);
+    is_sound(&place);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dbmux_dbt::{
     DbtCommand, DbtError, Interpreter, Project,
     find::Search,
-    profile::{self, Profile, ProfileOptions, Read},
+    profile::{self, Asked, Profile, ProfileOptions, Read},
     warm::{Setting, Warm},
 };
 
@@ -72,7 +72,7 @@ fn ask(project: &Project) -> Result<Profile, DbtError> {
     let interpreter = Interpreter::find(named.as_deref(), &project.root, &environment())?;
     let options = options(project);
     let setting = Setting::for_profile(interpreter, environment(), &project.root, &options);
-    profile::ask(&options, &setting, &mut Warm::usual())
+    Ok(Asked::of(project, &options, &setting, &mut Warm::usual())?.profile())
 }
 
 /// What a dbt that is started here would open, where this is inside of the project. Elsewhere, and in a project inside of

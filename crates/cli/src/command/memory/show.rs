@@ -24,7 +24,7 @@ pub(super) fn stored(stored: &[Stored], json: bool) -> Result<(), Failure> {
         return tell_json(&json!(stored));
     }
     for one in stored {
-        let what = if one.new == Some(false) { "was there already, its tags are merged" } else { "stored" };
+        let what = if one.new { "stored" } else { "was there already, its tags are merged" };
         tell(&format!("{}: {what}\n", one.content_hash))?;
         if let Some(note) = &one.note {
             render::note(&format!("note: {note}"));

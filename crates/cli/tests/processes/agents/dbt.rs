@@ -13,12 +13,12 @@ use super::agent::Agent;
 use crate::dbt::shop::Shop;
 
 /// A server of the project alone.
-fn agent(shop: &Shop, more: &[&str]) -> Agent {
+pub(super) fn agent(shop: &Shop, more: &[&str]) -> Agent {
     let root = shop.project.root().display().to_string();
     Agent::of(shop.place.dbmux(["mcp", "--wait", "2m", "--dbt", &root].iter().chain(more)))
 }
 
-fn calls(agent: &mut Agent, tool: &str, arguments: Value) -> Value {
+pub(super) fn calls(agent: &mut Agent, tool: &str, arguments: Value) -> Value {
     agent.call(tool, arguments).unwrap_or_else(|failure| panic!("{tool}: {failure:#}"))
 }
 

@@ -209,4 +209,5 @@ async def main(arguments):
     print(json.dumps({"ok": True}))
 
 
-asyncio.run(main(sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

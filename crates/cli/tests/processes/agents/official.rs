@@ -16,16 +16,17 @@ on_each_engine_with_sql!(
 );
 
 /// A server over HTTP, until this is dropped.
-struct Http {
+pub(super) struct Http {
     server: Child,
-    url: String,
-    token: String,
+    pub(super) url: String,
+    /// The file that has it.
+    pub(super) token: String,
     /// It may go on to tell things.
     _errors: BufReader<ChildStderr>,
 }
 
 impl Http {
-    fn start(place: &Place, database: &Path) -> Self {
+    pub(super) fn start(place: &Place, database: &Path) -> Self {
         let mut command = place.dbmux(["mcp", "--http", "127.0.0.1:0", "--db"]);
         let mut server = command.arg(database).stderr(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
@@ -45,7 +46,7 @@ impl Drop for Http {
 }
 
 /// Runs a client's script to its end, in which everything is checked.
-fn runs(place: &Place, mut client: Command) {
+pub(super) fn runs(place: &Place, mut client: Command) {
     place.set_up(&mut client);
     let output = client.output().expect("the client starts");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -54,16 +55,17 @@ fn runs(place: &Place, mut client: Command) {
 }
 
 /// The TypeScript SDK's, with what `testkit/node/install.sh` has installed.
-fn node_client() -> Command {
+pub(super) fn node_client(script: &str) -> Command {
     let mut client = Command::new("node");
     client.env("NODE_PATH", node_packages());
-    client.arg(format!("{}/tests/processes/agents/official.mjs", env!("CARGO_MANIFEST_DIR")));
+    client.arg(format!("{}/tests/processes/agents/{script}", env!("CARGO_MANIFEST_DIR")));
     client
 }
 
-fn python_client() -> Command {
+/// The Python SDK's. What it imports from beside it is not compiled there.
+pub(super) fn python_client(script: &str) -> Command {
     let mut client = Command::new(python());
-    client.arg(format!("{}/tests/processes/agents/official.py", env!("CARGO_MANIFEST_DIR")));
+    client.arg("-B").arg(format!("{}/tests/processes/agents/{script}", env!("CARGO_MANIFEST_DIR")));
     client
 }
 
@@ -73,19 +75,19 @@ fn database(place: &Place, kind: Kind) -> PathBuf {
 }
 
 fn the_python_sdk_uses_a_server_over_stdio(kind: Kind) {
-    over_stdio(python_client(), kind);
+    over_stdio(python_client("official.py"), kind);
 }
 
 fn the_python_sdk_uses_a_server_over_http(kind: Kind) {
-    over_http(python_client(), kind);
+    over_http(python_client("official.py"), kind);
 }
 
 fn the_typescript_sdk_uses_a_server_over_stdio(kind: Kind) {
-    over_stdio(node_client(), kind);
+    over_stdio(node_client("official.mjs"), kind);
 }
 
 fn the_typescript_sdk_uses_a_server_over_http(kind: Kind) {
-    over_http(node_client(), kind);
+    over_http(node_client("official.mjs"), kind);
 }
 
 fn over_stdio(mut client: Command, kind: Kind) {

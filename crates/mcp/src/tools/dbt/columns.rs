@@ -16,7 +16,10 @@ use crate::{
     failure::Failure,
     reply::Reply,
     server::Shared,
-    tools::arguments::{given, wait},
+    tools::{
+        arguments::{given, wait},
+        page::{self, Page},
+    },
 };
 
 /// Of which column.
@@ -33,6 +36,10 @@ pub(crate) struct Of {
     direction: Way,
     /// So many steps far; everything where it is left out.
     depth: Option<usize>,
+    /// How many to tell of each list: 200 where it is left out, from 1 to 2,000.
+    limit: Option<usize>,
+    /// How many to leave out first: next_offset of the answer before.
+    offset: Option<usize>,
     /// Seconds to wait for others who run dbt, where it has to compile the project. 0 never waits.
     wait: Option<f64>,
 }
@@ -44,6 +51,10 @@ pub(crate) struct Lineage {
     upstream: Vec<Made>,
     /// What is made from it, the nearest first.
     downstream: Vec<Made>,
+    /// How many there are in all, upstream and downstream.
+    total: [usize; 2],
+    /// The offset of the next ones; absent at the end.
+    next_offset: Option<usize>,
     /// What could not be told, and why: there may be more.
     unknown: Vec<String>,
     /// Set where dbt had to compile the project.
@@ -65,6 +76,7 @@ struct Made {
 }
 
 pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply<Lineage>, Failure> {
+    let page = Page::of(of.limit, of.offset)?;
     let dbt = project(&shared)?;
     let root = dbt.project()?.root;
     let needs = |manifest: &Manifest| {
@@ -77,12 +89,18 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
     let (manifest, lock) = dbt.compiled(&call, wait(of.wait)?, needs).await?;
     let read = call.unless_cancelled(deep(move || read(&manifest, &root, &of)));
     let (upstream, downstream, unknown) = read.await?;
-    let mut text: String = upstream.iter().chain(&downstream).map(Made::line).collect();
+    let (upstream, downstream) = (page.cut(upstream), page.cut(downstream));
+    let mut text = String::new();
+    for part in [&upstream, &downstream] {
+        text.extend(part.entries.iter().map(Made::line).chain([part.rest()]));
+    }
     if text.is_empty() {
         text.push_str("nothing that can be told\n");
     }
     unknown.iter().for_each(|reason| text.push_str(&format!("not told: {reason}\n")));
-    Ok(Reply::new(text, Lineage { upstream, downstream, unknown, lock }))
+    let (total, next_offset) = ([upstream.total, downstream.total], page::next([upstream.next, downstream.next]));
+    let (upstream, downstream) = (upstream.entries, downstream.entries);
+    Ok(Reply::new(text, Lineage { upstream, downstream, total, next_offset, unknown, lock }))
 }
 
 /// Both ways, and what could not be told.

@@ -7,7 +7,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{arguments::project, node::Node};
-use crate::{call::Call, dbt::Locked, failure::Failure, reply::Reply, server::Shared, tools::arguments::wait};
+use crate::{
+    call::Call,
+    dbt::Locked,
+    failure::Failure,
+    reply::Reply,
+    server::Shared,
+    tools::{
+        arguments::wait,
+        page::{self, Page},
+    },
+};
 
 /// Of what.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -16,6 +26,10 @@ pub(crate) struct Of {
     /// Its unique_id, its name, source.table, its relation or its file.
     #[serde(alias = "name")]
     resource: String,
+    /// How many to tell of each list: 200 where it is left out, from 1 to 2,000.
+    limit: Option<usize>,
+    /// How many to leave out first: next_offset of the answer before.
+    offset: Option<usize>,
     /// Seconds to wait for others who run dbt, where it has to parse the project. 0 never waits.
     wait: Option<f64>,
 }
@@ -34,11 +48,14 @@ pub(crate) struct Impact {
     tests: Vec<Node>,
     /// What to select to build and test all of it.
     selection: Option<String>,
+    /// The offset of the next ones of each list; absent at the end.
+    next_offset: Option<usize>,
     /// Set where dbt had to parse the project.
     lock: Option<Locked>,
 }
 
 pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply<Impact>, Failure> {
+    let page = Page::of(of.limit, of.offset)?;
     let (manifest, lock) = project(&shared)?.manifest(&call, wait(of.wait)?).await?;
     let found = manifest.find(&of.resource)?;
     let mut counts = BTreeMap::new();
@@ -62,11 +79,15 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
     let sum: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} of type {kind}")).collect();
     let sum = if sum.is_empty() { "nothing".to_owned() } else { sum.join(", ") };
     let mut text = format!("{}: below it is {sum}\n", resource.line().trim_end());
-    for node in exposures.iter().chain(&affected).chain(&tests) {
-        text.push_str(&format!("+{} {}", node.steps(), node.line()));
+    let [exposures, affected, tests] = [exposures, affected, tests].map(|list| page.cut(list));
+    for part in [&exposures, &affected, &tests] {
+        text.extend(part.entries.iter().map(|node| format!("+{} {}", node.steps(), node.line())));
+        text.push_str(&part.rest());
     }
+    let next_offset = page::next([exposures.next, affected.next, tests.next]);
     if let Some(selection) = &selection {
         text.push_str(&format!("build_models with \"select\": \"{selection}\" builds and tests all of it\n"));
     }
-    Ok(Reply::new(text, Impact { resource, counts, exposures, affected, tests, selection, lock }))
+    let [exposures, affected, tests] = [exposures, affected, tests].map(|part| part.entries);
+    Ok(Reply::new(text, Impact { resource, counts, exposures, affected, tests, selection, next_offset, lock }))
 }

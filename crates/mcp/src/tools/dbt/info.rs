@@ -66,7 +66,7 @@ pub(super) async fn run(shared: Arc<Shared>, asked: Ask, call: Call) -> Result<R
     let mut info = Info::of(&found, lock_status);
     // One that is broken can be described all the same: that is what one asks for then.
     match dbt.profile(&call).await {
-        Ok(profile) => info.profile = Some(ProfileInfo::from(&*profile)),
+        Ok(profile) => info.profile = Some(ProfileInfo::from(&profile)),
         Err(failure) => info.problems.push(failure.message().to_owned()),
     }
     match dbt.manifest(&call, wait(asked.wait)?).await {

@@ -13,7 +13,10 @@ use crate::{
     failure::Failure,
     reply::Reply,
     server::Shared,
-    tools::arguments::{given, wait},
+    tools::{
+        arguments::{given, wait},
+        page::{self, Page},
+    },
 };
 
 /// Which way.
@@ -40,6 +43,10 @@ pub(crate) struct Of {
     direction: Way,
     /// So many steps far; everything where it is left out.
     depth: Option<usize>,
+    /// How many to tell of each list: 200 where it is left out, from 1 to 2,000.
+    limit: Option<usize>,
+    /// How many to leave out first: next_offset of the answer before.
+    offset: Option<usize>,
     /// Seconds to wait for others who run dbt, where it has to parse the project. 0 never waits.
     wait: Option<f64>,
 }
@@ -52,6 +59,10 @@ pub(crate) struct Lineage {
     upstream: Vec<Node>,
     /// What is made from it, the nearest first.
     downstream: Vec<Node>,
+    /// How many there are in all, upstream and downstream.
+    total: [usize; 2],
+    /// The offset of the next ones; absent at the end.
+    next_offset: Option<usize>,
     /// Set where dbt had to parse the project.
     lock: Option<Locked>,
 }
@@ -59,18 +70,23 @@ pub(crate) struct Lineage {
 pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply<Lineage>, Failure> {
     let (manifest, lock) = project(&shared)?.manifest(&call, wait(of.wait)?).await?;
     let found = manifest.find(&of.resource)?;
-    let upstream = related(&manifest, found, of.direction != Way::Down, Direction::Up, of.depth);
-    let downstream = related(&manifest, found, of.direction != Way::Up, Direction::Down, of.depth);
+    let page = Page::of(of.limit, of.offset)?;
+    let upstream = page.cut(related(&manifest, found, of.direction != Way::Down, Direction::Up, of.depth));
+    let downstream = page.cut(related(&manifest, found, of.direction != Way::Up, Direction::Down, of.depth));
     let resource = Node::of(found);
     let mut text = String::new();
-    for node in upstream.iter().rev() {
+    text.push_str(&upstream.rest());
+    for node in upstream.entries.iter().rev() {
         text.push_str(&format!("-{} {}", node.steps(), node.line()));
     }
     text.push_str(&format!(" 0 {}", resource.line()));
-    for node in &downstream {
+    for node in &downstream.entries {
         text.push_str(&format!("+{} {}", node.steps(), node.line()));
     }
-    Ok(Reply::new(text, Lineage { resource, upstream, downstream, lock }))
+    text.push_str(&downstream.rest());
+    let (total, next_offset) = ([upstream.total, downstream.total], page::next([upstream.next, downstream.next]));
+    let (upstream, downstream) = (upstream.entries, downstream.entries);
+    Ok(Reply::new(text, Lineage { resource, upstream, downstream, total, next_offset, lock }))
 }
 
 fn related(

@@ -7,12 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{arguments::project, node::Node};
-use crate::{call::Call, dbt::Locked, failure::Failure, reply::Reply, server::Shared, tools::arguments::wait};
-
-/// Resources of one answer, where the caller does not say.
-const RESOURCES: usize = 200;
-/// The same, at most.
-const MOST: usize = 2000;
+use crate::{
+    call::Call,
+    dbt::Locked,
+    failure::Failure,
+    reply::Reply,
+    server::Shared,
+    tools::{arguments::wait, page::Page},
+};
 
 /// Which ones.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -56,13 +58,11 @@ pub(super) async fn run(shared: Arc<Shared>, which: Which, call: Call) -> Result
         return Err(Failure::usage(format!("there is no resource of type {kind:?}"), hint));
     }
     let found: Vec<_> = manifest.resources.values().filter(|resource| which.means(resource)).collect();
-    let (from, most) = (which.offset.unwrap_or_default(), which.limit.unwrap_or(RESOURCES).clamp(1, MOST));
-    let resources: Vec<_> = found.iter().skip(from).take(most).map(|resource| Node::of(resource)).collect();
-    let next = from.saturating_add(resources.len());
-    let next_offset = (next < found.len()).then_some(next);
-    let mut text: String = resources.iter().map(Node::line).collect();
-    text.push_str(&format!("({} of {})\n", resources.len(), found.len()));
-    Ok(Reply::new(text, List { resources, total: found.len(), next_offset, lock }))
+    let part = Page::of(which.limit, which.offset)?.cut(found);
+    let rest = part.rest();
+    let resources: Vec<_> = part.entries.into_iter().map(Node::of).collect();
+    let text = resources.iter().map(Node::line).collect::<String>() + &rest;
+    Ok(Reply::new(text, List { resources, total: part.total, next_offset: part.next, lock }))
 }
 
 impl Which {

@@ -23,6 +23,8 @@ use crate::{
 
 /// dbt's threads, at most.
 const MOST_THREADS: u32 = 256;
+/// Nodes that are told; those that failed first.
+const MOST_NODES: usize = 500;
 /// Resources whose SQL `compile_models` tells.
 const MOST_COMPILED: usize = 50;
 
@@ -56,6 +58,7 @@ pub(crate) struct Results {
     success: bool,
     /// dbt's exit code: 0, or 1 where a node failed.
     exit_code: u8,
+    /// The first 500 of them, those that failed before the others.
     nodes: Vec<Node>,
     /// How many nodes have each status.
     counts: BTreeMap<String, usize>,
@@ -171,10 +174,15 @@ fn reply(ran: Ran, compiled: Vec<Compiled>) -> Reply<Results> {
     let mut counts = BTreeMap::new();
     ran.nodes.iter().for_each(|node| *counts.entry(node.status.clone()).or_insert(0) += 1);
     let failed = ran.code != 0;
+    let mut nodes: Vec<_> = ran.nodes.into_iter().map(Node::from).collect();
+    if nodes.len() > MOST_NODES {
+        nodes.sort_by_key(|node| !node.is_bad());
+        nodes.truncate(MOST_NODES);
+    }
     let results = Results {
         success: !failed,
         exit_code: ran.code,
-        nodes: ran.nodes.into_iter().map(Node::from).collect(),
+        nodes,
         counts,
         seconds: ran.seconds,
         lock: ran.locked,
@@ -198,17 +206,30 @@ impl From<protocol::Node> for Node {
     }
 }
 
+impl Node {
+    fn is_bad(&self) -> bool {
+        matches!(self.status.as_str(), "error" | "fail" | "skipped" | "warn")
+    }
+
+    /// `  model.shop.orders: success, 12 rows`
+    fn line(&self) -> String {
+        let rows = self.rows.map_or(String::new(), |rows| format!(", {}", person::rows(rows.unsigned_abs())));
+        let message = self.message.as_deref().filter(|_| self.is_bad());
+        let message = message.map_or(String::new(), |text| format!(": {}", text.trim()));
+        format!("  {}: {}{rows}{message}\n", self.unique_id, self.status)
+    }
+}
+
 impl Results {
     fn text(&self) -> String {
         let counts: Vec<_> = self.counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let counts = if counts.is_empty() { "no nodes".to_owned() } else { counts.join(", ") };
         let mut text =
             format!("{}: {counts}, in {:.2} s\n", if self.success { "done" } else { "failed" }, self.seconds);
-        for Node { unique_id, status, rows, message, .. } in &self.nodes {
-            let rows = rows.map_or(String::new(), |rows| format!(", {}", person::rows(rows.unsigned_abs())));
-            let bad = matches!(status.as_str(), "error" | "fail" | "skipped" | "warn");
-            let message = message.as_deref().filter(|_| bad).map_or(String::new(), |text| format!(": {}", text.trim()));
-            text.push_str(&format!("  {unique_id}: {status}{rows}{message}\n"));
+        text.extend(self.nodes.iter().map(Node::line));
+        let left_out = self.counts.values().sum::<usize>() - self.nodes.len();
+        if left_out > 0 {
+            text.push_str(&format!("  and {left_out} more\n"));
         }
         for Compiled { unique_id, sql } in &self.compiled {
             text.push_str(&format!("-- {unique_id}\n{sql}\n"));

@@ -59,7 +59,7 @@ pub(crate) struct Stored {
 struct StoredOne {
     content_hash: String,
     /// Whether it was not there before.
-    new: Option<bool>,
+    new: bool,
     /// Whether it was given a vector.
     embedded: bool,
     /// Why not, although there is an embedder.
@@ -78,7 +78,7 @@ pub(super) async fn run(shared: Arc<Shared>, asked: Store, call: Call) -> Result
     let store = memories(&shared, wait)?;
     let stored = call.unless_cancelled(async { Ok(store.store(all.into_iter().map(new).collect()).await?) }).await?;
     let told = stored.iter().map(|one| {
-        let what = if one.new == Some(false) { "was there already" } else { "stored" };
+        let what = if one.new { "stored" } else { "was there already" };
         let note = one.note.as_ref().map_or(String::new(), |note| format!(" ({note})"));
         format!("{what}: {}{note}\n", one.content_hash)
     });
