@@ -21,11 +21,6 @@ impl Samples {
     pub(crate) fn push(&mut self, round: Vec<f64>) {
         self.0.push(round);
     }
-
-    /// How many samples are such.
-    pub(crate) fn count(&self, which: impl Fn(f64) -> bool) -> usize {
-        self.0.iter().flatten().filter(|sample| which(**sample)).count()
-    }
 }
 
 /// The value below which this part of the samples lies.

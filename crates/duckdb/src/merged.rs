@@ -21,13 +21,13 @@ const KEPT: usize = 64;
 pub(crate) struct MergedInserts(HashMap<InsertShape, Statement>);
 
 impl MergedInserts {
-    /// Inserts a row for each statement, in a transaction of its own.
+    /// Inserts a row for each statement, in a transaction of its own. Answers with how many rows each has changed: one.
     pub(crate) fn insert(
         &mut self,
         connection: &Connection,
         shape: &InsertShape,
         rows: &[(&str, Option<&Parameters>)],
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<i64>, EngineError> {
         let inserts: Option<Vec<_>> = rows.iter().map(|(sql, _)| insert::recognise(sql)).collect();
         let inserts = inserts.filter(|inserts| inserts.iter().all(|insert| insert.shape == *shape));
         let inserts = inserts.ok_or_else(declined)?;
@@ -35,7 +35,7 @@ impl MergedInserts {
         let cells = cells(&inserts, &values);
         let statement = self.statement(connection, shape)?;
         let done = connection.insert_rows(statement, &shape.table, &cells, shape.width).map_err(failed)?;
-        if done { Ok(()) } else { Err(declined()) }
+        if done { Ok(vec![1; rows.len()]) } else { Err(declined()) }
     }
 
     fn statement(&mut self, connection: &Connection, shape: &InsertShape) -> Result<&Statement, EngineError> {

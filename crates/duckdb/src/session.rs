@@ -150,7 +150,11 @@ impl EngineSession for DuckDbSession {
         Ok(answer)
     }
 
-    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
+    fn insert_many(
+        &mut self,
+        shape: &InsertShape,
+        rows: &[(&str, Option<&Parameters>)],
+    ) -> Result<Vec<i64>, EngineError> {
         if self.state().in_transaction {
             return Err(merged::declined());
         }

@@ -254,11 +254,16 @@ pub trait EngineSession: Send {
     ) -> Result<Box<dyn Rows + 'a>, EngineError>;
 
     /// Runs many statements of one shape as one, in one transaction. `rows` are their texts with their parameters. All
-    /// succeed and are synced, or none has happened and the error is the first one's.
+    /// succeed and are synced, or none has happened and the error is the first one's. Answers with how many rows each has
+    /// changed, as it would have answered alone.
     ///
     /// # Errors
     /// Whatever the batch ends with; nothing of it has happened.
-    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError>;
+    fn insert_many(
+        &mut self,
+        shape: &InsertShape,
+        rows: &[(&str, Option<&Parameters>)],
+    ) -> Result<Vec<i64>, EngineError>;
 
     /// Drops a prepared statement. Unknown ones are ignored.
     fn forget(&mut self, prepared: PreparedId);

@@ -265,14 +265,20 @@ impl EngineSession for LanceSession {
         }))
     }
 
-    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
+    fn insert_many(
+        &mut self,
+        shape: &InsertShape,
+        rows: &[(&str, Option<&Parameters>)],
+    ) -> Result<Vec<i64>, EngineError> {
+        let count = |(_, rows): &(&str, Option<&Parameters>)| rows.map_or(0, Parameters::num_rows);
+        let counts = rows.iter().map(|given| i64::try_from(count(given)).unwrap_or(i64::MAX)).collect();
         let rows = merged::rows(shape, rows)?;
         let operation = merged::operation(shape);
         self.may_write(&operation, false)?;
         let running = self.stop.begin();
         let source = self.shared.source()?;
         self.shared.threads.write(writes::with_rows(source.writable()?, &running, &operation, &rows))?;
-        Ok(())
+        Ok(counts)
     }
 
     fn forget(&mut self, prepared: PreparedId) {

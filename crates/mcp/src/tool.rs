@@ -65,6 +65,13 @@ impl Tool {
         Self { definition, does, run }
     }
 
+    /// It reaches what is neither a database nor the project: the network.
+    #[must_use]
+    pub(crate) fn in_the_open(mut self) -> Self {
+        self.definition.annotations = self.definition.annotations.map(|annotations| annotations.open_world(true));
+        self
+    }
+
     /// Calls it. What goes wrong is its answer.
     pub(crate) async fn call(&self, shared: Arc<Shared>, arguments: JsonObject, call: Call) -> CallToolResult {
         (self.run)(shared, arguments, call).await

@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
     async fn once(&self, ask: &Ask) -> Result<Rows, MemoryError> {
         let _turn = self.shared.line.turn(self.deadline).await?;
         let session = self.session().await?;
-        self.shared.schema.ensure(&self.shared.client, &session, self.deadline).await?;
+        self.shared.schema.ensure(&self.shared.client, &session, !ask.reads, self.deadline).await?;
         let answer = session.run(ask.statement(self.deadline)).await?;
         let as_of = answer.as_of().map(str::to_owned);
         Ok(Rows::new(answer.collect().await?, as_of))

@@ -13,8 +13,11 @@ pub(crate) const MEMORY: &str = "m.id, m.hash, m.content, m.type, m.metadata, m.
      (SELECT json_group_array(t.tag) FROM (SELECT tag FROM memory_tags WHERE memory = m.id ORDER BY tag) AS t), \
      (SELECT v.model FROM memory_vectors AS v WHERE v.memory = m.id)";
 
+/// The column behind those of [`MEMORY`].
+pub(crate) const AFTER_MEMORY: usize = 9;
+
 /// An answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rows {
     batches: Vec<RecordBatch>,
     /// Set where a snapshot answered: as of when.

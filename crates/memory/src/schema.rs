@@ -15,6 +15,7 @@ use crate::{
     MemoryError,
     ask::{Ask, run_plain},
     line::Deadline,
+    rows::Rows,
 };
 
 /// The version that this program makes and knows; older ones it brings up to it.
@@ -25,7 +26,7 @@ pub(crate) const NO_SUCH_MEMORY: &str = "dbmux: no such memory";
 
 /// Where the tables are read from, or written to, in order. Times are microseconds since 1970, in UTC. `origin` is a number
 /// by chance, of the call that made the memory.
-const STATEMENTS: [&str; 22] = [
+const STATEMENTS: [&str; 24] = [
     "CREATE TABLE IF NOT EXISTS dbmux_memory (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS memories (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, content TEXT NOT NULL, \
      type TEXT, metadata TEXT NOT NULL CHECK (json_valid(metadata)), created INTEGER NOT NULL, \
@@ -102,6 +103,9 @@ const STATEMENTS: [&str; 22] = [
     "CREATE TRIGGER IF NOT EXISTS memory_vectors_gone AFTER DELETE ON memory_vectors BEGIN \
        DELETE FROM memory_codes WHERE memory = old.memory; \
      END",
+    // A program of version 1 may be at it at the same time.
+    NO_TRIGGER_OF_1,
+    NO_INDEX_OF_1,
     // Last: whoever finds this finds all of it.
     "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 2), ('revision', 0)",
 ];
@@ -126,13 +130,16 @@ const INCOMING_DONE: &str = "CREATE TRIGGER IF NOT EXISTS memory_incoming_done A
      DELETE FROM memory_incoming WHERE rowid = new.rowid; \
    END";
 
+const NO_TRIGGER_OF_1: &str = "DROP TRIGGER IF EXISTS memory_incoming_arrives";
+const NO_INDEX_OF_1: &str = "DROP INDEX IF EXISTS memories_type";
+
 /// From version 1, in an order in which whatever is stored between two of them is stored: its one trigger did both.
 const UPGRADE: [&str; 6] = [
     TYPED,
-    "DROP INDEX IF EXISTS memories_type",
+    NO_INDEX_OF_1,
     INCOMING_STORED,
     INCOMING_DONE,
-    "DROP TRIGGER IF EXISTS memory_incoming_arrives",
+    NO_TRIGGER_OF_1,
     "UPDATE dbmux_memory SET value = 2 WHERE key = 'schema' AND value = 1",
 ];
 
@@ -154,11 +161,12 @@ impl Schema {
         self.known.store(false, Ordering::Release);
     }
 
-    /// Makes the tables, where nobody has.
+    /// Makes the tables, where nobody has, and brings them up to date before they are written to.
     pub(crate) async fn ensure(
         &self,
         client: &Client,
         session: &Session,
+        writes: bool,
         deadline: Deadline,
     ) -> Result<(), MemoryError> {
         if self.known.load(Ordering::Acquire) {
@@ -170,8 +178,8 @@ impl Schema {
         }
         match self.look(client, session, deadline).await? {
             Some(VERSION) => {}
-            // Whoever only reads reads the older ones as well.
-            Some(_) if self.read_only => {}
+            // They can be read as they are.
+            Some(_) if self.read_only || !writes => return Ok(()),
             Some(_) => run(client, &UPGRADE, deadline).await?,
             None => run(client, &STATEMENTS, deadline).await?,
         }
@@ -183,13 +191,12 @@ impl Schema {
     async fn look(&self, client: &Client, session: &Session, deadline: Deadline) -> Result<Option<i64>, MemoryError> {
         let version = Ask::read("SELECT value FROM dbmux_memory WHERE key = 'schema'");
         let database = || client.database().to_owned();
+        let known = |rows: &Rows| match rows.first().map(|row| row.integer(0)).transpose()? {
+            Some(found) if found > VERSION => Err(MemoryError::Newer { database: database(), found, known: VERSION }),
+            found => Ok(found),
+        };
         match run_plain(session, &version, deadline).await {
-            Ok(rows) => match rows.first().map(|row| row.integer(0)).transpose()? {
-                Some(found) if found > VERSION => {
-                    Err(MemoryError::Newer { database: database(), found, known: VERSION })
-                }
-                found => Ok(found),
-            },
+            Ok(rows) => known(&rows),
             // It is made with its tables.
             Err(error) if error.code() == ErrorCode::NoSuchDatabase && !self.read_only => Ok(None),
             Err(error) if error.said().contains("no such table") => {
@@ -198,7 +205,7 @@ impl Schema {
                 if let Some(name) = found.first() {
                     // Another process may have made them between the two looks.
                     if let Ok(rows) = run_plain(session, &version, deadline).await {
-                        return rows.first().map(|row| row.integer(0)).transpose();
+                        return known(&rows);
                     }
                     let found = format!("it has a table {name} that another program made");
                     return Err(MemoryError::NotAStore { database: database(), found });

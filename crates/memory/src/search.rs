@@ -8,9 +8,8 @@ use crate::{
     Filter, Memories, Memory, MemoryError,
     ask::{Ask, Call},
     filter, fuse, rows,
-    rows::Rows,
 };
-use legs::Leg;
+use legs::Ordered;
 
 /// How memories are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -177,27 +176,36 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     async fn by_words(&self, all: bool, note: Option<String>) -> Result<Found, MemoryError> {
-        let leg = legs::words(self.call, self.search, all, self.search.limit).await?;
-        self.fetch(leg, SearchMode::Exact, note).await
+        let found = match legs::words(self.search, all, self.search.limit)? {
+            Some(leg) => leg.memories(self.call).await?,
+            None => Ordered::default(),
+        };
+        Ok(self.found(found, SearchMode::Exact, note))
     }
 
     async fn by_meaning(&self, vector: &[f32]) -> Result<Found, MemoryError> {
-        let leg = legs::meaning(self.call, self.search, vector, self.search.limit).await?;
-        let note = self.missing(leg.best.len()).await?;
-        self.fetch(leg, SearchMode::Semantic, note).await
+        let found = legs::meaning(self.call, self.search, vector, self.search.limit)?.memories(self.call).await?;
+        let note = self.missing(found.best.len()).await?;
+        Ok(self.found(found, SearchMode::Semantic, note))
     }
 
     async fn by_both(&self, vector: &[f32]) -> Result<Found, MemoryError> {
         // What is far behind in one order may still win by the other one.
         let depth = (self.search.limit * 4).max(50);
-        let words = legs::words(self.call, self.search, false, depth);
-        let meaning = legs::meaning(self.call, self.search, vector, depth);
+        let words = async {
+            match legs::words(self.search, false, depth)? {
+                Some(leg) => leg.numbers(self.call).await,
+                None => Ok(Ordered::default()),
+            }
+        };
+        let meaning = async { legs::meaning(self.call, self.search, vector, depth)?.numbers(self.call).await };
         let (words, meaning) = futures::try_join!(words, meaning)?;
         let note = self.missing(meaning.best.len()).await?;
-        let mut best = fuse::fuse(&words.ids(), &meaning.ids());
+        let ids = |ordered: &Ordered<i64>| ordered.best.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let mut best = fuse::fuse(&ids(&words), &ids(&meaning));
         best.truncate(self.search.limit);
-        let leg = Leg { best, as_of: words.as_of.or(meaning.as_of) };
-        self.fetch(leg, SearchMode::Hybrid, note).await
+        let fused = Ordered { best, as_of: words.as_of.or(meaning.as_of) };
+        Ok(self.found(self.fetch(fused).await?, SearchMode::Hybrid, note))
     }
 
     /// Why there may be too few by meaning.
@@ -211,15 +219,24 @@ impl Plan<'_> {
     }
 
     /// The memories themselves, in this order.
-    async fn fetch(&self, leg: Leg, mode_used: SearchMode, note: Option<String>) -> Result<Found, MemoryError> {
-        let best: Vec<_> = leg.best.into_iter().filter(|(_, score)| *score >= self.search.min_score).collect();
+    async fn fetch(&self, ordered: Ordered<i64>) -> Result<Ordered<Memory>, MemoryError> {
+        let Ordered { best, as_of } = ordered;
+        if best.is_empty() {
+            return Ok(Ordered { best: Vec::new(), as_of });
+        }
         let ids: Vec<_> = best.iter().map(|(id, _)| *id).collect();
-        let rows = if ids.is_empty() { Rows::default() } else { self.call.run(&by_id(&ids)).await? };
+        let rows = self.call.run(&by_id(&ids)).await?;
         let mut memories: std::collections::HashMap<_, _> = rows.memories()?.into_iter().collect();
         // One that was deleted in between is not there any more.
-        let hit = |(id, score)| memories.remove(&id).map(|memory| Hit { memory, score });
-        let hits = best.into_iter().filter_map(hit).collect();
-        Ok(Found { hits, mode_used, note, as_of: leg.as_of.or(rows.as_of) })
+        let best = best.into_iter().filter_map(|(id, score)| Some((memories.remove(&id)?, score))).collect();
+        Ok(Ordered { best, as_of: as_of.or(rows.as_of) })
+    }
+
+    /// Those that are good enough.
+    fn found(&self, ordered: Ordered<Memory>, mode_used: SearchMode, note: Option<String>) -> Found {
+        let Ordered { best, as_of } = ordered;
+        let good = best.into_iter().filter(|(_, score)| *score >= self.search.min_score);
+        Found { hits: good.map(|(memory, score)| Hit { memory, score }).collect(), mode_used, note, as_of }
     }
 }
 

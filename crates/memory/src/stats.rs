@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Memories, MemoryError, ask::Ask, schema};
+use crate::{Memories, MemoryError, ask::Ask};
 
 /// Everything in one statement, so that its numbers belong together.
 const STATS: &str = "SELECT json_object(\
@@ -101,7 +101,8 @@ impl Memories {
         let began = Instant::now();
         let call = self.call()?;
         let sql = "SELECT sqlite_version(), vec_version(), (SELECT count(*) FROM memories), \
-                   (SELECT count(*) FROM memory_words_docsize)";
+                   (SELECT count(*) FROM memory_words_docsize), \
+                   (SELECT value FROM dbmux_memory WHERE key = 'schema')";
         let rows = call.run(&Ask::read(sql)).await?;
         let row = rows.first().ok_or_else(|| MemoryError::Decode("there are no versions".to_owned()))?;
         let (memories, words) = (row.integer(2)?, row.integer(3)?);
@@ -112,7 +113,7 @@ impl Memories {
         let broker = self.shared.client.status().await?;
         Ok(Health {
             database: self.database().to_owned(),
-            schema: schema::VERSION,
+            schema: row.integer(4)?,
             sqlite: row.text(0)?,
             vectors: row.text(1)?,
             broker_pid: broker.map(|status| status.pid),

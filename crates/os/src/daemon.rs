@@ -35,6 +35,7 @@ pub fn say_last(word: &[u8]) -> Result<(), OsError> {
 fn write_all(mut bytes: &[u8]) -> Result<(), OsError> {
     while !bytes.is_empty() {
         match rustix::io::retry_on_intr(|| rustix::io::write(rustix::stdio::stdout(), bytes)) {
+            Ok(0) => return Err(OsError::call("write", rustix::io::Errno::IO)),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) => return Err(OsError::call("write", error)),
         }

@@ -13,18 +13,19 @@ use crate::{
     parameters::{self, Bind},
 };
 
-/// Inserts a row for each statement.
+/// Inserts a row for each statement. Answers with how many rows each has changed: a table may itself say that a row is to be
+/// ignored.
 pub(crate) fn insert(
     connection: &mut Connection,
     shape: &InsertShape,
     rows: &[(&str, Option<&Parameters>)],
-) -> Result<(), EngineError> {
+) -> Result<Vec<i64>, EngineError> {
     let fits = |(sql, _): &(&str, _)| insert::recognise(sql).is_some_and(|insert| insert.shape == *shape);
     if !rows.iter().all(fits) {
         return Err(declined());
     }
     all_or_none(connection, &TRANSACTION, |connection| {
-        rows.iter().try_for_each(|(sql, parameters)| row(connection, sql, *parameters))
+        rows.iter().map(|(sql, parameters)| row(connection, sql, *parameters)).collect()
     })
 }
 
@@ -92,19 +93,18 @@ fn bind(connection: &Connection, statement: &mut Statement, row: Option<&Paramet
     })
 }
 
-fn row(connection: &mut Connection, sql: &str, parameters: Option<&Parameters>) -> Result<(), EngineError> {
+fn row(connection: &mut Connection, sql: &str, parameters: Option<&Parameters>) -> Result<i64, EngineError> {
     let mut statement = connection.statement(sql)?;
     bind(connection, &mut statement, parameters)?;
-    let answers = statement.step().map_err(|failure| connection.error(&failure))?;
-    // A table may itself say that a row is to be ignored, or others to be replaced by it.
-    if answers || connection.handle.changes() != 1 {
+    if statement.step().map_err(|failure| connection.error(&failure))? {
         return Err(declined());
     }
+    let changed = connection.handle.changes();
     // Those with parameters come again; of the others each is another one.
     if parameters.is_some() {
         connection.keep(&Arc::from(sql), statement);
     }
-    Ok(())
+    Ok(changed)
 }
 
 fn run(connection: &mut Connection, sql: &str) -> Result<(), EngineError> {

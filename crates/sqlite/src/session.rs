@@ -242,7 +242,11 @@ impl EngineSession for SqliteSession {
         Ok(rows)
     }
 
-    fn insert_many(&mut self, shape: &InsertShape, rows: &[(&str, Option<&Parameters>)]) -> Result<(), EngineError> {
+    fn insert_many(
+        &mut self,
+        shape: &InsertShape,
+        rows: &[(&str, Option<&Parameters>)],
+    ) -> Result<Vec<i64>, EngineError> {
         if self.state().in_transaction || self.slot.read_only {
             return Err(merged::declined());
         }

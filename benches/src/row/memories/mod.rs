@@ -5,7 +5,12 @@ mod many;
 mod texts;
 pub(crate) mod worker;
 
-use std::{path::Path, time::Duration};
+use std::{
+    cell::Cell,
+    ops::Range,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use dbmux_memory::{Memories, NewMemory};
 
@@ -58,9 +63,10 @@ impl Store {
         Ok(store)
     }
 
-    fn workers(&self, context: &Context, count: usize) -> Result<Workers> {
+    /// Those with these numbers: what each stores is its own.
+    fn workers(&self, context: &Context, numbers: Range<usize>) -> Result<Workers> {
         let path = self.directory.path().join("memory.db");
-        (0..count).map(|number| worker::start(&path, number, &context.dbmux)).collect::<Result<_>>().map(Workers)
+        numbers.map(|number| worker::start(&path, number, &context.dbmux)).collect::<Result<_>>().map(Workers)
     }
 
     fn count(&self) -> Result<u64> {
@@ -90,11 +96,20 @@ impl Workers {
         Ok(times)
     }
 
-    /// How many a second of all together were done.
+    /// How many a second of all together were done, until the last of them was.
     fn rate(&mut self, operation: &str, time: Duration) -> Result<f64> {
-        let times = self.run(operation, time, 0.0)?;
-        Ok(times.iter().filter(|took| **took > 0.0).count() as f64 / time.as_secs_f64())
+        let began = Instant::now();
+        let (done, _) = apart(self.run(operation, time, 0.0)?);
+        Ok(done.len() as f64 / began.elapsed().as_secs_f64())
     }
+}
+
+/// The seconds of those that were done, and how many failed.
+fn apart(times: Vec<f64>) -> (Vec<f64>, usize) {
+    let all = times.len();
+    let done: Vec<_> = times.into_iter().filter(|took| *took > 0.0).collect();
+    let failed = all - done.len();
+    (done, failed)
 }
 
 fn stores(context: &Context) -> Result<Vec<Line>> {
@@ -102,13 +117,18 @@ fn stores(context: &Context) -> Result<Vec<Line>> {
     let time = context.time(Duration::from_secs(4));
     for (processes, least) in [(1, 2000.0), (4, 4000.0), (16, 5000.0)] {
         let store = Store::with(context, 0)?;
-        let mut workers = store.workers(context, processes)?;
+        let mut workers = store.workers(context, 0..processes)?;
         let (mut rates, mut times, mut acknowledged) = (Samples::default(), Samples::default(), 0);
         for round in 0..=context.rounds(3, 2) {
-            let done = workers.run("store", time, 0.0)?;
-            acknowledged += done.iter().filter(|took| **took > 0.0).count() as u64;
+            let began = Instant::now();
+            let (done, failed) = apart(workers.run("store", time, 0.0)?);
+            let rate = done.len() as f64 / began.elapsed().as_secs_f64();
+            if failed > 0 {
+                return Err(format!("{failed} stores failed").into());
+            }
+            acknowledged += done.len() as u64;
             if round > 0 {
-                rates.push(vec![done.len() as f64 / time.as_secs_f64()]);
+                rates.push(vec![rate]);
                 times.push(done);
             }
         }
@@ -144,14 +164,15 @@ fn beside(context: &Context) -> Result<Vec<Line>> {
     };
     let store = Store::with(context, THERE)?;
     drop(rival("seed", &path, THERE)?);
-    let mut ours = store.workers(context, PROCESSES)?;
+    let mut ours = store.workers(context, 0..PROCESSES)?;
     let mut theirs = Workers((0..PROCESSES).map(|number| rival("work", &path, number)).collect::<Result<_>>()?);
     let time = context.time(Duration::from_secs(4));
     let mut lines = Vec::new();
+    // First what changes nothing: whoever stores faster has more to look through afterwards.
     let pairs = [
+        ("search", "search", "mcp-memory-service", Goal::Better(5.0)),
         ("store", "store", "mcp-memory-service", Goal::Better(10.0)),
         ("store", "batch", "its batch of one, which compares with nothing", Goal::None),
-        ("search", "search", "mcp-memory-service", Goal::Better(5.0)),
     ];
     for (operation, theirs_is, rival, goal) in pairs {
         let [our_rate, their_rate] = in_turn(
@@ -170,19 +191,23 @@ fn beside(context: &Context) -> Result<Vec<Line>> {
 /// Each operation of one process, then of four at once, with a pause between two.
 fn among(context: &Context) -> Result<Vec<Line>> {
     let store = Store::with(context, THERE)?;
-    let (mut one, mut four) = (store.workers(context, 1)?, store.workers(context, 4)?);
+    let (mut one, mut four) = (store.workers(context, 0..1)?, store.workers(context, 1..5)?);
     let time = context.time(Duration::from_secs(4));
-    let (mut lines, mut failed, mut all) = (Vec::new(), 0, 0);
+    let (mut lines, failures, all) = (Vec::new(), Cell::new(0), Cell::new(0));
+    let counted = |times: Vec<f64>| {
+        all.set(all.get() + times.len());
+        let (done, failed) = apart(times);
+        failures.set(failures.get() + failed);
+        done
+    };
     for (operation, most, times) in OPERATIONS {
-        let mut sides = in_turn(
+        let [alone, together] = in_turn(
             context.rounds(3, 2),
-            [&mut || one.run(operation, time, PAUSE), &mut || four.run(operation, time, PAUSE)],
-        )?;
-        for side in &sides {
-            failed += side.count(|took| took < 0.0);
-            all += side.count(|_| true);
-        }
-        let [alone, together] = sides.each_mut().map(|samples| Figure::Seconds(samples.typical(0.5)));
+            [&mut || one.run(operation, time, PAUSE).map(counted), &mut || {
+                four.run(operation, time, PAUSE).map(counted)
+            }],
+        )?
+        .map(|samples| Figure::Seconds(samples.typical(0.5)));
         let what = format!("a memory among {THERE}: {operation}, p50");
         lines.push(Line::alone(&what, alone, Goal::AtMost(Figure::Seconds(most / 1e3))));
         let what = format!("the same, four processes, one each every {:.0} ms and more", PAUSE * 1e3);
@@ -197,8 +222,8 @@ fn among(context: &Context) -> Result<Vec<Line>> {
     ));
     let contended = Figure::Count(stats.merged_statements.saturating_sub(stats.merged_batches) as f64);
     lines.push(Line::alone("writes that found another one's and were committed with it", contended, Goal::None));
-    let most = Goal::AtMost(Figure::Count((all as f64 / 1000.0).floor()));
-    lines.push(Line::alone(&format!("failed, of {all}"), Figure::Count(failed as f64), most));
+    let most = Goal::AtMost(Figure::Count((all.get() as f64 / 1000.0).floor()));
+    lines.push(Line::alone(&format!("failed, of {}", all.get()), Figure::Count(failures.get() as f64), most));
     drop((one, four));
     store.stop()?;
     Ok(lines)

@@ -11,9 +11,9 @@ pub(super) fn of(number: usize) -> String {
     format!("memory {number}: {}", words.join(" "))
 }
 
-/// Two words of it, side by side.
+/// Two words of it that stand side by side.
 pub(super) fn query(number: usize) -> String {
-    format!("{} {}", word(number, 3), word(number, 4))
+    format!("\"{} {}\"", word(number, 3), word(number, 4))
 }
 
 /// A word's rank is as likely as one by its rank (Zipf): the logarithms of all ranks are spread evenly.

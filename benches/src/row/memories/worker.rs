@@ -1,5 +1,5 @@
-//! A process with a store of memories, of which the first thousand are there. Told on standard input what to do, and for how many seconds or how often; answers with
-//! the seconds of each operation, those that failed as a negative number.
+//! A process with a store of memories; but for storing, the first thousand are there. Told on standard input what to do, and
+//! for how many seconds; answers with the seconds of each operation, those that failed as a negative number.
 
 use std::{
     path::{Path, PathBuf},
@@ -92,7 +92,8 @@ impl Worker {
             "store" => self.memories.store(vec![new]).await.map(drop),
             "search" => {
                 let query = texts::query(one % 1000);
-                self.memories.search(&Search::new(query).mode(SearchMode::Exact)).await.map(drop)
+                let found = self.memories.search(&Search::new(query).mode(SearchMode::Exact)).await;
+                found.map(|found| assert!(!found.hits.is_empty(), "it is there"))
             }
             "update" => {
                 let update = Update { memory_type: Some(format!("t{}", self.turn)), ..Update::default() };

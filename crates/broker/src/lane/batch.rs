@@ -1,9 +1,13 @@
 //! A batch in the engine: together, else by halves, else one by one.
 
-use dbmux_engine::{EngineError, EngineSession, InsertShape, ServiceError};
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
+use dbmux_engine::{EngineError, EngineSession, InsertShape, ResultShape, ServiceError};
 
 use super::{Batch, Item, Outcome};
-use crate::{core::Core, seat::Seat};
+use crate::{core::Core, errors, seat::Seat};
 
 /// Commits the items and acknowledges each. Gives the session back, unless it stays in a transaction; and the writer's seat
 /// before anybody is told: one who has to run by himself needs it.
@@ -46,8 +50,15 @@ fn halve(
         return;
     }
     let rows: Vec<_> = items.iter().map(|item| (item.sql.as_ref(), item.parameters.as_ref())).collect();
-    match session.insert_many(shape, &rows).and_then(|()| core.file.verify(false)) {
-        Ok(()) => outcomes.extend(items.iter().map(|_| Ok(Outcome::Done))),
+    let done = session.insert_many(shape, &rows);
+    match done.and_then(|counts| core.file.verify(false).map(|()| counts)) {
+        Ok(counts) if counts.len() == items.len() => {
+            outcomes.extend(counts.into_iter().map(|count| Ok(Outcome::Done(count))));
+        }
+        Ok(_) => {
+            let error = errors::internal("the engine does not say what each of the statements has changed");
+            outcomes.extend(items.iter().map(|_| Err(error.clone())));
+        }
         // Nothing better can be said of a file that is lost, or of an engine that has failed.
         Err(error @ (EngineError::FileLost { .. } | EngineError::Fatal { .. })) => {
             let error = core.engine_error(error);
@@ -84,14 +95,15 @@ fn alone(
     item: &Item,
 ) -> Result<Outcome, ServiceError> {
     let outcome = session.insert_many(shape, &[(item.sql.as_ref(), item.parameters.as_ref())]);
+    let outcome = outcome.map(|counts| counts.into_iter().sum());
     let outcome = match outcome {
-        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. } | EngineError::Interrupted) | Ok(()) => outcome,
+        Err(EngineError::FileLost { .. } | EngineError::Fatal { .. } | EngineError::Interrupted) | Ok(_) => outcome,
         Err(ref error) if waits(shape, error) => outcome,
         Err(_) => run(session, item),
     };
-    let outcome = outcome.and_then(|()| core.file.verify(false));
+    let outcome = outcome.and_then(|count| core.file.verify(false).map(|()| count));
     match outcome {
-        Ok(()) => Ok(Outcome::Done),
+        Ok(count) => Ok(Outcome::Done(count)),
         Err(EngineError::Interrupted) if batch.is_unwanted() => Ok(Outcome::GivenUp),
         // Waiting for another, or for a foreign process, would keep the lane.
         Err(EngineError::Conflict { .. } | EngineError::Locked { .. }) => Ok(Outcome::Conflict),
@@ -99,13 +111,24 @@ fn alone(
     }
 }
 
-fn run(session: &mut dyn EngineSession, item: &Item) -> Result<(), EngineError> {
+/// Answers with how many rows it has changed.
+fn run(session: &mut dyn EngineSession, item: &Item) -> Result<i64, EngineError> {
     let prepared = session.prepare(&item.sql)?;
+    let counts = prepared.shape == ResultShape::RowsChanged;
     let outcome = (|| {
         let mut rows = session.execute(prepared.id, item.parameters.as_ref(), false)?;
-        while rows.next()?.is_some() {}
-        Ok(())
+        let mut count = 0;
+        while let Some(batch) = rows.next()? {
+            count += if counts { first_number(&batch) } else { 0 };
+        }
+        Ok(count)
     })();
     session.forget(prepared.id);
     outcome
+}
+
+/// The number that a batch of counts has.
+fn first_number(batch: &RecordBatch) -> i64 {
+    let numbers = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
+    numbers.filter(|numbers| numbers.len() > 0 && !numbers.is_null(0)).map_or(0, |numbers| numbers.value(0))
 }

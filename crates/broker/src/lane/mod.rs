@@ -59,7 +59,8 @@ pub(crate) struct Item {
 /// What became of an item that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Done,
+    /// It has changed so many rows.
+    Done(i64),
     /// Another transaction is at the same row: nothing has happened.
     Conflict,
     /// Nothing has happened, because everybody in its batch had given up.
@@ -144,9 +145,6 @@ impl Lanes {
             Some((_, text)) => text,
             None => request.sql.as_str().into(),
         };
-        // A shape without values is that of an operation whose parameters are its rows.
-        let rows = request.parameters.as_ref().map_or(0, Parameters::num_rows);
-        let count = if shape.width == 0 { i64::try_from(rows).unwrap_or(i64::MAX) } else { 1 };
         let (done, outcome) = oneshot::channel();
         let claim = Arc::<Claim>::default();
         let item = Item {
@@ -161,7 +159,7 @@ impl Lanes {
         track.is(StatementKind::Write);
         self.put(core, shape, item);
         match wait(core, outcome, &claim, deadline, track).await? {
-            Outcome::Done => Ok(Some(changed(count))),
+            Outcome::Done(count) => Ok(Some(changed(count))),
             Outcome::GivenUp => Err(core.engine_error(EngineError::Interrupted)),
             Outcome::Conflict => {
                 core.counters.conflict_retried();

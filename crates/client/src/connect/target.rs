@@ -71,7 +71,13 @@ impl Target {
             return Ok(link);
         }
         for _ in 0..STARTS {
-            let Some(socket) = spawn::start(self, deadline).await? else { continue };
+            let Some(socket) = spawn::start(self, deadline).await? else {
+                // It may serve all the same: another program's words may have gone before its own.
+                match self.connect(deadline).await? {
+                    Some(link) => return Ok(link),
+                    None => continue,
+                }
+            };
             match Link::connect(&socket, deadline).await {
                 Ok(link) => return Ok(link),
                 Err(NoLink::Silent(silence)) => return Err(self.silent(silence)),

@@ -2,23 +2,23 @@
 
 use std::fs;
 
-use super::{Profile, ProfileOptions, files};
+use super::{Profile, ProfileOptions, files, jinja};
 use crate::{
-    DbtError, Environment, Interpreter, Project,
+    DbtError, Environment, Interpreter, ProfileName, Project,
     warm::{AskedProfile, Setting, Stamps, Warm},
 };
 
-/// What may stand in a profile's Jinja, and is another thing each time.
-const NEVER_THE_SAME: [&str; 3] = ["modules", "run_started_at", "invocation_id"];
-
-/// A profile that dbt was asked for, with everything that dbt had made it of.
+/// A profile that dbt was asked for, with what dbt had made it of, as far as that is known.
 #[derive(Debug, Clone)]
 pub struct Asked {
     said: AskedProfile,
     options: ProfileOptions,
     interpreter: Interpreter,
     environment: Environment,
+    /// The files that it was read from, and those of dbt itself.
     files: Stamps,
+    /// Nothing else went into it.
+    is_all_known: bool,
 }
 
 impl Asked {
@@ -32,21 +32,29 @@ impl Asked {
         setting: &Setting,
         warm: &mut Warm,
     ) -> Result<Self, DbtError> {
+        let own = [project.root.join(crate::PROJECT_FILE)];
+        let profiles = options.file();
         // As they were before dbt has read them.
-        let files = Stamps::of(&read_by_dbt(project, options));
+        let mut files = Stamps::of(own.iter().chain(&profiles));
+        let text = profiles.as_ref().and_then(|file| fs::read_to_string(file).ok());
         let said = warm.profile(setting, &options.arguments, &options.directory)?;
+        files.and(warm.stamps());
+        let names_itself = options.profile.is_some() || !matches!(project.profile, Some(ProfileName::NeedsDbt));
+        // Where HOME is not set, dbt finds one by itself.
+        let is_where_dbt_reads = profiles == Some(options.directory.join(&said.directory).join(super::FILE));
+        let is_all_known =
+            names_itself && is_where_dbt_reads && text.is_some_and(|text| jinja::is_of_environment_and_vars(&text));
         let (interpreter, environment) = (setting.interpreter.clone(), setting.environment.clone());
-        Ok(Self { said, options: options.clone(), interpreter, environment, files })
+        Ok(Self { said, options: options.clone(), interpreter, environment, files, is_all_known })
     }
 
-    /// Whether dbt would say the same now.
-    pub fn is_still_true(&self, project: &Project, options: &ProfileOptions, setting: &Setting) -> bool {
-        let read = read_by_dbt(project, options);
-        self.options.finds_what(options)
+    /// Whether dbt would say the same now, for certain.
+    pub fn is_still_true(&self, options: &ProfileOptions, setting: &Setting) -> bool {
+        self.is_all_known
+            && self.options.finds_what(options)
             && self.interpreter == setting.interpreter
             && self.environment == setting.environment
-            && self.files == Stamps::of(&read)
-            && !read.iter().any(|file| fs::read_to_string(file).is_ok_and(|text| is_never_the_same(&text)))
+            && self.files.changed().is_none()
     }
 
     /// The profile, its files as they are now.
@@ -65,13 +73,4 @@ impl Asked {
             file: options.directory.join(&said.directory).join(super::FILE),
         }
     }
-}
-
-fn read_by_dbt(project: &Project, options: &ProfileOptions) -> Vec<std::path::PathBuf> {
-    let own = project.root.join(crate::PROJECT_FILE);
-    std::iter::once(own).chain(options.file()).collect()
-}
-
-fn is_never_the_same(text: &str) -> bool {
-    NEVER_THE_SAME.iter().any(|name| text.contains(name))
 }

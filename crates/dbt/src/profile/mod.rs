@@ -7,6 +7,7 @@
 
 mod asked;
 mod files;
+mod jinja;
 
 use std::path::{Path, PathBuf};
 

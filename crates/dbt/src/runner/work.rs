@@ -85,7 +85,7 @@ impl Worker {
         if let Read::Profile(profile) = profile::read(project, options)? {
             return Ok(profile);
         }
-        let known = self.profile.take().filter(|known| known.is_still_true(project, options, setting));
+        let known = self.profile.take().filter(|known| known.is_still_true(options, setting));
         let known = match known {
             Some(known) => known,
             None => AskedProfile::of(project, options, setting, &mut self.warm)?,

@@ -191,6 +191,11 @@ impl Warm {
         }
     }
 
+    /// What it was started with looked like this: another one is started when any of it changes.
+    pub(crate) fn stamps(&self) -> Stamps {
+        self.process.as_ref().map(|running| running.stamps.clone()).unwrap_or_default()
+    }
+
     /// The profile as dbt itself reads it for this command.
     pub(crate) fn profile(
         &mut self,

@@ -86,7 +86,8 @@ impl std::fmt::Display for Restart {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Stamps(BTreeMap<PathBuf, Stamp>);
 
-type Stamp = Option<(i64, i64, u64, u64)>;
+/// Which file, how large, and when it was written and changed, in seconds and nanoseconds.
+type Stamp = Option<(u64, u64, u64, [(i64, i64); 2])>;
 
 impl Stamps {
     /// As they are now.
@@ -95,12 +96,12 @@ impl Stamps {
     }
 
     /// Adds others.
-    pub(super) fn and(&mut self, other: Self) {
+    pub(crate) fn and(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
     /// The first that is not as it was.
-    pub(super) fn changed(&self) -> Option<PathBuf> {
+    pub(crate) fn changed(&self) -> Option<PathBuf> {
         self.0.iter().find(|(path, was)| stamp(path) != **was).map(|(path, _)| path.clone())
     }
 }
@@ -108,5 +109,6 @@ impl Stamps {
 /// `None`: it is not there.
 fn stamp(path: &Path) -> Stamp {
     let found: io::Result<fs::Metadata> = fs::metadata(path);
-    found.ok().map(|found| (found.mtime(), found.mtime_nsec(), found.size(), found.ino()))
+    let times = |found: &fs::Metadata| [(found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec())];
+    found.ok().map(|found| (found.dev(), found.ino(), found.size(), times(&found)))
 }

@@ -84,8 +84,7 @@ fn what_dbt_said_is_true_as_long_as_nothing_of_it_changes() {
     let project = Project::at(&place.project.root()).expect("a project");
     let run = options(&place, &["run", "--select", "one"]);
     let asked = Asked::of(&project, &run, &place.setting, &mut place.warm).expect("a profile");
-    let is_true =
-        |place: &Place, arguments: &[&str]| asked.is_still_true(&project, &options(place, arguments), &place.setting);
+    let is_true = |place: &Place, arguments: &[&str]| asked.is_still_true(&options(place, arguments), &place.setting);
     assert!(is_true(&place, &["run"]) && is_true(&place, &["build", "--select", "two", "--full-refresh"]));
     let others = [["--target", "wide"], ["--vars", "{a: 1}"], ["--threads", "7"], ["--profile", "plain"]];
     for [name, value] in others {
@@ -100,5 +99,5 @@ fn what_dbt_said_is_true_as_long_as_nothing_of_it_changes() {
     assert!(!is_true(&place, &["run"]), "another file");
     place.project.write("profiles.yml", &format!("{text}\n# {{{{ modules.datetime }}}}\n"));
     let asked = Asked::of(&project, &run, &place.setting, &mut place.warm).expect("a profile");
-    assert!(!asked.is_still_true(&project, &run, &place.setting), "it is another one each time");
+    assert!(!asked.is_still_true(&run, &place.setting), "it is another one each time");
 }

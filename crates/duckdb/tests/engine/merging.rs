@@ -127,9 +127,10 @@ fn together(session: &mut Session, database: &Database, group: &[Statement], mer
     let shape = database.engine.insert_shape(&group[0].0).unwrap();
     let rows: Vec<_> = group.iter().map(|(sql, parameters)| (sql.as_str(), parameters.as_ref())).collect();
     match session.0.insert_many(&shape, &rows) {
-        Ok(()) => {
+        Ok(counts) => {
             *merges += 1;
-            vec![Ok(vec![vec!["1".to_owned()]]); group.len()]
+            assert_eq!(counts.len(), group.len());
+            counts.iter().map(|count| Ok(vec![vec![count.to_string()]])).collect()
         }
         Err(_) => {
             let (left, right) = group.split_at(group.len() / 2);

@@ -29,10 +29,11 @@ impl Dbt {
         .await
     }
 
-    /// Its databases, as far as they are known without dbt.
+    /// Its databases, as far as they are known without dbt: at least those that dbt has told last.
     pub(super) fn known_databases(&self, project: &Project) -> Vec<PathBuf> {
         let known = self.known_profile(project).ok().flatten();
-        known.map_or_else(Vec::new, |profile| profile.databases)
+        let last = || self.profile.lock().as_ref().map(Asked::profile);
+        known.or_else(last).map_or_else(Vec::new, |profile| profile.databases)
     }
 
     fn known_profile(&self, project: &Project) -> Result<Option<Profile>, Failure> {
@@ -43,7 +44,7 @@ impl Dbt {
         let known = self.profile.lock();
         let Some(known) = known.as_ref() else { return Ok(None) };
         let setting = self.profile_setting(project)?;
-        Ok(known.is_still_true(project, &options, &setting).then(|| known.profile()))
+        Ok(known.is_still_true(&options, &setting).then(|| known.profile()))
     }
 
     fn profile_options(&self, project: &Project) -> ProfileOptions {

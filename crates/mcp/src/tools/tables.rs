@@ -73,6 +73,7 @@ pub(super) async fn run(shared: Arc<Shared>, asked: ListTables, call: Call) -> R
     let database = shared.databases.find(asked.database.as_deref())?;
     let (session, questions) = open(&shared, &call, database).await?;
     let (mut tables, as_of) = tables(&call, &session, &questions, asked.wait).await?;
+    let such = if asked.name.is_some() { "such " } else { "" };
     if let Some(part) = asked.name.map(|name| name.to_lowercase()) {
         tables.retain(|table| table.name.to_lowercase().contains(&part));
     }
@@ -82,7 +83,7 @@ pub(super) async fn run(shared: Arc<Shared>, asked: ListTables, call: Call) -> R
         schema => format!("{schema}.{} ({})\n", table.name, table.kind),
     };
     let text = match part.total {
-        0 => format!("{} has no such tables", database.name),
+        0 => format!("{} has no {such}tables", database.name),
         _ => part.entries.iter().map(shown).collect::<String>() + &part.rest(),
     };
     let Part { entries: tables, total, next: next_offset } = part;

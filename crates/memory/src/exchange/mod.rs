@@ -135,7 +135,7 @@ impl Memories {
 /// Writes a memory; answers with its number.
 fn write(row: Row<'_>, into: &mut impl Write) -> Result<i64, MemoryError> {
     let (id, memory) = rows::memory(row)?;
-    let embedding = row.maybe_blob(9)?.map(embed::floats);
+    let embedding = row.maybe_blob(rows::AFTER_MEMORY)?.map(embed::floats);
     let text = serde_json::to_string(&Line { memory, embedding });
     let mut text = text.map_err(|error| MemoryError::Decode(error.to_string()))?;
     text.push('\n');

@@ -1,13 +1,15 @@
-//! The two ways to an order: words and meaning. Each gives numbers of memories, best first.
+//! The two ways to an order: words and meaning. Each is one statement.
 
 use std::sync::Arc;
 
+use dbmux_client::Value;
+
 use super::Search;
 use crate::{
-    MemoryError,
+    Memory, MemoryError,
     ask::{Ask, Call},
     embed,
-    rows::Rows,
+    rows::{self, Row},
     words,
 };
 
@@ -16,54 +18,91 @@ const CANDIDATES: usize = 20;
 /// As many are compared exactly in any case.
 const FEWEST_CANDIDATES: usize = 1000;
 
-/// Numbers of memories with their scores, best first.
-#[derive(Debug, Default)]
+/// A way to an order: SQL that gives numbers of memories as `id` with their `score`, best first.
 pub(super) struct Leg {
-    pub(super) best: Vec<(i64, f64)>,
+    sql: String,
+    values: Vec<Value>,
+    scale: Scale,
+}
+
+/// What the scores are.
+#[derive(Clone, Copy)]
+enum Scale {
+    /// Whatever they are, the best one is 1.
+    OfTheBest,
+    /// Cosines.
+    Cosine,
+}
+
+/// Memories with their scores, best first, or their numbers.
+#[derive(Debug)]
+pub(super) struct Ordered<T> {
+    pub(super) best: Vec<(T, f64)>,
     pub(super) as_of: Option<String>,
 }
 
-impl Leg {
-    fn read(rows: Rows) -> Result<Self, MemoryError> {
-        let mut best = Vec::new();
-        for row in rows.iter() {
-            best.push((row.integer(0)?, row.maybe_real(1)?.unwrap_or_default()));
-        }
-        Ok(Self { best, as_of: rows.as_of })
-    }
-
-    pub(super) fn ids(&self) -> Vec<i64> {
-        self.best.iter().map(|(id, _)| *id).collect()
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Self { best: Vec::new(), as_of: None }
     }
 }
 
-/// By words: all of them, or any. The best one has 1.
-pub(super) async fn words(call: &Call<'_>, search: &Search, all: bool, limit: usize) -> Result<Leg, MemoryError> {
-    let Some(query) = words::query(&search.query, all) else { return Ok(Leg::default()) };
+impl Leg {
+    /// The memories, by one statement.
+    pub(super) async fn memories(self, call: &Call<'_>) -> Result<Ordered<Memory>, MemoryError> {
+        let sql = format!(
+            "SELECT {}, found.score FROM ({}) AS found JOIN memories AS m ON m.id = found.id \
+             ORDER BY found.score DESC, found.id",
+            rows::MEMORY,
+            self.sql
+        );
+        let rows = call.run(&Ask::read(sql).bind_all(self.values)).await?;
+        let read = |row: Row<'_>| Ok((rows::memory(row)?.1, row.maybe_real(rows::AFTER_MEMORY)?.unwrap_or_default()));
+        let best = rows.iter().map(read).collect::<Result<_, MemoryError>>()?;
+        Ok(self.scale.of(Ordered { best, as_of: rows.as_of }))
+    }
+
+    /// Their numbers alone.
+    pub(super) async fn numbers(self, call: &Call<'_>) -> Result<Ordered<i64>, MemoryError> {
+        let rows = call.run(&Ask::read(self.sql).bind_all(self.values)).await?;
+        let read = |row: Row<'_>| Ok((row.integer(0)?, row.maybe_real(1)?.unwrap_or_default()));
+        let best = rows.iter().map(read).collect::<Result<_, MemoryError>>()?;
+        Ok(self.scale.of(Ordered { best, as_of: rows.as_of }))
+    }
+}
+
+impl Scale {
+    fn of<T>(self, mut ordered: Ordered<T>) -> Ordered<T> {
+        let unit = match self {
+            Self::OfTheBest => ordered.best.first().map_or(1.0, |(_, score)| score.max(f64::MIN_POSITIVE)),
+            Self::Cosine => 1.0,
+        };
+        ordered.best.iter_mut().for_each(|(_, score)| *score = (*score / unit).clamp(0.0, 1.0));
+        ordered
+    }
+}
+
+/// By words: all of them, or any. `None`: there is none to look for.
+pub(super) fn words(search: &Search, all: bool, limit: usize) -> Result<Option<Leg>, MemoryError> {
+    let Some(query) = words::query(&search.query, all) else { return Ok(None) };
     let clause = search.filter.clause()?;
     // Without the plus SQLite would look into the index once for each memory that the filter lets through.
     let sql = format!(
-        "SELECT rowid, 0.0 - rank FROM memory_words WHERE memory_words MATCH ?{} ORDER BY rank LIMIT ?",
+        "SELECT rowid AS id, 0.0 - rank AS score FROM memory_words WHERE memory_words MATCH ?{} ORDER BY rank LIMIT ?",
         clause.restricts("+rowid")
     );
-    let ask = Ask::read(sql).bind(query).bind_all(clause.values).bind(number(limit));
-    let mut leg = Leg::read(call.run(&ask).await?)?;
-    let first = leg.best.first().map_or(1.0, |(_, score)| score.max(f64::MIN_POSITIVE));
-    leg.best.iter_mut().for_each(|(_, score)| *score = (*score / first).clamp(0.0, 1.0));
-    Ok(leg)
+    let mut values = vec![Value::from(query)];
+    values.extend(clause.values);
+    values.push(number(limit));
+    Ok(Some(Leg { sql, values, scale: Scale::OfTheBest }))
 }
 
 /// By meaning: the nearest codes, of which the vectors are compared.
-pub(super) async fn meaning(
-    call: &Call<'_>,
-    search: &Search,
-    vector: &[f32],
-    limit: usize,
-) -> Result<Leg, MemoryError> {
+pub(super) fn meaning(call: &Call<'_>, search: &Search, vector: &[f32], limit: usize) -> Result<Leg, MemoryError> {
     let model = call.shared.embedder.as_ref().map(|embedder| embedder.model()).unwrap_or_default();
     let clause = search.filter.clause()?;
     let sql = format!(
-        "SELECT v.memory, 1.0 - vec_distance_cosine(v.vector, ?) AS score FROM (\
+        "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score FROM (\
            SELECT memory FROM memory_codes WHERE model = ? AND length(code) = ?{} \
              ORDER BY vec_distance_hamming(vec_bit(code), vec_bit(?)) LIMIT ?\
          ) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
@@ -71,22 +110,16 @@ pub(super) async fn meaning(
         clause.restricts("memory")
     );
     let bytes = embed::bytes(vector);
-    let ask = Ask::read(sql)
-        .bind(bytes.as_slice())
-        .bind(model)
-        .bind(number(vector.len() / 8))
-        .bind_all(clause.values)
-        .bind(embed::code(vector))
-        .bind(number((limit * CANDIDATES).max(FEWEST_CANDIDATES)))
-        .bind(number(bytes.len()))
-        .bind(number(limit));
-    let mut leg = Leg::read(call.run(&ask).await?)?;
-    leg.best.iter_mut().for_each(|(_, score)| *score = score.clamp(0.0, 1.0));
-    Ok(leg)
+    let mut values = vec![Value::from(bytes.as_slice()), Value::from(model), number(vector.len() / 8)];
+    values.extend(clause.values);
+    values.push(Value::from(embed::code(vector)));
+    values.push(number((limit * CANDIDATES).max(FEWEST_CANDIDATES)));
+    values.extend([number(bytes.len()), number(limit)]);
+    Ok(Leg { sql, values, scale: Scale::Cosine })
 }
 
-fn number(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+fn number(number: usize) -> Value {
+    Value::from(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The query's vector, or why there is none.

@@ -83,7 +83,7 @@ impl DirectSession {
             let together: Vec<_> = rows.iter().map(|row| (&*row.text, row.parameters.as_ref())).collect();
             match self.session.insert_many(&shape, &together) {
                 Err(EngineError::Unsupported { .. }) => {}
-                done => return Ok(done?),
+                done => return Ok(done.map(drop)?),
             }
         }
         rows.iter().try_for_each(|row| self.run(row).map(drop))

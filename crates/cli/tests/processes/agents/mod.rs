@@ -4,8 +4,11 @@
 
 mod agent;
 mod by_hand;
+#[cfg(feature = "duckdb")]
 mod dbt;
+#[cfg(feature = "duckdb")]
 mod dbt_cancel;
+#[cfg(feature = "duckdb")]
 mod dbt_official;
 mod inspector;
 mod leaving;

@@ -51,8 +51,9 @@ pub(crate) struct Lineage {
     upstream: Vec<Made>,
     /// What is made from it, the nearest first.
     downstream: Vec<Made>,
-    /// How many there are in all, upstream and downstream.
-    total: [usize; 2],
+    /// How many there are in all.
+    upstream_total: usize,
+    downstream_total: usize,
     /// The offset of the next ones; absent at the end.
     next_offset: Option<usize>,
     /// What could not be told, and why: there may be more.
@@ -97,10 +98,12 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
     if text.is_empty() {
         text.push_str("nothing that can be told\n");
     }
-    unknown.iter().for_each(|reason| text.push_str(&format!("not told: {reason}\n")));
-    let (total, next_offset) = ([upstream.total, downstream.total], page::next([upstream.next, downstream.next]));
-    let (upstream, downstream) = (upstream.entries, downstream.entries);
-    Ok(Reply::new(text, Lineage { upstream, downstream, total, next_offset, unknown, lock }))
+    let unknown = page.cut(unknown);
+    text.extend(unknown.entries.iter().map(|reason| format!("not told: {reason}\n")).chain([unknown.rest()]));
+    let (upstream_total, downstream_total) = (upstream.total, downstream.total);
+    let next_offset = page::next([upstream.next, downstream.next, unknown.next]);
+    let (upstream, downstream, unknown) = (upstream.entries, downstream.entries, unknown.entries);
+    Ok(Reply::new(text, Lineage { upstream, downstream, upstream_total, downstream_total, next_offset, unknown, lock }))
 }
 
 /// Both ways, and what could not be told.

@@ -59,8 +59,9 @@ pub(crate) struct Lineage {
     upstream: Vec<Node>,
     /// What is made from it, the nearest first.
     downstream: Vec<Node>,
-    /// How many there are in all, upstream and downstream.
-    total: [usize; 2],
+    /// How many there are in all.
+    upstream_total: usize,
+    downstream_total: usize,
     /// The offset of the next ones; absent at the end.
     next_offset: Option<usize>,
     /// Set where dbt had to parse the project.
@@ -68,9 +69,9 @@ pub(crate) struct Lineage {
 }
 
 pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply<Lineage>, Failure> {
+    let page = Page::of(of.limit, of.offset)?;
     let (manifest, lock) = project(&shared)?.manifest(&call, wait(of.wait)?).await?;
     let found = manifest.find(&of.resource)?;
-    let page = Page::of(of.limit, of.offset)?;
     let upstream = page.cut(related(&manifest, found, of.direction != Way::Down, Direction::Up, of.depth));
     let downstream = page.cut(related(&manifest, found, of.direction != Way::Up, Direction::Down, of.depth));
     let resource = Node::of(found);
@@ -84,9 +85,13 @@ pub(super) async fn run(shared: Arc<Shared>, of: Of, call: Call) -> Result<Reply
         text.push_str(&format!("+{} {}", node.steps(), node.line()));
     }
     text.push_str(&downstream.rest());
-    let (total, next_offset) = ([upstream.total, downstream.total], page::next([upstream.next, downstream.next]));
+    let (upstream_total, downstream_total) = (upstream.total, downstream.total);
+    let next_offset = page::next([upstream.next, downstream.next]);
     let (upstream, downstream) = (upstream.entries, downstream.entries);
-    Ok(Reply::new(text, Lineage { resource, upstream, downstream, total, next_offset, lock }))
+    Ok(Reply::new(
+        text,
+        Lineage { resource, upstream, downstream, upstream_total, downstream_total, next_offset, lock },
+    ))
 }
 
 fn related(

@@ -119,6 +119,7 @@ fn running() -> Vec<Tool> {
             Does::Writes,
             "Install the dbt packages that the project names (`dbt deps`). Needs the network.",
             deps::run,
-        ),
+        )
+        .in_the_open(),
     ]
 }

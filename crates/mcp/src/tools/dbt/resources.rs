@@ -50,6 +50,7 @@ pub(crate) struct List {
 }
 
 pub(super) async fn run(shared: Arc<Shared>, which: Which, call: Call) -> Result<Reply<List>, Failure> {
+    let page = Page::of(which.limit, which.offset)?;
     let (manifest, lock) = project(&shared)?.manifest(&call, wait(which.wait)?).await?;
     let kinds: std::collections::BTreeSet<_> =
         manifest.resources.values().map(|resource| resource.resource_type.as_str()).collect();
@@ -58,10 +59,13 @@ pub(super) async fn run(shared: Arc<Shared>, which: Which, call: Call) -> Result
         return Err(Failure::usage(format!("there is no resource of type {kind:?}"), hint));
     }
     let found: Vec<_> = manifest.resources.values().filter(|resource| which.means(resource)).collect();
-    let part = Page::of(which.limit, which.offset)?.cut(found);
+    let part = page.cut(found);
     let rest = part.rest();
     let resources: Vec<_> = part.entries.into_iter().map(Node::of).collect();
-    let text = resources.iter().map(Node::line).collect::<String>() + &rest;
+    let text = match part.total {
+        0 => "there is none\n".to_owned(),
+        _ => resources.iter().map(Node::line).collect::<String>() + &rest,
+    };
     Ok(Reply::new(text, List { resources, total: part.total, next_offset: part.next, lock }))
 }
 

@@ -23,8 +23,10 @@ use crate::{
 
 /// dbt's threads, at most.
 const MOST_THREADS: u32 = 256;
-/// Nodes that are told; those that failed first.
+/// Nodes that are told.
 const MOST_NODES: usize = 500;
+/// The rank of a node that is as it should be.
+const USUAL: u8 = 3;
 /// Resources whose SQL `compile_models` tells.
 const MOST_COMPILED: usize = 50;
 
@@ -58,7 +60,7 @@ pub(crate) struct Results {
     success: bool,
     /// dbt's exit code: 0, or 1 where a node failed.
     exit_code: u8,
-    /// The first 500 of them, those that failed before the others.
+    /// 500 of them at most: where there are more, those that failed, then those that were skipped or warn, then others.
     nodes: Vec<Node>,
     /// How many nodes have each status.
     counts: BTreeMap<String, usize>,
@@ -176,7 +178,7 @@ fn reply(ran: Ran, compiled: Vec<Compiled>) -> Reply<Results> {
     let failed = ran.code != 0;
     let mut nodes: Vec<_> = ran.nodes.into_iter().map(Node::from).collect();
     if nodes.len() > MOST_NODES {
-        nodes.sort_by_key(|node| !node.is_bad());
+        nodes.sort_by_key(Node::rank);
         nodes.truncate(MOST_NODES);
     }
     let results = Results {
@@ -207,14 +209,20 @@ impl From<protocol::Node> for Node {
 }
 
 impl Node {
-    fn is_bad(&self) -> bool {
-        matches!(self.status.as_str(), "error" | "fail" | "skipped" | "warn")
+    /// What must be told first has the lowest one.
+    fn rank(&self) -> u8 {
+        match self.status.as_str() {
+            "error" | "fail" | "runtime error" | "partial success" => 0,
+            "skipped" => 1,
+            "warn" => 2,
+            _ => USUAL,
+        }
     }
 
     /// `  model.shop.orders: success, 12 rows`
     fn line(&self) -> String {
         let rows = self.rows.map_or(String::new(), |rows| format!(", {}", person::rows(rows.unsigned_abs())));
-        let message = self.message.as_deref().filter(|_| self.is_bad());
+        let message = self.message.as_deref().filter(|_| self.rank() < USUAL);
         let message = message.map_or(String::new(), |text| format!(": {}", text.trim()));
         format!("  {}: {}{rows}{message}\n", self.unique_id, self.status)
     }
