@@ -47,7 +47,7 @@ unsafe impl Sync for Handle {}
 impl Handle {
     /// Opens a file, by its path or as `flags` say by its URI.
     pub(crate) fn open(path: &Path, flags: OpenFlags) -> Result<Self, Failure> {
-        register_vectors();
+        set_up_once();
         let flags = (flags | OpenFlags::SQLITE_OPEN_FULL_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE)
             .difference(OpenFlags::SQLITE_OPEN_NO_MUTEX);
         let owner = rusqlite::Connection::open_with_flags(path, flags)?;
@@ -232,10 +232,13 @@ pub(crate) fn is_complete(sql: &CStr) -> bool {
     unsafe { ffi::sqlite3_complete(sql.as_ptr()) != 0 }
 }
 
-/// Every connection of this process gets `vec0` and its functions.
-fn register_vectors() {
+/// Every connection of this process gets `vec0` and its functions. And nobody counts SQLite's memory: that would be one mutex
+/// around each allocation of all connections.
+fn set_up_once() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // SAFETY: nothing of SQLite's runs yet; where another has begun, it refuses, and goes on counting.
+        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
         type Init =
             unsafe extern "C" fn(*mut ffi::sqlite3, *mut *mut c_char, *const ffi::sqlite3_api_routines) -> c_int;
         // SAFETY: the crate declares the function without its parameters; in C it has exactly those of an extension's

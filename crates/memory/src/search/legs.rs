@@ -86,9 +86,11 @@ impl Scale {
 pub(super) fn words(search: &Search, all: bool, limit: usize) -> Result<Option<Leg>, MemoryError> {
     let Some(query) = words::query(&search.query, all) else { return Ok(None) };
     let clause = search.filter.clause()?;
+    // By `rank` FTS5 would prepare a statement of its own each time.
     // Without the plus SQLite would look into the index once for each memory that the filter lets through.
     let sql = format!(
-        "SELECT rowid AS id, 0.0 - rank AS score FROM memory_words WHERE memory_words MATCH ?{} ORDER BY rank LIMIT ?",
+        "SELECT rowid AS id, 0.0 - bm25(memory_words) AS score FROM memory_words WHERE memory_words MATCH ?{} \
+         ORDER BY score DESC LIMIT ?",
         clause.restricts("+rowid")
     );
     let mut values = vec![Value::from(query)];

@@ -145,7 +145,7 @@ async fn a_long_list_is_stored_whole() {
     // One that cannot be stored keeps all of them from it.
     let bad = memories.store(vec![NewMemory::new("good"), NewMemory::new(" ")]).await;
     assert!(matches!(bad, Err(MemoryError::InvalidArgument(_))));
-    assert_eq!(number(&place, "select count(*) from memories"), 1234);
+    assert_eq!(number(&place, "select count(*) from memories"), 1235);
     is_sound(&place);
 }
 
