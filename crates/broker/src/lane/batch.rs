@@ -130,5 +130,5 @@ fn run(session: &mut dyn EngineSession, item: &Item) -> Result<i64, EngineError>
 /// The number that a batch of counts has.
 fn first_number(batch: &RecordBatch) -> i64 {
     let numbers = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
-    numbers.filter(|numbers| numbers.len() > 0 && !numbers.is_null(0)).map_or(0, |numbers| numbers.value(0))
+    numbers.filter(|numbers| !numbers.is_empty() && !numbers.is_null(0)).map_or(0, |numbers| numbers.value(0))
 }
