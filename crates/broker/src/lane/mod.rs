@@ -63,6 +63,8 @@ pub(crate) enum Outcome {
     Done(i64),
     /// Another transaction is at the same row: nothing has happened.
     Conflict,
+    /// Its time was over before the lane had come to it: nothing has happened.
+    OutOfTime,
     /// Nothing has happened, because everybody in its batch had given up.
     GivenUp,
 }
@@ -126,8 +128,9 @@ impl Lanes {
         shape.filter(|shape| shape.width == 0 || one)
     }
 
-    /// Commits a statement, together with whoever else waits. `None`: it met a conflict, nothing has happened, and
-    /// it is to be run by itself; waiting for it here would keep the lane.
+    /// Commits a statement, together with whoever else waits. `None`: it met a conflict, or the lane did not come to it in
+    /// its time; nothing has happened, and it is to be run by itself. Waiting for the conflict here would keep the lane;
+    /// and that a lane takes its time to begin is nothing that anybody has said to wait for.
     pub(crate) async fn insert(
         &self,
         core: &Arc<Core>,
@@ -158,11 +161,13 @@ impl Lanes {
         };
         track.is(StatementKind::Write);
         self.put(core, shape, item);
-        match wait(core, outcome, &claim, deadline, track).await? {
+        match wait(outcome, &claim, deadline, track).await? {
             Outcome::Done(count) => Ok(Some(changed(count))),
             Outcome::GivenUp => Err(core.engine_error(EngineError::Interrupted)),
-            Outcome::Conflict => {
-                core.counters.conflict_retried();
+            alone @ (Outcome::Conflict | Outcome::OutOfTime) => {
+                if alone == Outcome::Conflict {
+                    core.counters.conflict_retried();
+                }
                 track.goes_into_a_lane(false);
                 Ok(None)
             }
@@ -198,7 +203,6 @@ impl Lanes {
 }
 
 async fn wait(
-    core: &Core,
     mut outcome: oneshot::Receiver<Result<Outcome, ServiceError>>,
     claim: &Claim,
     deadline: Deadline,
@@ -212,12 +216,12 @@ async fn wait(
             wait.ended();
             return outcome.unwrap_or_else(lost);
         }
-        () = deadline.reached() => core.out_of_time(deadline, 0),
-        () = track.cancel.cancelled() => track.cancelled(),
+        () = deadline.reached() => Ok(Outcome::OutOfTime),
+        () = track.cancel.cancelled() => Err(track.cancelled()),
     };
     if claim.leave() {
         wait.ended();
-        return Err(gave_up);
+        return gave_up;
     }
     // Its batch runs already: only its end tells what has happened, and the time that this takes is not limited.
     tokio::select! {

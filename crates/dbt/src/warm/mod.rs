@@ -1,7 +1,8 @@
 //! A warm dbt: a Python that has dbt imported, and does what `dbt` would do without starting it.
 //!
-//! [`Warm`] keeps one such process (what runs in it is the Python in `bridge/`), starts it when it is first needed, and replaces it when it would no longer be the dbt that a fresh `dbt` is:
-//! another environment, Python, profile or package; when it has grown; when it did not let go of the database.
+//! [`Warm`] keeps one such process (what runs in it is the Python in `bridge/`), starts it when it is first needed, and
+//! replaces it when it would no longer be the dbt that a fresh `dbt` is: another environment, Python, profile or package; when
+//! it has grown; when it did not let go of the database.
 //!
 //! What always holds:
 //! - One request at a time. When one returns, whatever came of it, dbt has no database open: either the bridge has looked,
