@@ -73,14 +73,16 @@ fn nobody_lets_himself_in_by_hand() {
 fn a_statement_that_would_wait_for_itself_is_refused_at_once() {
     let place = place();
     let began = Instant::now();
+    // A copy, where the broker has come to make one, would answer.
+    let handed_over = ["--reads", "wait", "a.duckdb"];
     // Without a broker, and with one that knows already.
     for round in 0..2 {
-        let (code, out, error) = inside(&place, &["a.duckdb"], "dbmux sql a.duckdb 'select 1'");
+        let (code, out, error) = inside(&place, &handed_over, "dbmux sql a.duckdb 'select 1'");
         assert_eq!((code, out.as_str()), (Some(1), ""), "{round}: {error}");
         assert!(error.contains("a.duckdb is handed over to a command that this one runs inside of"), "{error}");
         assert!(error.contains("use that command's own connection"), "{error}");
     }
-    let merged = inside(&place, &["a.duckdb"], "dbmux sql a.duckdb 'insert into t values (1)'");
+    let merged = inside(&place, &handed_over, "dbmux sql a.duckdb 'insert into t values (1)'");
     assert!(merged.2.contains("runs inside of"), "{}", merged.2);
     let other = inside(&place, &["a.duckdb"], "dbmux sql b.duckdb 'select 42' --format csv");
     assert_eq!((other.0, other.1.as_str()), (Some(0), "42\n42\n"), "{}", other.2);
