@@ -115,17 +115,19 @@ fn a_dbt_that_runs_is_shown_and_waited_for() {
     let waited = dbmux(&project, &["wait", "--dbt", "--wait", "2s"]);
     let (took, text) = (began.elapsed(), error(&waited));
     assert_eq!(waited.status.code(), Some(75));
-    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(2)..Duration::from_secs(3)).contains(&took), "{took:?}");
     for words in [
         "dbt process detected, waiting for completion… ",
         "error: dbt is already running in this project. Please wait for it to complete.",
         &format!("(pid {pid}, "),
-        // On a busy machine, a part of a second later.
-        "gave up after 2",
         "wait longer with --wait 5m",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    // On a busy machine it is a part of a second later, and says so.
+    let told = text.split_once("gave up after ").and_then(|(_, rest)| rest.split_once(" s"));
+    let told: f64 = told.and_then(|(seconds, _)| seconds.parse().ok()).unwrap_or_else(|| panic!("no time: {text}"));
+    assert!((2.0..3.0).contains(&told), "{text}");
     let refused = error(&dbmux(&project, &["wait", "--dbt", "--wait", "0", "--json"]));
     let last: Value = refused.lines().last().and_then(|line| serde_json::from_str(line).ok()).expect("an error object");
     assert_eq!((&last["code"], &last["holding_pid"]), (&Value::from("DBT_RUNNING"), &Value::from(pid)));
@@ -139,7 +141,7 @@ fn a_dbt_that_runs_is_shown_and_waited_for() {
         let (waited, over) = waits.join().expect("no panic");
         assert_eq!(waited.status.code(), Some(0));
         assert!(error(&waited).contains("no dbt runs any more in "), "{}", error(&waited));
-        assert!(over.saturating_duration_since(killed) < Duration::from_secs(2), "{:?}", over - killed);
+        assert!(over.saturating_duration_since(killed) < Duration::from_secs(1), "{:?}", over - killed);
     });
 }
 
@@ -176,7 +178,7 @@ fn where_jinja_is_in_the_way_dbt_is_asked_for_the_databases() {
         (dbmux(&project, &["wait", "--dbt", "--wait", "1s"]), began.elapsed())
     };
     assert_eq!(refused.status.code(), Some(75));
-    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
     drop(dbt);
 
     let mut without = Command::new(env!("CARGO_BIN_EXE_dbmux"));
