@@ -55,18 +55,25 @@ impl Group {
 
 static FIRST: Group = Group::new();
 static HANDLED: AtomicBool = AtomicBool::new(false);
-/// Forks that have begun in this process.
-static FORKS: AtomicU64 = AtomicU64::new(0);
+/// Forks that have begun in this process, and those of them that are over.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static OVER: AtomicU64 = AtomicU64::new(0);
 
 fn groups() -> impl Iterator<Item = &'static Group> {
     std::iter::successors(Some(&FIRST), |group| group.following())
 }
 
-extern "C" fn count() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
+extern "C" fn begin() {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn end() {
+    OVER.fetch_add(1, Ordering::SeqCst);
 }
 
 extern "C" fn close_all() {
+    // Whoever else was about to fork is not in the child.
+    OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
     for descriptor in groups().flat_map(|group| &group.descriptors) {
         let descriptor = descriptor.swap(FREE, Ordering::Relaxed);
         if descriptor != FREE {
@@ -88,18 +95,25 @@ pub fn open_private(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
         // Twice does no harm: two threads may come here at once.
         // SAFETY: the handlers do what they may around a fork, and live as long as the program.
         unsafe {
-            libc::pthread_atfork(Some(count), None, Some(close_all));
+            libc::pthread_atfork(Some(begin), Some(end), Some(close_all));
         }
         HANDLED.store(true, Ordering::Release);
     }
     loop {
-        let forks = FORKS.load(Ordering::SeqCst);
+        // In this order: as many over as begun means that at the second look none was under way.
+        let over = OVER.load(Ordering::SeqCst);
+        let begun = BEGUN.load(Ordering::SeqCst);
+        if over < begun {
+            // Its child would have a copy that its handler does not know; it takes as long as the kernel takes to fork.
+            std::thread::yield_now();
+            continue;
+        }
         let file = open()?;
         watch(file.as_raw_fd());
-        if FORKS.load(Ordering::SeqCst) == forks {
+        if BEGUN.load(Ordering::SeqCst) == begun {
             return Ok(file);
         }
-        // A child that was forked between the two has a copy that its handler did not know: this file is no good.
+        // A child that was forked between the two may have a copy that its handler did not know: this file is no good.
         forget(file.as_raw_fd());
     }
 }
@@ -195,9 +209,8 @@ mod tests {
         assert_eq!(own_pid(), parent);
     }
 
-    #[test]
-    fn a_child_keeps_none_of_thousands() {
-        let named = tempfile::NamedTempFile::new().expect("a file");
+    /// Lets this process have as many descriptors as it may, and tells how many.
+    fn as_many_as_may_be() -> usize {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         // SAFETY: a whole structure that outlives the calls.
         unsafe {
@@ -205,7 +218,14 @@ mod tests {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
         }
-        let count = usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX).min(3000) - 200;
+        usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+    }
+
+    #[test]
+    fn a_child_keeps_none_of_thousands() {
+        let named = tempfile::NamedTempFile::new().expect("a file");
+        let limit = as_many_as_may_be();
+        let count = limit.min(3000) - 200;
         let open = || open_private(|| File::open(named.path())).expect("a descriptor");
         let files: Vec<File> = (0..count).map(|_| open()).collect();
         let kept = File::open(named.path()).expect("a descriptor");
@@ -217,5 +237,79 @@ mod tests {
             forget(file.as_raw_fd());
         }
         assert!(in_child(|| is_open(&kept)));
+    }
+
+    /// Children that live on, until this is dropped.
+    struct Children(Vec<libc::pid_t>);
+
+    impl Drop for Children {
+        fn drop(&mut self) {
+            for child in &self.0 {
+                // SAFETY: our own children, each ended and waited for once.
+                unsafe {
+                    libc::kill(*child, libc::SIGKILL);
+                    libc::waitpid(*child, ptr::null_mut(), 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_child_keeps_no_lock_of_a_file_that_was_opened_while_it_was_forked() {
+        const ROUNDS: usize = 100;
+        const EACH: usize = 8;
+        assert!(as_many_as_may_be() > 3 * ROUNDS * EACH, "descriptors");
+        let directory = tempfile::tempdir().expect("a directory");
+        let make = || File::create_new(directory.path().join(format!("{}", next_number()))).expect("a new file");
+        let round = AtomicU64::new(0);
+        let mut children = Children(Vec::new());
+        let locked: Vec<File> = std::thread::scope(|scope| {
+            let opens = || {
+                let mut opened = Vec::new();
+                for number in 1..=ROUNDS as u64 {
+                    while round.load(Ordering::Relaxed) < number {
+                        std::hint::spin_loop();
+                    }
+                    for _ in 0..EACH {
+                        let file = open_private(|| Ok(make())).expect("a descriptor");
+                        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("ours");
+                        opened.push(file);
+                    }
+                }
+                opened
+            };
+            let threads: Vec<_> = (0..2).map(|_| scope.spawn(opens)).collect();
+            for number in 1..=ROUNDS as u64 {
+                round.store(number, Ordering::Relaxed);
+                // SAFETY: the child calls only what a forked child may call.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    // SAFETY: as above.
+                    unsafe {
+                        libc::sleep(60);
+                        libc::_exit(0);
+                    }
+                }
+                assert_ne!(child, -1, "a child");
+                children.0.push(child);
+            }
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert_eq!(locked.len(), 2 * ROUNDS * EACH);
+        for file in locked {
+            forget(file.as_raw_fd());
+        }
+        let mut kept = 0;
+        for entry in std::fs::read_dir(directory.path()).expect("a directory") {
+            let file = File::open(entry.expect("an entry").path()).expect("a file");
+            kept +=
+                usize::from(rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err());
+        }
+        assert_eq!(kept, 0, "locks that a child keeps");
+    }
+
+    fn next_number() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
     }
 }

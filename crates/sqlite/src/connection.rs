@@ -8,6 +8,7 @@ use rusqlite::{InterruptHandle, OpenFlags, config::DbConfig};
 use crate::{
     errors,
     ffi::{Failure, Handle, Statement},
+    functions,
     options::SqliteOptions,
     place::{Counted, Place},
     policy::Watch,
@@ -142,6 +143,7 @@ fn set_up(connection: &rusqlite::Connection, options: &SqliteOptions, read_only:
     // The build that comes with rusqlite has them on; SQLite's own default, and every other program's, is off.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    functions::register(connection)?;
     connection.pragma_update(None, "synchronous", options.synchronous.word())?;
     if let Some(size) = options.cache_size {
         connection.pragma_update(None, "cache_size", size)?;

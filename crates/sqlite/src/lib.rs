@@ -18,6 +18,7 @@ mod errors;
 // The one room with raw pointers.
 #[expect(unsafe_code, reason = "SQLite's statements")]
 mod ffi;
+mod functions;
 mod ingest;
 mod kind;
 mod luggage;

@@ -2,6 +2,7 @@
 //!
 //! Source: `manifest/v12.json` of dbt's published schemas, of which only what is needed here is read.
 
+mod chosen;
 mod fresh;
 mod graph;
 mod read;
@@ -11,6 +12,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use chosen::is_for;
 pub use fresh::is_fresh;
 pub use graph::{Direction, Related};
 pub use read::{place, read};
@@ -42,6 +44,9 @@ pub struct Made {
     /// When: UTC, RFC 3339.
     #[serde(default)]
     pub generated_at: String,
+    /// The number of the invocation that wrote it, which its other artifacts have as well.
+    #[serde(default)]
+    pub invocation_id: String,
     /// The project's name.
     #[serde(default)]
     pub project_name: Option<String>,

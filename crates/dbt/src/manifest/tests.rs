@@ -3,7 +3,7 @@ use std::{fs, time::Duration};
 use dbmux_testkit::until;
 
 use super::*;
-use crate::Project;
+use crate::{DbtCommand, Environment, Project, profile::ProfileOptions};
 
 /// raw → staged → mart, beside it an exposure and a test.
 fn shop() -> Manifest {
@@ -121,4 +121,38 @@ fn a_manifest_is_old_once_something_that_dbt_reads_has_changed() {
     assert!(is_fresh(&fresh, &path, &project));
     fs::remove_file(root.join("models/a.sql")).expect("it goes");
     assert!(!is_fresh(&fresh, &path, &project), "one has gone");
+}
+
+#[test]
+fn a_manifest_is_of_others_once_they_have_chosen_a_target_or_variables() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("manifest.json");
+    let options = |variables: &[(&str, &str)]| {
+        let environment: Environment = variables.iter().copied().collect();
+        ProfileOptions::of(&DbtCommand::parse(vec!["run".to_owned()]), place.path(), &environment)
+    };
+    let (usual, by_variable) = (options(&[]), options(&[("DBT_TARGET", "prod")]));
+    let made = Made { invocation_id: "7".to_owned(), ..Made::default() };
+    let manifest = Manifest { made, ..Manifest::default() };
+    assert!(is_for(&manifest, &path, &usual), "nobody says anything else");
+    for (args, is_usual) in [
+        (r#"{"which": "run", "vars": {}}"#, true),
+        (r#"{"vars": "{}", "target": null}"#, true),
+        (r#"{"vars": {"employees": 5}}"#, false),
+        (r#"{"vars": "employees: 5"}"#, false),
+        (r#"{"vars": {}, "target": "prod"}"#, false),
+        (r#"{"vars": {}, "profile": "other"}"#, false),
+    ] {
+        let write = |number: &str| {
+            let text = format!(r#"{{"metadata": {{"invocation_id": "{number}"}}, "args": {args}, "results": []}}"#);
+            fs::write(place.path().join("run_results.json"), text).expect("results");
+        };
+        write("7");
+        assert_eq!(is_for(&manifest, &path, &usual), is_usual, "{args}");
+        assert_eq!(is_for(&manifest, &path, &by_variable), args.contains("prod"), "{args}");
+        write("8");
+        assert!(is_for(&manifest, &path, &usual), "{args}: of another invocation");
+    }
+    fs::write(place.path().join("run_results.json"), "{\"metadata\"").expect("half of it");
+    assert!(is_for(&manifest, &path, &usual));
 }

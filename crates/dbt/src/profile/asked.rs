@@ -60,10 +60,12 @@ impl Asked {
     /// The profile, its files as they are now.
     pub fn profile(&self) -> Profile {
         let Self { said, options, .. } = self;
-        let own = (!said.remote).then(|| said.path.clone().map(|path| (path, None))).flatten();
+        let own = said.path.as_ref().filter(|_| !said.remote);
         let attached = said.attach.iter().map(|one| (one.path.clone(), one.kind.clone()));
-        let paths: Vec<_> = own.into_iter().chain(attached.filter(|_| !said.remote)).collect();
+        let attached = attached.filter(|_| !said.remote);
+        let paths: Vec<_> = own.map(|own| (own.clone(), None)).into_iter().chain(attached).collect();
         Profile {
+            database: own.and_then(|own| files::database(&said.adapter, own, options)),
             databases: files::databases(&said.adapter, &paths, options),
             relative: files::relative(&said.adapter, &paths),
             name: said.name.clone(),

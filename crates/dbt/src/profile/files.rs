@@ -12,18 +12,26 @@ use super::ProfileOptions;
 /// The files that this adapter would open with DuckDB's lock on them.
 pub(super) fn databases(adapter: &str, paths: &[(String, Option<String>)], options: &ProfileOptions) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for name in names(adapter, paths) {
-        let place = match (name.strip_prefix('~'), &options.home) {
-            (Some(rest), Some(home)) if is_home(name) => home.join(rest.trim_matches('/')),
-            _ => options.directory.join(name),
-        };
-        if let Ok(path) = canonical_database_path(&place)
-            && !found.contains(&path)
-        {
+    for path in names(adapter, paths).filter_map(|name| place(name, options)) {
+        if !found.contains(&path) {
             found.push(path);
         }
     }
     found
+}
+
+/// The file that this adapter would open by a profile's own path; `None`: it is none.
+pub(super) fn database(adapter: &str, path: &str, options: &ProfileOptions) -> Option<PathBuf> {
+    place(file(path, None).filter(|_| adapter == "duckdb")?, options)
+}
+
+/// Where a file of this name is; `None`: its directory is missing.
+fn place(name: &str, options: &ProfileOptions) -> Option<PathBuf> {
+    let place = match (name.strip_prefix('~'), &options.home) {
+        (Some(rest), Some(home)) if is_home(name) => home.join(rest.trim_matches('/')),
+        _ => options.directory.join(name),
+    };
+    canonical_database_path(&place).ok()
 }
 
 /// Those of them that are named relative to dbt's working directory, by these names.

@@ -27,6 +27,9 @@ pub struct Profile {
     pub target: String,
     /// The output's `type`: `duckdb`, `postgres`, …
     pub adapter: String,
+    /// The DuckDB file that it is about, canonical: where models are built, unless they say otherwise. `None` where that is
+    /// no file: memory, a server.
+    pub database: Option<PathBuf>,
     /// The DuckDB files that dbt opens, attached ones too: canonical, without repetition. One whose directory is missing
     /// is not among them: dbt cannot open it either. None for another adapter.
     pub databases: Vec<PathBuf>,
@@ -81,6 +84,16 @@ impl ProfileOptions {
             return Some(here);
         }
         Some(self.home.as_ref()?.join(".dbt").join(FILE))
+    }
+
+    /// The target that is chosen, where one is.
+    pub(crate) fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The profile that is chosen, where one is.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// Whether the same profile is found with both, whatever else their commands say.
@@ -140,8 +153,9 @@ pub fn read(project: &Project, options: &ProfileOptions) -> Result<Read, DbtErro
     Ok(Read::Profile(Profile {
         name: name.clone(),
         target: target.to_owned(),
-        databases: files::databases(&adapter, &said.paths, options),
-        relative: files::relative(&adapter, &said.paths),
+        database: said.own.as_deref().and_then(|own| files::database(&adapter, own, options)),
+        databases: files::databases(&adapter, &said.paths(), options),
+        relative: files::relative(&adapter, &said.paths()),
         adapter,
         threads: said.threads,
         file,
@@ -167,8 +181,10 @@ pub fn read_or_ask(
 /// What an output says, of what matters.
 struct Said {
     adapter: Option<String>,
-    /// Paths with their types, where they have one.
-    paths: Vec<(String, Option<String>)>,
+    /// Its own path.
+    own: Option<String>,
+    /// The paths that are attached, with their types, where they have one.
+    attached: Vec<(String, Option<String>)>,
     threads: Option<u32>,
 }
 
@@ -181,21 +197,26 @@ impl Said {
             Some(Node::Scalar(Scalar::Whole(threads))) => Some(u32::try_from(*threads).ok()?),
             Some(_) => return None,
         };
-        let mut paths = Vec::new();
+        let (mut own, mut attached) = (None, Vec::new());
         // A remote one is a server's, which opens what it likes itself.
         if adapter.as_deref() == Some("duckdb") && output.given("remote").is_none() {
-            paths.extend(text(output, "path")?.map(|path| (path, None)));
+            own = text(output, "path")?;
             match output.given("attach").map(|attach| &attach.node) {
                 None => {}
-                Some(Node::List(attached)) => {
-                    for one in attached {
-                        paths.push(attachment(one)?);
+                Some(Node::List(list)) => {
+                    for one in list {
+                        attached.push(attachment(one)?);
                     }
                 }
                 Some(_) => return None,
             }
         }
-        Some(Self { adapter, paths, threads })
+        Some(Self { adapter, own, attached, threads })
+    }
+
+    /// All of them.
+    fn paths(&self) -> Vec<(String, Option<String>)> {
+        self.own.iter().map(|own| (own.clone(), None)).chain(self.attached.iter().cloned()).collect()
     }
 }
 

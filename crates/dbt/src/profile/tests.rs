@@ -65,6 +65,7 @@ fn options_go_before_variables_and_they_before_what_is_written() {
     let dev = place.profile(&["run"], &[]);
     assert_eq!((dev.name.as_str(), dev.target.as_str(), dev.threads), ("shop", "dev", Some(4)));
     assert_eq!(dev.databases, [root.join("a.duckdb"), root.join("other.duckdb")]);
+    assert_eq!(dev.database, Some(root.join("a.duckdb")));
     assert_eq!(dev.relative, [PathBuf::from("a.duckdb"), PathBuf::from("other.duckdb")]);
     assert_eq!(dev.file, root.join("home/.dbt/profiles.yml"));
     let prod = place.profile(&["run"], &[("DBT_TARGET", "prod")]);
@@ -76,6 +77,7 @@ fn options_go_before_variables_and_they_before_what_is_written() {
     assert_eq!((cloud.adapter.as_str(), cloud.databases.len()), ("snowflake", 0));
     let other = place.profile(&["run", "--profile", "other"], &[]);
     assert_eq!((other.target.as_str(), other.databases.len()), ("default", 0), "in memory");
+    assert_eq!((cloud.database, other.database), (None, None));
     assert_eq!(place.profile(&["run"], &[("DBT_PROFILE", "other")]), other);
 }
 

@@ -27,11 +27,15 @@ impl Dbt {
     ) -> Result<(Arc<Manifest>, Option<Locked>), Failure> {
         let project = self.project()?;
         let path = manifest::place(&project, &self.options.environment);
-        let (dbt, looked) = (Arc::clone(self), (path.clone(), project));
+        let (dbt, place) = (Arc::clone(self), path.clone());
         let fresh = call.unless_cancelled(blocking(move || {
             // One that dbt is writing just now cannot be read: it will be asked, and has its turn after that.
-            let read = dbt.read(looked.0.clone()).ok();
-            Ok(read.filter(|manifest| manifest::is_fresh(manifest, &looked.0, &looked.1)))
+            let read = dbt.read(place.clone()).ok();
+            let usual = dbt.profile_options(&project);
+            let is_good = |manifest: &Arc<Manifest>| {
+                manifest::is_for(manifest, &place, &usual) && manifest::is_fresh(manifest, &place, &project)
+            };
+            Ok(read.filter(is_good))
         }));
         if let Some(fresh) = fresh.await? {
             return Ok((fresh, None));

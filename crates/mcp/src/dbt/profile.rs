@@ -47,7 +47,7 @@ impl Dbt {
         Ok(known.is_still_true(&options, &setting).then(|| known.profile()))
     }
 
-    fn profile_options(&self, project: &Project) -> ProfileOptions {
+    pub(super) fn profile_options(&self, project: &Project) -> ProfileOptions {
         let command = DbtCommand::parse(vec!["run".to_owned()]);
         ProfileOptions::of(&command, &project.root, &self.options.environment)
     }

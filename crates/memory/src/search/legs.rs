@@ -106,7 +106,7 @@ pub(super) fn meaning(call: &Call<'_>, search: &Search, vector: &[f32], limit: u
     let sql = format!(
         "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score FROM (\
            SELECT memory FROM memory_codes WHERE model = ? AND length(code) = ?{} \
-             ORDER BY vec_distance_hamming(vec_bit(code), vec_bit(?)) LIMIT ?\
+             ORDER BY bits_apart(code, ?) LIMIT ?\
          ) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
          WHERE length(v.vector) = ? ORDER BY score DESC LIMIT ?",
         clause.restricts("memory")

@@ -111,6 +111,11 @@ fn a_project_is_built_and_asked_and_nobody_keeps_it() {
     let foreign = Command::new(dbt_python()).args(["-c", opens, &shop.database()]).output().expect("Python starts");
     assert_eq!(String::from_utf8_lossy(&foreign.stdout).trim(), "50", "{}", String::from_utf8_lossy(&foreign.stderr));
 
+    // What was built with other variables is not what the project says.
+    let info = calls(&mut agent, "get_project_info", json!({}));
+    assert!(info["lock"]["waited_s"].is_number(), "dbt had to parse it: {info:#}");
+    assert!(calls(&mut agent, "get_project_info", json!({}))["lock"].is_null());
+
     let rows =
         calls(&mut agent, "query_database", json!({ "sql": "select count(*) as n from {{ ref('employees') }}" }));
     assert_eq!((&rows["rows"], &rows["columns"][0]["name"]), (&json!([[50]]), &json!("n")), "{rows:#}");

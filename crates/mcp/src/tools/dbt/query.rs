@@ -61,9 +61,13 @@ pub(super) async fn run(shared: Arc<Shared>, asked: Query, call: Call) -> Result
     };
     let dbt = project(&shared)?;
     let profile = dbt.profile(&call).await?;
-    let Some(path) = profile.databases.first().filter(|_| profile.adapter == "duckdb") else {
+    let Some(path) = &profile.database else {
         let hint = "it can be asked of DuckDB files only: use a client of that database";
-        return Err(Failure::usage(format!("the project is one of {}", profile.adapter), hint));
+        let message = match profile.adapter.as_str() {
+            "duckdb" => format!("the database of target {:?} is no file that is there", profile.target),
+            other => format!("the project is one of {other}"),
+        };
+        return Err(Failure::usage(message, hint));
     };
     let (sql, lock) = resolved(&dbt, &call, asked_sql, asked.wait).await?;
     let statement = waiting(Statement::new(sql.clone()).read_only(true), asked.wait)?;
