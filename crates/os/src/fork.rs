@@ -5,6 +5,8 @@
 //! before `fork` returns. It touches only atomics and calls only `close`, which is all that a forked child of a threaded
 //! program may do.
 //!
+//! The handlers come with the first such file: a fork that another thread had begun before that knows none of it.
+//!
 //! Nothing here waits for a mutex, for another thread of the parent may have held it at the moment of the fork, and that
 //! thread is not in the child.
 
@@ -184,7 +186,10 @@ fn emptied_by_fork(_place: &AtomicPtr<AtomicU32>) -> Option<&'static AtomicU32> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::range_lock::{self, Kind, Range};
 
     /// What a forked child answers, by its exit code.
     fn in_child(answer: impl Fn() -> bool) -> bool {
@@ -254,13 +259,38 @@ mod tests {
         }
     }
 
+    /// Another library's handler, which takes its time between ours and the fork.
+    extern "C" fn dawdle() {
+        spin(Duration::from_micros(100));
+    }
+
+    fn spin(time: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            std::hint::spin_loop();
+        }
+    }
+
     #[test]
     fn a_child_keeps_no_lock_of_a_file_that_was_opened_while_it_was_forked() {
         const ROUNDS: usize = 100;
         const EACH: usize = 8;
+        // Handlers run in the order opposite to that in which they came: this one after ours, which comes with the first file.
+        // SAFETY: it does what may be done before a fork.
+        unsafe { libc::pthread_atfork(Some(dawdle), None, None) };
         assert!(as_many_as_may_be() > 3 * ROUNDS * EACH, "descriptors");
         let directory = tempfile::tempdir().expect("a directory");
-        let make = || File::create_new(directory.path().join(format!("{}", next_number()))).expect("a new file");
+        let path = |number: u64| directory.path().join(number.to_string());
+        let count = 4 * ROUNDS * EACH;
+        (0..count as u64).for_each(|number| drop(File::create_new(path(number)).expect("a new file")));
+        // As if it were interrupted before it knows the descriptor's number.
+        let open_slowly = |path: &std::path::Path| {
+            let file = File::open(path)?;
+            spin(Duration::from_micros(50));
+            Ok(file)
+        };
+        // With it come the handlers.
+        let first = open_private(|| File::open(path(next_number()))).expect("a descriptor");
         let round = AtomicU64::new(0);
         let mut children = Children(Vec::new());
         let locked: Vec<File> = std::thread::scope(|scope| {
@@ -271,8 +301,9 @@ mod tests {
                         std::hint::spin_loop();
                     }
                     for _ in 0..EACH {
-                        let file = open_private(|| Ok(make())).expect("a descriptor");
-                        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("ours");
+                        let own = path(next_number());
+                        let file = open_private(|| open_slowly(&own)).expect("a descriptor");
+                        assert!(range_lock::try_lock(&file, 0, Kind::Shared).expect("a lock"), "nobody else has it");
                         opened.push(file);
                     }
                 }
@@ -296,14 +327,13 @@ mod tests {
             threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
         });
         assert_eq!(locked.len(), 2 * ROUNDS * EACH);
-        for file in locked {
+        for file in locked.into_iter().chain([first]) {
             forget(file.as_raw_fd());
         }
         let mut kept = 0;
         for entry in std::fs::read_dir(directory.path()).expect("a directory") {
             let file = File::open(entry.expect("an entry").path()).expect("a file");
-            kept +=
-                usize::from(rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err());
+            kept += usize::from(!range_lock::is_free(&file, Range::byte(0), Kind::Exclusive).expect("an answer"));
         }
         assert_eq!(kept, 0, "locks that a child keeps");
     }

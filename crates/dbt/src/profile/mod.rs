@@ -149,13 +149,14 @@ pub fn read(project: &Project, options: &ProfileOptions) -> Result<Read, DbtErro
         wrong(format!("profile {name:?} has no target {target:?}; it has {known}"))
     })?;
     let Some(said) = Said::by(output) else { return Ok(Read::NeedsDbt) };
+    let paths = said.paths();
     let adapter = said.adapter.ok_or_else(|| wrong(format!("target {target:?} of profile {name:?} has no type")))?;
     Ok(Read::Profile(Profile {
         name: name.clone(),
         target: target.to_owned(),
         database: said.own.as_deref().and_then(|own| files::database(&adapter, own, options)),
-        databases: files::databases(&adapter, &said.paths(), options),
-        relative: files::relative(&adapter, &said.paths()),
+        databases: files::databases(&adapter, &paths, options),
+        relative: files::relative(&adapter, &paths),
         adapter,
         threads: said.threads,
         file,

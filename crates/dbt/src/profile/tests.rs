@@ -77,7 +77,7 @@ fn options_go_before_variables_and_they_before_what_is_written() {
     assert_eq!((cloud.adapter.as_str(), cloud.databases.len()), ("snowflake", 0));
     let other = place.profile(&["run", "--profile", "other"], &[]);
     assert_eq!((other.target.as_str(), other.databases.len()), ("default", 0), "in memory");
-    assert_eq!((cloud.database, other.database), (None, None));
+    assert_eq!((&cloud.database, &other.database), (&None, &None));
     assert_eq!(place.profile(&["run"], &[("DBT_PROFILE", "other")]), other);
 }
 

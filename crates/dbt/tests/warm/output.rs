@@ -23,26 +23,12 @@ fn timeless(text: &str) -> String {
     out
 }
 
-#[test]
-fn the_same_lines_as_plain_dbt() {
+/// Each of these commands in turn, by plain dbt and by a warm one, on a project that both find built, and parsed.
+fn the_same_lines(commands: &[&[&str]]) {
     let mut place = Place::new();
-    // What both find: built, and parsed.
     assert_eq!(place.dbt(&["build"]).0.exit_code, 0);
-    for arguments in [
-        &["run", "--select", "m_1", "m_2"][..],
-        &["run", "--select", "m_1", "--log-format", "json", "--quiet"],
-        &["ls", "--select", "sim_staff+"],
-        &["ls", "--output", "json", "--select", "m_1"],
-        &["show", "--select", "department_headcount", "--limit", "3"],
-        &["show", "--inline", "select 42 as answer", "--output", "json"],
-        &["compile", "--select", "hires"],
-        &["test", "--select", "employees", "--no-use-colors"],
-        &["seed", "--full-refresh"],
-        &["snapshot"],
-        &["parse"],
-        &["run-operation", "nix"],
-    ] {
-        let plain = place.project.dbt(arguments).output().expect("dbt runs");
+    for arguments in commands {
+        let plain = place.project.dbt(*arguments).output().expect("dbt runs");
         let (outcome, seen) = place.dbt(arguments);
         let (plain_text, code) = (String::from_utf8_lossy(&plain.stdout).into_owned(), plain.status.code());
         assert_eq!(Some(outcome.exit_code), code, "{arguments:?}: {}{}", seen.stdout, seen.stderr);
@@ -51,6 +37,39 @@ fn the_same_lines_as_plain_dbt() {
         assert!(!place.is_locked(), "{arguments:?}");
         assert_eq!(outcome.ended, None, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_run_prints_what_plain_dbt_prints() {
+    the_same_lines(&[
+        &["run", "--select", "m_1", "m_2"],
+        &["run", "--select", "m_1", "--log-format", "json", "--quiet"],
+        &["compile", "--select", "hires"],
+    ]);
+}
+
+#[test]
+fn what_is_listed_and_shown_is_what_plain_dbt_prints() {
+    the_same_lines(&[
+        &["ls", "--select", "sim_staff+"],
+        &["ls", "--output", "json", "--select", "m_1"],
+        &["show", "--select", "department_headcount", "--limit", "3"],
+        &["show", "--inline", "select 42 as answer", "--output", "json"],
+    ]);
+}
+
+#[test]
+fn tests_seeds_and_snapshots_print_what_plain_dbt_prints() {
+    the_same_lines(&[
+        &["test", "--select", "employees", "--no-use-colors"],
+        &["seed", "--full-refresh"],
+        &["snapshot"],
+    ]);
+}
+
+#[test]
+fn a_parse_and_what_fails_print_what_plain_dbt_prints() {
+    the_same_lines(&[&["parse"], &["run-operation", "nix"]]);
 }
 
 /// What dbt has written of the project, without when it did.

@@ -21,10 +21,10 @@ use dbmux_engine::{Access, Engine, EngineError};
 
 const MIB: u64 = 1 << 20;
 
-/// What this process has in memory.
+/// What this process has in memory of its own: how much of the program's file is there as well is the system's affair.
 fn resident() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
