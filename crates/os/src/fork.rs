@@ -57,6 +57,7 @@ impl Group {
 
 static FIRST: Group = Group::new();
 static HANDLED: AtomicBool = AtomicBool::new(false);
+static IN_CHILD: AtomicBool = AtomicBool::new(false);
 /// Forks that have begun in this process, and those of them that are over.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicU64 = AtomicU64::new(0);
@@ -74,6 +75,7 @@ extern "C" fn end() {
 }
 
 extern "C" fn close_all() {
+    IN_CHILD.store(true, Ordering::Relaxed);
     // Whoever else was about to fork is not in the child.
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
     for descriptor in groups().flat_map(|group| &group.descriptors) {
@@ -140,6 +142,13 @@ pub fn forget(descriptor: i32) {
             return;
         }
     }
+}
+
+/// Whether this process is a forked child of one that had private files, and has not called `exec`: it must start no thread.
+/// What the standard library does to start one has a mutex (for its guard against stack overflows), which another thread of
+/// the parent may have held at the moment of the fork.
+pub fn in_child() -> bool {
+    IN_CHILD.load(Ordering::Relaxed)
 }
 
 /// This process's number, without a call to the kernel each time: it stands on a page that the kernel empties in a forked

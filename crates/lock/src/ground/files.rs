@@ -5,7 +5,8 @@
 //! again, so nobody can fall asleep on a later one's file.
 //!
 //! The standard library has no timed lock. A helper thread sleeps in the untimed one, with a descriptor of its own, and
-//! hands that over; when nobody takes it any more, it is closed. What a waiter sleeps on is a *shared* lock of somebody
+//! hands that over; when nobody takes it any more, it is closed. In a forked child, which must start no thread, one looks
+//! again and again instead. What a waiter sleeps on is a *shared* lock of somebody
 //! *else's* ticket, so a helper that is left behind can never take the lock that its waiter gave up.
 
 use std::{
@@ -34,8 +35,8 @@ use crate::LockError;
 /// How soon a waiter notices that it was cancelled: the flag wakes nobody who waits for a helper.
 const CANCEL_LOOK: Duration = Duration::from_millis(5);
 
-/// A wait that is no longer looks again and again, for it leaves nobody behind: a helper stands in line until its turn has
-/// come, and thousands of them keep everybody else out.
+/// A wait that is no longer than this looks again and again, for it leaves nobody behind: a helper stands in line until its
+/// turn has come, and thousands of them keep everybody else out.
 const SHORT: Duration = Duration::from_millis(5);
 const SHORT_LOOK: Duration = Duration::from_micros(200);
 
@@ -329,17 +330,28 @@ fn failed(source: io::Error) -> OsError {
     OsError::Call { operation: "lock a file", source }
 }
 
-/// Tries again and again until a moment that is near.
-fn locked_by(file: &File, kind: Kind, end: Instant) -> Result<bool, OsError> {
+/// Tries again and again, more and more rarely, with no pause longer than this.
+fn tried_until(
+    file: &File,
+    kind: Kind,
+    deadline: Option<Instant>,
+    cancel: Option<&CancelFlag>,
+    longest: Duration,
+) -> Result<Outcome, OsError> {
+    let mut pause = SHORT_LOOK;
     loop {
-        let left = end.saturating_duration_since(Instant::now());
+        if cancel.is_some_and(CancelFlag::is_cancelled) {
+            return Ok(Outcome::Cancelled);
+        }
+        let left = deadline.map_or(longest, |end| end.saturating_duration_since(Instant::now()));
         if left.is_zero() {
-            return Ok(false);
+            return Ok(Outcome::TimedOut);
         }
-        std::thread::sleep(SHORT_LOOK.min(left));
+        std::thread::sleep(pause.min(left));
         if try_lock(file, kind)? {
-            return Ok(true);
+            return Ok(Outcome::Locked);
         }
+        pause = longest.min(pause * 2);
     }
 }
 
@@ -357,9 +369,11 @@ fn lock_until(
         lock(private.file().map_err(failed)?, kind).map_err(failed)?;
         return Ok((Outcome::Locked, Some(private)));
     }
-    if let Some(end) = deadline.filter(|end| end.saturating_duration_since(Instant::now()) <= SHORT) {
-        let locked = locked_by(private.file().map_err(failed)?, kind, end)?;
-        return Ok(if locked { (Outcome::Locked, Some(private)) } else { (Outcome::TimedOut, None) });
+    let is_short = deadline.is_some_and(|end| end.saturating_duration_since(Instant::now()) <= SHORT);
+    if is_short || fork::in_child() {
+        let longest = if is_short { SHORT_LOOK } else { CANCEL_LOOK };
+        let outcome = tried_until(private.file().map_err(failed)?, kind, deadline, cancel, longest)?;
+        return Ok((outcome, (outcome == Outcome::Locked).then_some(private)));
     }
     let (sender, receiver) = mpsc::sync_channel(1);
     let helper = std::thread::Builder::new().name("dbmux-lock-sleeper".to_owned());
