@@ -12,11 +12,14 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("bits_apart", 2, pure, |values| Ok(bits_apart(values)))
 }
 
-/// `bits_apart(a, b)`: in how many bits two BLOBs of one length differ (Hamming's distance); NULL where they are anything
-/// else. sqlite-vec's `vec_distance_hamming` tells the same of `vec_bit` of each, and copies both for it.
+/// `bits_apart(a, b)`: in how many bits two BLOBs differ (Hamming's distance), where those that only one of them has count as
+/// different; NULL where they are anything else. sqlite-vec's `vec_distance_hamming` tells the same of `vec_bit` of each, and
+/// copies both for it.
 fn bits_apart(values: &Context<'_>) -> Option<i64> {
     let (ValueRef::Blob(one), ValueRef::Blob(other)) = (values.get_raw(0), values.get_raw(1)) else { return None };
-    (one.len() == other.len()).then(|| i64::from(differences(one, other)))
+    let common = one.len().min(other.len());
+    let beyond = 8 * (one.len().max(other.len()) - common);
+    i64::try_from(beyond).ok().map(|beyond| beyond + i64::from(differences(&one[..common], &other[..common])))
 }
 
 fn differences(one: &[u8], other: &[u8]) -> u32 {
@@ -38,11 +41,13 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_counted_in_blobs_of_one_length() {
+    fn bits_are_counted_in_blobs() {
         assert_eq!(answer("SELECT bits_apart(x'', x'')"), Some(0));
         assert_eq!(answer("SELECT bits_apart(x'00ff', x'01fe')"), Some(2));
         assert_eq!(answer("SELECT bits_apart(zeroblob(11), x'ffffffffffffffff0000ff')"), Some(72));
-        for other in ["x'00'", "'ab'", "7", "NULL"] {
+        assert_eq!(answer("SELECT bits_apart(x'01', x'0000ff')"), Some(17));
+        assert_eq!(answer("SELECT bits_apart(x'01', x'')"), Some(8));
+        for other in ["'ab'", "7", "NULL"] {
             assert_eq!(answer(&format!("SELECT bits_apart(x'0000', {other})")), None, "{other}");
         }
     }

@@ -105,14 +105,13 @@ pub(super) fn meaning(call: &Call<'_>, search: &Search, vector: &[f32], limit: u
     let clause = search.filter.clause()?;
     let sql = format!(
         "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score FROM (\
-           SELECT memory FROM memory_codes WHERE model = ? AND length(code) = ?{} \
-             ORDER BY bits_apart(code, ?) LIMIT ?\
+           SELECT memory FROM memory_codes WHERE model = ?{} ORDER BY bits_apart(code, ?) LIMIT ?\
          ) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
          WHERE length(v.vector) = ? ORDER BY score DESC LIMIT ?",
         clause.restricts("memory")
     );
     let bytes = embed::bytes(vector);
-    let mut values = vec![Value::from(bytes.as_slice()), Value::from(model), number(vector.len() / 8)];
+    let mut values = vec![Value::from(bytes.as_slice()), Value::from(model)];
     values.extend(clause.values);
     values.push(Value::from(embed::code(vector)));
     values.push(number((limit * CANDIDATES).max(FEWEST_CANDIDATES)));
