@@ -34,4 +34,5 @@ mod sharing;
 mod snapshot;
 mod snapshot_kept;
 mod sqlite;
+mod synced;
 mod unique;
