@@ -50,15 +50,8 @@ fn halve(
         return;
     }
     let rows: Vec<_> = items.iter().map(|item| (item.sql.as_ref(), item.parameters.as_ref())).collect();
-    let done = session.insert_many(shape, &rows);
-    match done.and_then(|counts| core.file.verify(false).map(|()| counts)) {
-        Ok(counts) if counts.len() == items.len() => {
-            outcomes.extend(counts.into_iter().map(|count| Ok(Outcome::Done(count))));
-        }
-        Ok(_) => {
-            let error = errors::internal("the engine does not say what each of the statements has changed");
-            outcomes.extend(items.iter().map(|_| Err(error.clone())));
-        }
+    match session.insert_many(shape, &rows) {
+        Ok(counts) => outcomes.extend(committed(core, items, counts)),
         // Nothing better can be said of a file that is lost, or of an engine that has failed.
         Err(error @ (EngineError::FileLost { .. } | EngineError::Fatal { .. })) => {
             let error = core.engine_error(error);
@@ -75,6 +68,18 @@ fn halve(
             halve(core, shape, session, batch, back, outcomes);
         }
     }
+}
+
+/// What is told of a batch that is committed. Whatever is wrong then, nothing of it is done once more.
+fn committed(core: &Core, items: &[Item], counts: Vec<i64>) -> Vec<Result<Outcome, ServiceError>> {
+    let error = match core.file.verify(false) {
+        Ok(()) if counts.len() == items.len() => {
+            return counts.into_iter().map(|count| Ok(Outcome::Done(count))).collect();
+        }
+        Ok(()) => errors::internal("the engine does not say what each of the statements has changed"),
+        Err(error) => core.engine_error(error),
+    };
+    items.iter().map(|_| Err(error.clone())).collect()
 }
 
 /// Whether what kept a batch would keep each part of it.

@@ -27,6 +27,7 @@ on_duckdb!(
     a_log_of_another_state_is_told_as_that,
     what_is_refused_leaves_nothing_behind,
     a_sidecar_that_is_none_is_named_with_what_to_do,
+    what_is_committed_is_not_done_again_where_the_path_cannot_be_looked_at,
 );
 
 const NOBODY: u32 = 65534;
@@ -341,4 +342,39 @@ fn a_file_that_is_moved_away_is_told_with_what_to_do(kind: Kind) {
     until("it is served again", || place.run(["sql", kind.file(), "select * from t"]).status.success());
     let rows = place.sql(kind.file(), "select id from t order by id");
     assert!(rows.starts_with('1'), "what was acknowledged is there: {rows}");
+}
+
+/// Inserts that are committed together are not inserted once more because nobody can tell what their path names by then.
+fn what_is_committed_is_not_done_again_where_the_path_cannot_be_looked_at(_: Kind) {
+    const WRITERS: i64 = 8;
+    let place = Place::new(env!("CARGO_BIN_EXE_dbmux"));
+    std::fs::create_dir(place.path("inside")).expect("a directory");
+    place.sql("inside/a.duckdb", "create table t (i bigint)");
+    let client = place.blocking_client("inside/a.duckdb", dbmux_client::ClientOptions::default());
+    let written = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (session, written) = (client.session().expect("a session"), &written);
+            scope.spawn(move || {
+                // Until it is told that nothing is known of the file any more.
+                for turn in 0..1_000_000 {
+                    let sql = format!("insert into t values ({})", turn * WRITERS + writer);
+                    if session.execute(sql).is_err() {
+                        return;
+                    }
+                    written.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+        dbmux_testkit::until("all are at work", || written.load(std::sync::atomic::Ordering::Relaxed) > 200);
+        // In one step: the path is neither the file nor nothing, it is no path.
+        std::fs::write(place.path("file"), "a file").expect("a file");
+        let (cwd, flag) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+        rustix::fs::renameat_with(cwd, place.path("inside"), cwd, place.path("file"), flag)
+            .expect("they change places");
+    });
+    assert_eq!(place.kill_brokers(), 1, "its broker");
+    let counts = place.sql("file/a.duckdb", "select count(*), count(distinct i) from t");
+    let (rows, different) = counts.split_once(',').expect("two numbers");
+    assert_eq!(rows, different, "some are there twice");
 }

@@ -1,7 +1,7 @@
 //! What is acknowledged was synced before. On each engine, with writers that are committed together and alone.
 //!
 //! The broker's system calls are watched: between a writer's question and its answer one of its syncs must have begun and
-//! ended, and nothing else would do.
+//! ended. (Of which file, and whether it began after the commit, is not looked at.)
 
 use std::{
     collections::HashMap,
