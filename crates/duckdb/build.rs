@@ -2,9 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a build script ends by panicking")]
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "src/shim/arrow.cpp",
     "src/shim/describe.cpp",
+    "src/shim/detached.cpp",
     "src/shim/guard.cpp",
     "src/shim/insert.cpp",
     "src/shim/session.cpp",
@@ -13,7 +14,7 @@ const SOURCES: [&str; 7] = [
 ];
 
 fn main() {
-    for file in SOURCES.iter().chain(["src/shim/session.hpp"].iter()) {
+    for file in SOURCES.iter().chain(["src/shim/detached.hpp", "src/shim/session.hpp"].iter()) {
         println!("cargo:rerun-if-changed={file}");
     }
     let include = std::env::var("DEP_DUCKDB_INCLUDE").expect("libduckdb-sys tells where DuckDB's headers are");

@@ -9,8 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use dbmux_engine::{
@@ -35,10 +34,6 @@ use crate::{
     shared::{ScratchFolder, Shared, remove_if_empty},
     snapshot::Snapshots,
 };
-
-/// How long DuckDB may take to forget the path of a file that it has closed.
-const FORGETS_WITHIN: Duration = Duration::from_secs(2);
-const FORGETS_EVERY: Duration = Duration::from_millis(1);
 
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
@@ -69,7 +64,6 @@ impl DuckDbEngine {
             settings: Mutex::default(),
             attachment: Mutex::new(None),
             snapshots: Snapshots::default(),
-            leaving: Mutex::new(None),
             _folder: scratch,
         };
         Ok(Self { shared: Arc::new(shared), options, swept: AtomicBool::new(false) })
@@ -85,46 +79,21 @@ impl DuckDbEngine {
     }
 
     /// Opens the file under its name, in a snapshot's place where there is one.
-    ///
-    /// Whoever used it last, maybe a read that has just ended, closes it first, and only then has DuckDB forget its path:
-    /// nobody is told of that moment.
     fn open(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
-        let deadline = Instant::now() + FORGETS_WITHIN;
-        loop {
-            match self.open_now(path, access, storage_version) {
-                Err(failure)
-                    if errors::is_attached_already(&failure) && !self.is_left_open() && Instant::now() < deadline =>
-                {
-                    thread::sleep(FORGETS_EVERY);
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn open_now(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
-        let Shared { instance, catalog, snapshots, leaving, .. } = self.shared.as_ref();
+        let Shared { instance, catalog, snapshots, .. } = self.shared.as_ref();
         let read_only = access == Access::ReadOnly;
+        // DuckDB opens no file that it has still.
+        instance.close_unused();
         if snapshots.as_of().is_some() {
             instance.replace(catalog, &Replacement { path, storage_version, read_only, tracked: true })?;
             snapshots.end();
+            instance.close_unused();
         } else {
             let mut settings = vec![("type", "duckdb".to_owned()), ("read_only", read_only.to_string())];
             settings.extend(storage_version.map(|version| ("storage_version", version.to_owned())));
             instance.attach(catalog, path, &settings)?;
         }
-        *leaving.lock() = None;
         Ok(())
-    }
-
-    /// Reads that began before a copy took the file's place have it still.
-    fn is_left_open(&self) -> bool {
-        let mut leaving = self.shared.leaving.lock();
-        let open = leaving.as_ref().is_some_and(|file| holders::own_ofd_lock(file.device, file.inode));
-        if !open {
-            *leaving = None;
-        }
-        open
     }
 
     /// Removes what an owner that was killed left: spilled data and copies, which nobody else may have made now.
@@ -298,17 +267,14 @@ impl Engine for DuckDbEngine {
 
     fn stand_in(&self, copy: File, as_of: SystemTime) -> Result<(), EngineError> {
         let mut attachment = self.shared.attachment.lock();
-        let Some(attached) = attachment.clone() else {
+        if attachment.is_none() {
             let message = "a snapshot stands in for a file that is attached, and none is".to_owned();
             return Err(EngineError::Internal { message });
-        };
-        let Shared { instance, catalog, snapshots, protection, leaving, .. } = self.shared.as_ref();
-        // Known before it may be closed; and once it is, nothing is protected by its inode any more.
-        *leaving.lock() = Some(attached);
-        if let Err(failure) = snapshots.begin(instance, catalog, &copy, as_of) {
-            *leaving.lock() = None;
-            return Err(errors::internal(&failure));
         }
+        let Shared { instance, catalog, snapshots, protection, .. } = self.shared.as_ref();
+        snapshots.begin(instance, catalog, &copy, as_of).map_err(|failure| errors::internal(&failure))?;
+        instance.close_unused();
+        // Once it is closed, nothing is protected by its inode any more.
         protection.attached(None);
         *attachment = None;
         Ok(())
@@ -319,7 +285,7 @@ impl Engine for DuckDbEngine {
     }
 
     fn has_file_open(&self) -> bool {
-        self.attachment().is_some() || self.is_left_open()
+        self.attachment().is_some() || self.shared.instance.close_unused()
     }
 
     fn tidy(&self) {

@@ -38,8 +38,6 @@ pub(crate) struct Shared {
     pub(crate) attachment: Mutex<Option<Attachment>>,
     /// Copies that answer in the file's stead.
     pub(crate) snapshots: Snapshots,
-    /// The file that a copy stands in for: statements that began before may have it open still.
-    pub(crate) leaving: Mutex<Option<Attachment>>,
     /// Dropped after the instance, which empties its folder.
     pub(crate) _folder: ScratchFolder,
 }

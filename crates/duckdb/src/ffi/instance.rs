@@ -4,7 +4,20 @@ use std::sync::Arc;
 
 use libduckdb_sys::v2;
 
-use super::{Attaching, Connection, Failure, call};
+use super::{Attaching, Code, Connection, Failure, call};
+
+unsafe extern "C" {
+    fn dbmux_instance_detach(
+        instance: v2::duckdb_v2_instance_handle,
+        name: *const v2::duckdb_v2_str,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_instance_close_unused(
+        instance: v2::duckdb_v2_instance_handle,
+        file_is_used: *mut bool,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+}
 
 /// An instance and the environment that it lives in.
 pub(crate) struct Instance {
@@ -68,11 +81,26 @@ impl Instance {
         attached
     }
 
-    /// Detaches the database of this name, whoever has it as default.
+    /// Detaches the database of this name, whoever has it as default, and closes it, unless somebody uses it still.
     pub(crate) fn detach(&self, name: &str) -> Result<(), Failure> {
         let name = v2::duckdb_v2_str::from(name);
         // SAFETY: the view outlives the call.
-        call(|error| unsafe { v2::duckdb_v2_instance_detach(self.handle, &raw const name, error) })
+        call(|error| unsafe { dbmux_instance_detach(self.handle, &raw const name, error) })
+    }
+
+    /// Closes what was detached, or has been replaced, and is not used any more. Answers with whether the file still is,
+    /// not a copy: what was opened by [`Self::attach`], or as [`super::Replacement::tracked`].
+    pub(crate) fn close_unused(&self) -> bool {
+        let mut file_is_used = false;
+        // SAFETY: the handle and the slot are alive.
+        let closed = call(|error| unsafe { dbmux_instance_close_unused(self.handle, &raw mut file_is_used, error) });
+        if let Err(failure) = closed {
+            tracing::warn!(
+                error = failure.message,
+                "a database was closed that could not be brought up to date before"
+            );
+        }
+        file_is_used
     }
 
     /// Opens a connection.
@@ -83,6 +111,10 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        // No connection is left, so nobody uses anything.
+        if !self.handle.is_null() {
+            self.close_unused();
+        }
         // SAFETY: both are owned by us; null ones are ignored; connections keep an `Arc` of us, so none is left.
         unsafe {
             v2::duckdb_v2_instance_destroy(&raw mut self.handle);

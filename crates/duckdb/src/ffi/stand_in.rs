@@ -34,8 +34,8 @@ pub(crate) struct Replacement<'a> {
 }
 
 impl Instance {
-    /// Opens a database in the place of the one that has the name. Statements that have begun go on with that one, which
-    /// is closed when the last of them has ended. Answers with the number by which [`Connection::source`] tells it.
+    /// Opens a database in the place of the one that has the name. Statements that have begun go on with that one
+    /// ([`Instance::close_unused`]). Answers with the number by which [`Connection::source`] tells it.
     pub(crate) fn replace(&self, name: &str, new: &Replacement<'_>) -> Result<u64, Failure> {
         let _attaching = Attaching::begin();
         let mut number = 0;

@@ -76,9 +76,9 @@ DUCKDB_V2_ERROR dbmux_session_facts_get(duckdb_v2_connection_handle conn, dbmux_
 DUCKDB_V2_ERROR dbmux_session_mark(duckdb_v2_connection_handle conn, const duckdb_v2_str *directory,
                                    duckdb_v2_error_info_handle *err) {
 	return WithErrorHandler(err, [&]() {
-		auto state = duckdb::make_shared_ptr<dbmux::SessionState>();
-		state->directory = string(Convert(directory));
 		auto &context = *Convert(conn)->context;
+		auto state = duckdb::make_shared_ptr<dbmux::SessionState>(*context.db);
+		state->directory = string(Convert(directory));
 		context.registered_state->Insert(dbmux::SessionState::KEY, std::move(state));
 		// How far a statement is can be asked; nothing is printed.
 		context.config.enable_progress_bar = true;
@@ -153,6 +153,9 @@ DUCKDB_V2_ERROR dbmux_session_detach(duckdb_v2_connection_handle conn, const duc
 		auto &context = *Convert(conn)->context;
 		auto state = context.registered_state->Get<dbmux::SessionState>(dbmux::SessionState::KEY);
 		if (!name) {
+			for (auto &entry : state->attached) {
+				state->detached->Add(std::move(entry.second), false);
+			}
 			state->attached.clear();
 			return;
 		}
@@ -169,6 +172,7 @@ DUCKDB_V2_ERROR dbmux_session_detach(duckdb_v2_connection_handle conn, const duc
 		if (context.transaction.HasActiveTransaction()) {
 			context.ActiveTransaction().DetachDatabase(*entry->second);
 		}
+		state->detached->Add(std::move(entry->second), false);
 		state->attached.erase(entry);
 	});
 }

@@ -1,5 +1,6 @@
 // A copy of the database that answers in its stead, under its name.
 
+#include "detached.hpp"
 #include "session.hpp"
 
 #include "duckdb/main/attached_database.hpp"
@@ -31,13 +32,14 @@ template struct Reach<&DatabaseManager::FinalizeAttach>;
 extern "C" {
 
 //! Opens a database, and puts it in the place of the one that has the name, if there is one. Statements that have begun
-//! go on with the former one, which is closed when the last of them has ended. `tracked`: its path is its own for as long
+//! go on with the former one (detached.hpp). `tracked`: its path is its own for as long
 //! as it lives, as with every ATTACH. Tells by which number it is known.
 DUCKDB_V2_ERROR dbmux_instance_replace(duckdb_v2_instance_handle instance, const duckdb_v2_str *name,
                                        const duckdb_v2_str *path, const duckdb_v2_str *storage_version, bool read_only,
                                        bool tracked, uint64_t *number, duckdb_v2_error_info_handle *err) {
 	return WithErrorHandler(err, [&]() {
 		auto &database = *Convert(instance)->GetDatabase().instance;
+		auto detached = dbmux::Detached::Of(database);
 		auto connection = Connection::CreateInternal(database);
 		connection.BeginTransaction();
 		try {
@@ -59,8 +61,13 @@ DUCKDB_V2_ERROR dbmux_instance_replace(duckdb_v2_instance_handle instance, const
 			auto attached = database.CreateAttachedDatabase(context, info, options);
 			attached->Initialize(context);
 			attached->FinalizeLoad(context);
+			auto former = manager.GetDatabase(info.name);
 			auto finalized = (manager.*ReachFinalizeAttach())(context, info, attached);
 			*number = finalized->oid;
+			if (former) {
+				auto is_file = !former->StoredPath().empty();
+				detached->Add(std::move(former), is_file);
+			}
 			if (manager.GetDefaultDatabase().empty()) {
 				manager.SetDefaultDatabase(info.name);
 			}

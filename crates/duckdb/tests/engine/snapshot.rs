@@ -227,6 +227,44 @@ fn no_read_fails_while_file_and_copy_take_turns() {
     database.engine.verify(true).unwrap();
 }
 
+/// Whoever has used the one, and comes upon the other, has begun a transaction there before DuckDB finds that the name is
+/// taken: it has to be ended there too, before that one is closed.
+#[test]
+fn a_transaction_that_came_upon_both_ends_in_both() {
+    let database = Database::new("sales.duckdb");
+    let mut session = database.session();
+    session.run("CREATE TABLE orders AS SELECT range AS id FROM range(1000)");
+    let all = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'orders'";
+    for _ in 0..20 {
+        // First the file, then a copy, which the file replaces.
+        session.run("BEGIN");
+        assert_eq!(session.one("SELECT count(*) FROM orders"), "1000");
+        stand_in(&database);
+        assert!(matches!(session.try_run(all), Err(EngineError::Conflict { .. })));
+        assert!(database.engine.has_file_open(), "the transaction has it");
+        session.run("ROLLBACK");
+        assert!(!database.engine.has_file_open());
+        database.engine.attach(Access::ReadWrite).unwrap();
+        assert_eq!(session.one(all), "1");
+        // First a copy, then the file, which another copy replaces.
+        stand_in(&database);
+        session.run("BEGIN");
+        assert_eq!(session.one("SELECT count(*) FROM orders"), "1000");
+        database.engine.attach(Access::ReadWrite).unwrap();
+        assert!(matches!(session.try_run(all), Err(EngineError::Conflict { .. })));
+        stand_in(&database);
+        assert!(database.engine.has_file_open(), "the failed transaction has begun in it");
+        session.run("ROLLBACK");
+        assert!(!database.engine.has_file_open());
+        assert_eq!(session.one(all), "1");
+        database.engine.attach(Access::ReadWrite).unwrap();
+    }
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let of_ours = |path: &std::path::PathBuf| path.starts_with(database.path.parent().unwrap());
+    let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).filter(of_ours).collect();
+    assert_eq!(open, std::slice::from_ref(&database.path), "no copy is open any more");
+}
+
 #[test]
 fn a_copy_that_is_none_leaves_the_file_in_its_place() {
     let database = Database::new("sales.duckdb");

@@ -1,0 +1,59 @@
+// Databases that were detached, or that another one has replaced, until nobody uses them.
+
+#pragma once
+
+#include "duckdb/main/attached_database.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/storage/object_cache.hpp"
+#include "duckdb/transaction/meta_transaction.hpp"
+
+namespace dbmux {
+
+//! Of one instance.
+//!
+//! DuckDB 2.0 closes a database with the last reference to it, and does not count all: a transaction that has used the
+//! former database of a name, and comes upon the present one (`duckdb_tables()` looks at whatever is attached), begins in
+//! it, and only then fails, because the name is taken (`MetaTransaction::GetTransaction`, `UseDatabase`). Its rollback
+//! would go to a database that may be gone by then. So each is kept here until no client's transaction is in it.
+class Detached : public duckdb::ObjectCacheEntry {
+public:
+	static duckdb::shared_ptr<Detached> Of(duckdb::DatabaseInstance &instance);
+
+	//! A client's transaction, from its begin to its end.
+	void Begin(duckdb::MetaTransaction &transaction);
+	void End(duckdb::MetaTransaction &transaction);
+
+	//! Takes in what has just lost its name. `is_file`: it is the instance's own file, not a copy.
+	void Add(duckdb::shared_ptr<duckdb::AttachedDatabase> database, bool is_file);
+	//! Closes those that nobody uses. Tells whether the file is used still, also where one of them fails to be brought up
+	//! to date, which is thrown.
+	void CloseUnused(bool *file_is_used = nullptr);
+
+	static duckdb::string ObjectType() {
+		return "dbmux_detached";
+	}
+	duckdb::string GetObjectType() override {
+		return ObjectType();
+	}
+	//! Never evicted.
+	duckdb::optional_idx GetEstimatedCacheMemory() const override {
+		return duckdb::optional_idx();
+	}
+
+private:
+	struct Entry {
+		duckdb::shared_ptr<duckdb::AttachedDatabase> database;
+		bool is_file;
+	};
+
+	bool IsUsed(const Entry &entry);
+
+	//! Held while databases are closed: whoever asks meanwhile waits for that.
+	std::mutex entries_lock;
+	duckdb::vector<Entry> entries;
+	//! Held for moments only: each transaction begins and ends with it.
+	std::mutex transactions_lock;
+	duckdb::vector<duckdb::MetaTransaction *> transactions;
+};
+
+} // namespace dbmux
