@@ -108,6 +108,14 @@ pub enum EngineError {
         /// What was found.
         message: String,
     },
+    /// It is written, and nobody can tell whether to the file that the path names.
+    #[error("written, but {path} cannot be looked at: {message}")]
+    Unverified {
+        /// The database file.
+        path: PathBuf,
+        /// Why it cannot be looked at.
+        message: String,
+    },
     /// The file, or its log, is not whole, or the two do not belong together.
     #[error("{path} is damaged: {message}")]
     Damaged {
@@ -158,6 +166,7 @@ impl EngineError {
             Self::DiskFull { .. } => ErrorCode::DiskFull,
             Self::OutOfMemory { .. } => ErrorCode::OutOfMemory,
             Self::FileLost { .. } => ErrorCode::FileLost,
+            Self::Unverified { .. } => ErrorCode::OutcomeUnknown,
             Self::Damaged { .. } => ErrorCode::DatabaseDamaged,
             Self::Io { .. } | Self::Fatal { .. } | Self::Internal { .. } => ErrorCode::Internal,
         }
@@ -176,6 +185,7 @@ impl EngineError {
             Self::DiskFull { .. } => "53100",
             Self::OutOfMemory { .. } => "53200",
             Self::Io { .. } => "58030",
+            Self::Unverified { .. } => "08007",
             Self::Damaged { .. } => "XX001",
             Self::NotFound { .. } => "3D000",
             Self::NotADatabase { .. }
@@ -194,6 +204,9 @@ impl EngineError {
             Self::FileLost { .. } => {
                 "find out what replaced, moved or deleted the file, and put the attached one back if it was moved: what \
                  was acknowledged is in it; then try again"
+            }
+            Self::Unverified { .. } => {
+                "see to it that the path leads to the file again, and look whether the change is there before you repeat it"
             }
             _ => "",
         }

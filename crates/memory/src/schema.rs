@@ -26,7 +26,7 @@ pub(crate) const NO_SUCH_MEMORY: &str = "dbmux: no such memory";
 
 /// Where the tables are read from, or written to, in order. Times are microseconds since 1970, in UTC. `origin` is a number
 /// by chance, of the call that made the memory.
-const STATEMENTS: [&str; 24] = [
+const STATEMENTS: [&str; 28] = [
     "CREATE TABLE IF NOT EXISTS dbmux_memory (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS memories (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, content TEXT NOT NULL, \
      type TEXT, metadata TEXT NOT NULL CHECK (json_valid(metadata)), created INTEGER NOT NULL, \
@@ -41,6 +41,7 @@ const STATEMENTS: [&str; 24] = [
     "CREATE TABLE IF NOT EXISTS memory_vectors (memory INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL)",
     // A bit for each number of a vector: small enough to look at all of them.
     "CREATE TABLE IF NOT EXISTS memory_codes (memory INTEGER PRIMARY KEY, model TEXT NOT NULL, code BLOB NOT NULL)",
+    BLOCKS,
     "CREATE TABLE IF NOT EXISTS memory_incoming (hash TEXT, content TEXT, type TEXT, metadata TEXT, tags TEXT, \
      created INTEGER, updated INTEGER, origin INTEGER, model TEXT, vector BLOB)",
     "CREATE TABLE IF NOT EXISTS memory_changes (hash TEXT, new_hash TEXT, content TEXT, sets_type INTEGER, type TEXT, \
@@ -103,6 +104,9 @@ const STATEMENTS: [&str; 24] = [
     "CREATE TRIGGER IF NOT EXISTS memory_vectors_gone AFTER DELETE ON memory_vectors BEGIN \
        DELETE FROM memory_codes WHERE memory = old.memory; \
      END",
+    CODE_MADE,
+    CODE_CHANGED,
+    CODE_GONE,
     // A program of version 1 may be at it at the same time.
     NO_TRIGGER_OF_1,
     NO_INDEX_OF_1,
@@ -130,11 +134,39 @@ const INCOMING_DONE: &str = "CREATE TRIGGER IF NOT EXISTS memory_incoming_done A
      DELETE FROM memory_incoming WHERE rowid = new.rowid; \
    END";
 
+/// The codes again, sixteen memories' in a row: a search looks at all of them.
+const BLOCKS: &str = "CREATE TABLE IF NOT EXISTS memory_code_blocks (model TEXT NOT NULL, block INTEGER NOT NULL, \
+     codes BLOB NOT NULL, PRIMARY KEY (model, block)) WITHOUT ROWID";
+const CODE_MADE: &str = "CREATE TRIGGER IF NOT EXISTS memory_codes_made AFTER INSERT ON memory_codes BEGIN \
+     INSERT INTO memory_code_blocks (model, block, codes) \
+       VALUES (new.model, new.memory >> 4, codes_with(NULL, new.memory & 15, new.code)) \
+       ON CONFLICT (model, block) DO UPDATE SET codes = codes_with(codes, new.memory & 15, new.code); \
+   END";
+const CODE_CHANGED: &str = "CREATE TRIGGER IF NOT EXISTS memory_codes_changed AFTER UPDATE ON memory_codes BEGIN \
+     UPDATE memory_code_blocks SET codes = codes_with(codes, old.memory & 15, NULL) \
+       WHERE model = old.model AND block = old.memory >> 4; \
+     INSERT INTO memory_code_blocks (model, block, codes) \
+       VALUES (new.model, new.memory >> 4, codes_with(NULL, new.memory & 15, new.code)) \
+       ON CONFLICT (model, block) DO UPDATE SET codes = codes_with(codes, new.memory & 15, new.code); \
+     DELETE FROM memory_code_blocks WHERE model = old.model AND block = old.memory >> 4 AND length(codes) = 0; \
+   END";
+const CODE_GONE: &str = "CREATE TRIGGER IF NOT EXISTS memory_codes_gone AFTER DELETE ON memory_codes BEGIN \
+     UPDATE memory_code_blocks SET codes = codes_with(codes, old.memory & 15, NULL) \
+       WHERE model = old.model AND block = old.memory >> 4; \
+     DELETE FROM memory_code_blocks WHERE model = old.model AND block = old.memory >> 4 AND length(codes) = 0; \
+   END";
+
 const NO_TRIGGER_OF_1: &str = "DROP TRIGGER IF EXISTS memory_incoming_arrives";
 const NO_INDEX_OF_1: &str = "DROP INDEX IF EXISTS memories_type";
 
 /// From version 1, in an order in which whatever is stored between two of them is stored: its one trigger did both.
-const UPGRADE: [&str; 6] = [
+const UPGRADE: [&str; 11] = [
+    BLOCKS,
+    CODE_MADE,
+    CODE_CHANGED,
+    CODE_GONE,
+    // By the trigger.
+    "UPDATE memory_codes SET code = code",
     TYPED,
     NO_INDEX_OF_1,
     INCOMING_STORED,
@@ -156,6 +188,11 @@ impl Schema {
         Self { read_only, ..Self::default() }
     }
 
+    /// Whether the tables are known to be those of this program's version.
+    pub(crate) fn is_current(&self) -> bool {
+        self.known.load(Ordering::Acquire)
+    }
+
     /// Looks anew the next time.
     pub(crate) fn forget(&self) {
         self.known.store(false, Ordering::Release);
@@ -169,11 +206,11 @@ impl Schema {
         writes: bool,
         deadline: Deadline,
     ) -> Result<(), MemoryError> {
-        if self.known.load(Ordering::Acquire) {
+        if self.is_current() {
             return Ok(());
         }
         let _only_one = deadline.wait("while the tables were being looked for", self.looking.lock()).await?;
-        if self.known.load(Ordering::Acquire) {
+        if self.is_current() {
             return Ok(());
         }
         match self.look(client, session, deadline).await? {

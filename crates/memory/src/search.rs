@@ -155,16 +155,11 @@ async fn look(call: &Call<'_>, search: &Search) -> Result<Found, MemoryError> {
     if search.query.trim().is_empty() {
         return newest(call, search).await;
     }
-    let (vector, missing) = match search.mode {
-        SearchMode::Exact => (None, None),
-        SearchMode::Semantic | SearchMode::Hybrid => legs::query_vector(call, &search.query).await,
-    };
     let plan = Plan { call, search };
-    match (search.mode, vector) {
-        (SearchMode::Semantic, Some(vector)) => plan.by_meaning(&vector).await,
-        (SearchMode::Hybrid, Some(vector)) => plan.by_both(&vector).await,
-        (SearchMode::Exact, _) => plan.by_words(true, None).await,
-        (_, None) => plan.by_words(false, missing).await,
+    match search.mode {
+        SearchMode::Exact => plan.by_words(true, None).await,
+        SearchMode::Semantic => plan.by_meaning().await,
+        SearchMode::Hybrid => plan.by_both().await,
     }
 }
 
@@ -183,13 +178,20 @@ impl Plan<'_> {
         Ok(self.found(found, SearchMode::Exact, note))
     }
 
-    async fn by_meaning(&self, vector: &[f32]) -> Result<Found, MemoryError> {
-        let found = legs::meaning(self.call, self.search, vector, self.search.limit)?.memories(self.call).await?;
+    async fn by_meaning(&self) -> Result<Found, MemoryError> {
+        let vector = match legs::query_vector(self.call, &self.search.query).await {
+            Ok(vector) => vector,
+            Err(missing) => return self.by_words(false, Some(missing)).await,
+        };
+        let found = legs::meaning(self.call, self.search, &vector, self.search.limit)?.memories(self.call).await?;
         let note = self.missing(found.best.len()).await?;
         Ok(self.found(found, SearchMode::Semantic, note))
     }
 
-    async fn by_both(&self, vector: &[f32]) -> Result<Found, MemoryError> {
+    async fn by_both(&self) -> Result<Found, MemoryError> {
+        if self.call.shared.embedder.is_none() {
+            return self.by_words(false, Some(legs::NO_EMBEDDER.to_owned())).await;
+        }
         // What is far behind in one order may still win by the other one.
         let depth = (self.search.limit * 4).max(50);
         let words = async {
@@ -198,8 +200,18 @@ impl Plan<'_> {
                 None => Ok(Ordered::default()),
             }
         };
-        let meaning = async { legs::meaning(self.call, self.search, vector, depth)?.numbers(self.call).await };
+        // The query is embedded while its words are looked for.
+        let meaning = async {
+            match legs::query_vector(self.call, &self.search.query).await {
+                Ok(vector) => legs::meaning(self.call, self.search, &vector, depth)?.numbers(self.call).await.map(Ok),
+                Err(missing) => Ok(Err(missing)),
+            }
+        };
         let (words, meaning) = futures::try_join!(words, meaning)?;
+        let meaning = match meaning {
+            Ok(meaning) => meaning,
+            Err(missing) => return self.by_words(false, Some(missing)).await,
+        };
         let note = self.missing(meaning.best.len()).await?;
         let ids = |ordered: &Ordered<i64>| ordered.best.iter().map(|(id, _)| *id).collect::<Vec<_>>();
         let mut best = fuse::fuse(&ids(&words), &ids(&meaning));

@@ -1,5 +1,7 @@
 //! SQL functions of our own, which every connection has.
 
+mod codes;
+
 use rusqlite::{
     Connection, Result,
     functions::{Context, FunctionFlags},
@@ -9,7 +11,9 @@ use rusqlite::{
 /// Makes them known to a connection.
 pub(crate) fn register(connection: &Connection) -> Result<()> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    connection.create_scalar_function("bits_apart", 2, pure, |values| Ok(bits_apart(values)))
+    connection.create_scalar_function("bits_apart", 2, pure, |values| Ok(bits_apart(values)))?;
+    connection.create_scalar_function("codes_with", 3, pure, codes::with)?;
+    connection.create_aggregate_function("nearest_codes", 4, pure, codes::Nearest)
 }
 
 /// `bits_apart(a, b)`: in how many bits two BLOBs differ (Hamming's distance), where those that only one of them has count as
@@ -17,9 +21,14 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
 /// copies both for it.
 fn bits_apart(values: &Context<'_>) -> Option<i64> {
     let (ValueRef::Blob(one), ValueRef::Blob(other)) = (values.get_raw(0), values.get_raw(1)) else { return None };
+    Some(distance(one, other))
+}
+
+fn distance(one: &[u8], other: &[u8]) -> i64 {
     let common = one.len().min(other.len());
     let beyond = 8 * (one.len().max(other.len()) - common);
-    i64::try_from(beyond).ok().map(|beyond| beyond + i64::from(differences(&one[..common], &other[..common])))
+    // A BLOB of SQLite's has less than 2^31 bytes.
+    i64::try_from(beyond).unwrap_or(i64::MAX) + i64::from(differences(&one[..common], &other[..common]))
 }
 
 fn differences(one: &[u8], other: &[u8]) -> u32 {

@@ -347,14 +347,19 @@ impl File {
 
     /// Whether the path still names the attached file; with `thorough`, whether our lock is still there. When not, nobody
     /// enters until the file was released.
+    ///
+    /// # Errors
+    /// [`EngineError::FileLost`]; [`EngineError::Unverified`] where that cannot be told: what was written before is
+    /// committed, and must not be written once more.
     pub(crate) fn verify(&self, thorough: bool) -> Result<(), EngineError> {
-        let found = self.engine.verify(thorough);
-        if let Err(error @ EngineError::FileLost { .. }) = &found {
-            tracing::error!(%error, "the file is lost; nothing more is written to it");
-            self.state.lock().lost = Some(error.clone());
-            self.kick.notify_one();
+        let Err(error) = self.engine.verify(thorough) else { return Ok(()) };
+        if !matches!(error, EngineError::FileLost { .. }) {
+            return Err(EngineError::Unverified { path: self.path.clone(), message: error.to_string() });
         }
-        found
+        tracing::error!(%error, "the file is lost; nothing more is written to it");
+        self.state.lock().lost = Some(error.clone());
+        self.kick.notify_one();
+        Err(error)
     }
 
     /// Lets nobody enter. Answers with how many are inside.

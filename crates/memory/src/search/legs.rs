@@ -18,6 +18,8 @@ const CANDIDATES: usize = 20;
 /// As many are compared exactly in any case.
 const FEWEST_CANDIDATES: usize = 1000;
 
+pub(super) const NO_EMBEDDER: &str = "there is no embedder: looked for by words";
+
 /// A way to an order: SQL that gives numbers of memories as `id` with their `score`, best first.
 pub(super) struct Leg {
     sql: String,
@@ -103,18 +105,28 @@ pub(super) fn words(search: &Search, all: bool, limit: usize) -> Result<Option<L
 pub(super) fn meaning(call: &Call<'_>, search: &Search, vector: &[f32], limit: usize) -> Result<Leg, MemoryError> {
     let model = call.shared.embedder.as_ref().map(|embedder| embedder.model()).unwrap_or_default();
     let clause = search.filter.clause()?;
+    let candidates = number((limit * CANDIDATES).max(FEWEST_CANDIDATES));
+    let code = Value::from(embed::code(vector));
+    let (near, near_values) = if search.filter.is_empty() && call.shared.schema.is_current() {
+        let near = "SELECT value AS memory FROM json_each((\
+             SELECT nearest_codes(codes, block << 4, ?, ?) FROM memory_code_blocks WHERE model = ?))";
+        (near.to_owned(), vec![code, candidates, Value::from(model)])
+    } else {
+        let near = format!(
+            "SELECT memory FROM memory_codes WHERE model = ?{} ORDER BY bits_apart(code, ?) LIMIT ?",
+            clause.restricts("memory")
+        );
+        let values = [vec![Value::from(model)], clause.values, vec![code, candidates]].concat();
+        (near, values)
+    };
     let sql = format!(
-        "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score FROM (\
-           SELECT memory FROM memory_codes WHERE model = ?{} ORDER BY bits_apart(code, ?) LIMIT ?\
-         ) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
-         WHERE length(v.vector) = ? ORDER BY score DESC LIMIT ?",
-        clause.restricts("memory")
+        "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score \
+         FROM ({near}) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
+         WHERE length(v.vector) = ? ORDER BY score DESC LIMIT ?"
     );
     let bytes = embed::bytes(vector);
-    let mut values = vec![Value::from(bytes.as_slice()), Value::from(model)];
-    values.extend(clause.values);
-    values.push(Value::from(embed::code(vector)));
-    values.push(number((limit * CANDIDATES).max(FEWEST_CANDIDATES)));
+    let mut values = vec![Value::from(bytes.as_slice())];
+    values.extend(near_values);
     values.extend([number(bytes.len()), number(limit)]);
     Ok(Leg { sql, values, scale: Scale::Cosine })
 }
@@ -124,22 +136,17 @@ fn number(number: usize) -> Value {
 }
 
 /// The query's vector, or why there is none.
-pub(super) async fn query_vector(call: &Call<'_>, query: &str) -> (Option<Arc<[f32]>>, Option<String>) {
+pub(super) async fn query_vector(call: &Call<'_>, query: &str) -> Result<Arc<[f32]>, String> {
     let Some(embedder) = &call.shared.embedder else {
-        let note = "there is no embedder: looked for by words";
-        return (None, Some(note.to_owned()));
+        return Err(NO_EMBEDDER.to_owned());
     };
     if let Some(kept) = call.shared.queries.get(query) {
-        return (Some(kept), None);
+        return Ok(kept);
     }
-    match embed::all(embedder.as_ref(), vec![query.to_owned()], call).await {
-        Ok(mut vectors) => {
-            let vector: Option<Arc<[f32]>> = vectors.pop().map(Arc::from);
-            if let Some(vector) = &vector {
-                call.shared.queries.put(query.to_owned(), Arc::clone(vector));
-            }
-            (vector, None)
-        }
-        Err(error) => (None, Some(format!("looked for by words: {error}"))),
-    }
+    let mut vectors = embed::all(embedder.as_ref(), vec![query.to_owned()], call)
+        .await
+        .map_err(|error| format!("looked for by words: {error}"))?;
+    let vector: Arc<[f32]> = vectors.pop().unwrap_or_default().into();
+    call.shared.queries.put(query.to_owned(), Arc::clone(&vector));
+    Ok(vector)
 }

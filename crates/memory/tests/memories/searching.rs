@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use dbmux_memory::{
-    Filter, Found, Memories, MemoryError, NewMemory, Search, SearchMode, TagMatch, TimeRange, Timestamp, Zoned,
-    time_range,
+    Delete, Filter, Found, Memories, MemoryError, NewMemory, Search, SearchMode, TagMatch, TimeRange, Timestamp,
+    Update, Zoned, time_range,
 };
 
-use crate::support::{Letters, memory, place, with, words};
+use crate::support::{Letters, is_sound, memory, number, place, with, words};
 
 fn contents(found: &Found) -> Vec<&str> {
     found.hits.iter().map(|hit| hit.memory.content.as_str()).collect()
@@ -131,6 +131,37 @@ async fn filters_hold_for_meaning_too() {
     let future = TimeRange { from: Some(Timestamp::MAX), to: None };
     let search = Search::new("tinsel").filter(Filter { time: future, ..Filter::default() });
     assert!(memories.search(&search).await.expect("a search").hits.is_empty());
+}
+
+/// Without a filter all codes are looked at a few at a time, with one each by itself: the same is found.
+#[tokio::test(flavor = "multi_thread")]
+async fn meaning_is_the_same_with_a_filter_that_all_pass() {
+    let place = place();
+    let memories = with(&place, Arc::new(Letters::default()));
+    let text = |number: u64| -> String {
+        let letter =
+            |turn| char::from(b'a' + u8::try_from((number * 7 + turn * turn * number) % 26).expect("a letter"));
+        (0..number % 9 + 1).map(letter).chain(format!(" {number}").chars()).collect()
+    };
+    let all: Vec<_> = (0..200).map(|number| memory(&text(number), &["all"])).collect();
+    let stored = memories.store(all).await.expect("stored");
+    for (turn, stored) in stored.iter().enumerate().step_by(7) {
+        let update = Update { content: Some(text(turn as u64 + 1000)), ..Update::default() };
+        memories.update(&stored.content_hash, &update).await.expect("changed");
+    }
+    let gone = stored.iter().skip(3).step_by(5).map(|stored| stored.content_hash.clone()).collect();
+    memories.delete(&Delete::of(Filter { hashes: gone, ..Filter::default() })).await.expect("deleted");
+    for query in ["listen", "abc", "zebra", "q"] {
+        let search = Search::new(query).mode(SearchMode::Semantic).limit(300);
+        let found = memories.search(&search).await.expect("a search");
+        assert_eq!(
+            found.hits.len(),
+            usize::try_from(number(&place, "select count(*) from memories")).expect("a number")
+        );
+        let filtered = memories.search(&search.filter(Filter::tagged(["all"]))).await.expect("a search");
+        assert_eq!(contents(&found), contents(&filtered), "{query}");
+    }
+    is_sound(&place);
 }
 
 /// What was kept is only given as long as it is true, whoever changes the memories.

@@ -1,13 +1,14 @@
 //! Storing, from many sides at once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dbmux_memory::{
-    ErrorCode, Filter, List, Memories, MemoryError, MemoryOptions, Metadata, NewMemory, Retry, Search, content_hash,
+    ErrorCode, Filter, List, Memories, MemoryError, MemoryOptions, Metadata, NewMemory, Retry, Search, SearchMode,
+    content_hash,
 };
 use futures::future::{join_all, try_join_all};
 
-use crate::support::{is_sound, memory, number, open, options, place, raw, words};
+use crate::support::{Letters, is_sound, memory, number, open, options, place, raw, words};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_is_stored_and_found_again() {
@@ -248,8 +249,13 @@ async fn one_who_only_reads_makes_nothing_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_store_is_brought_up_to_date() {
     let place = place();
-    words(&place).store(vec![memory("old", &["a"])]).await.expect("stored");
+    let meaning = |options| open(&place, MemoryOptions { embedder: Some(Arc::new(Letters::default())), ..options });
+    meaning(options(&place)).store(vec![memory("old", &["a"])]).await.expect("stored");
     for back in [
+        "drop trigger memory_codes_made",
+        "drop trigger memory_codes_changed",
+        "drop trigger memory_codes_gone",
+        "drop table memory_code_blocks",
         include_str!("version_1.sql"),
         "drop trigger memory_incoming_stored",
         "drop trigger memory_incoming_done",
@@ -259,7 +265,10 @@ async fn an_older_store_is_brought_up_to_date() {
     }
     let mut reading = options(&place);
     reading.client.read_only = true;
-    assert_eq!(open(&place, reading).stats().await.expect("it reads what is older").memories, 1);
+    let reader = meaning(reading);
+    assert_eq!(reader.stats().await.expect("it reads what is older").memories, 1);
+    let old = Search::new("lod").mode(SearchMode::Semantic);
+    assert_eq!(reader.search(&old).await.expect("a search").hits.len(), 1);
     let stores: Vec<_> = (0..4).map(|_| words(&place)).collect();
     let stored =
         join_all(stores.iter().map(|store| store.store(vec![memory("old", &["b"]), memory("new", &[])]))).await;
@@ -268,5 +277,6 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!(stores[0].health().await.expect("health").schema, 2);
     assert_eq!(number(&place, "select count(*) from sqlite_schema where name like 'memory_incoming_%'"), 2);
     assert_eq!(number(&place, "select count(*) from memory_tags"), 2);
+    assert_eq!(reader.search(&old).await.expect("a search").hits.len(), 1);
     is_sound(&place);
 }

@@ -129,6 +129,15 @@ pub(crate) fn is_sound(place: &Place) {
         ),
         0
     );
+    // The blocks have the codes, and no others.
+    let blocks = "select model, nearest_codes(codes, block << 4, x'0f35a1c2', 1000000) as found \
+                  from memory_code_blocks group by model";
+    let codes = "select model, json_group_array(memory) as found from \
+                 (select model, memory from memory_codes order by bits_apart(code, x'0f35a1c2'), memory) group by model";
+    for (one, other) in [(blocks, codes), (codes, blocks)] {
+        assert_eq!(number(place, &format!("select count(*) from (select * from ({one}) except {other})")), 0, "{one}");
+    }
+    assert_eq!(number(place, "select count(*) from memory_code_blocks where length(codes) = 0"), 0);
     // It looks the whole index through, and fails where it is not that of the contents.
     place.sql("memory.db", "insert into memory_words (memory_words, rank) values ('integrity-check', 1)");
     assert_eq!(place.sql("memory.db", "pragma integrity_check"), "ok");

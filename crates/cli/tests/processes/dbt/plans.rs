@@ -52,7 +52,7 @@ fn fates(report: &serde_json::Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn years_are_built_in_order_merged_where_they_can_be_and_resumed() {
+fn years_are_built_in_order_and_merged_where_they_can_be() {
     let shop = Shop::new();
     shop.project.write("plan.toml", YEARS);
     let (code, report) = plan(&shop, &[]);
@@ -87,7 +87,14 @@ fn years_are_built_in_order_merged_where_they_can_be_and_resumed() {
         }
     }
     assert_eq!(merged, plain.contents());
+}
 
+#[test]
+fn what_is_done_is_not_done_again_unless_it_has_changed() {
+    let shop = Shop::new();
+    shop.project.write("plan.toml", YEARS);
+    let (code, report) = plan(&shop, &[]);
+    assert_eq!(code, Some(0), "{report:#}");
     let (code, again) = plan(&shop, &["--resume"]);
     assert_eq!(code, Some(0), "{again:#}");
     assert!(fates(&again).iter().all(|(_, what)| *what == "unchanged"), "{again:#}");
