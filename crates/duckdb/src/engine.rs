@@ -9,7 +9,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use dbmux_engine::{
@@ -34,6 +35,10 @@ use crate::{
     shared::{ScratchFolder, Shared, remove_if_empty},
     snapshot::Snapshots,
 };
+
+/// How long a release waits for whoever has the file still, and how often it looks.
+const LAST_USERS: Duration = Duration::from_secs(5);
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
 
 /// DuckDB's side of one database file.
 pub struct DuckDbEngine {
@@ -87,7 +92,6 @@ impl DuckDbEngine {
         if snapshots.as_of().is_some() {
             instance.replace(catalog, &Replacement { path, storage_version, read_only, tracked: true })?;
             snapshots.end();
-            instance.close_unused();
         } else {
             let mut settings = vec![("type", "duckdb".to_owned()), ("read_only", read_only.to_string())];
             settings.extend(storage_version.map(|version| ("storage_version", version.to_owned())));
@@ -246,6 +250,16 @@ impl Engine for DuckDbEngine {
         self.shared.snapshots.end();
         self.shared.protection.attached(None);
         *attachment = None;
+        drop(attachment);
+        // A checkpoint for somebody who has gone may still be at it.
+        let deadline = Instant::now() + LAST_USERS;
+        while self.shared.instance.close_unused() {
+            if Instant::now() >= deadline {
+                tracing::warn!("the file is still read; it is closed behind that");
+                break;
+            }
+            thread::sleep(LOOKS_EVERY);
+        }
         Ok(())
     }
 
@@ -273,7 +287,6 @@ impl Engine for DuckDbEngine {
         }
         let Shared { instance, catalog, snapshots, protection, .. } = self.shared.as_ref();
         snapshots.begin(instance, catalog, &copy, as_of).map_err(|failure| errors::internal(&failure))?;
-        instance.close_unused();
         // Once it is closed, nothing is protected by its inode any more.
         protection.attached(None);
         *attachment = None;

@@ -162,10 +162,6 @@ impl EngineSession for DuckDbSession {
     }
 
     fn forget(&mut self, prepared: PreparedId) {
-        // Its transaction may have been the last one in a copy, or in the file.
-        if self.shared.snapshots.any() {
-            self.shared.instance.close_unused();
-        }
         let Some(Bound { text, epoch, ready }) = self.prepared.remove(&prepared) else { return };
         if let (StatementKind::Read, Work::Run(statement)) = (ready.kind, ready.work) {
             self.parsed.give_back(text, statement, epoch);

@@ -68,14 +68,9 @@ impl Snapshots {
         self.present.lock().as_ref().map(|present| present.as_of)
     }
 
-    /// Whether there has been a copy.
-    pub(crate) fn any(&self) -> bool {
-        self.any.load(Ordering::Acquire)
-    }
-
     /// As of when that is true which the connection's transaction reads; `None`: it reads the file, or nothing.
     pub(crate) fn read_by(&self, connection: &Connection, name: &str) -> Option<SystemTime> {
-        if !self.any() {
+        if !self.any.load(Ordering::Acquire) {
             return None;
         }
         let number = connection.source(name)?;

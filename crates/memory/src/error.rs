@@ -64,6 +64,12 @@ pub enum MemoryError {
         /// The newest that is known here.
         known: i64,
     },
+    /// The broker was started by an older dbmux, and lacks what the store needs.
+    #[error("the broker of {} was started by an older dbmux", database.display())]
+    OlderBroker {
+        /// The database.
+        database: PathBuf,
+    },
     /// No vector could be made.
     #[error(transparent)]
     Embed(#[from] EmbedError),
@@ -87,7 +93,7 @@ impl MemoryError {
             Self::Client(error) => error.code(),
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::OutOfTime { .. } => ErrorCode::DeadlineExceeded,
-            Self::Newer { .. } => ErrorCode::Unsupported,
+            Self::Newer { .. } | Self::OlderBroker { .. } => ErrorCode::Unsupported,
             Self::NotAStore { .. } => ErrorCode::NotADatabase,
             Self::Decode(_) => ErrorCode::Protocol,
             Self::Embed(_) | Self::Io { .. } => ErrorCode::Internal,
@@ -123,6 +129,9 @@ impl MemoryError {
             }
             Self::NotAStore { .. } => "name another file, or import this one".to_owned(),
             Self::Newer { .. } => "use the newer dbmux".to_owned(),
+            Self::OlderBroker { database } => {
+                format!("end it by `dbmux stop {}`, and try again: the next one is this dbmux's", database.display())
+            }
             Self::Embed(error) => error.suggestion(),
             Self::InvalidArgument(_) | Self::Decode(_) | Self::Io { .. } => String::new(),
         }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The version that this program makes and knows; older ones it brings up to it.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// What the trigger says of a change to what is not there.
 pub(crate) const NO_SUCH_MEMORY: &str = "dbmux: no such memory";
@@ -111,7 +111,7 @@ const STATEMENTS: [&str; 28] = [
     NO_TRIGGER_OF_1,
     NO_INDEX_OF_1,
     // Last: whoever finds this finds all of it.
-    "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 2), ('revision', 0)",
+    "INSERT OR IGNORE INTO dbmux_memory VALUES ('schema', 3), ('revision', 0)",
 ];
 
 /// Most have none.
@@ -159,12 +159,13 @@ const CODE_GONE: &str = "CREATE TRIGGER IF NOT EXISTS memory_codes_gone AFTER DE
 const NO_TRIGGER_OF_1: &str = "DROP TRIGGER IF EXISTS memory_incoming_arrives";
 const NO_INDEX_OF_1: &str = "DROP INDEX IF EXISTS memories_type";
 
-/// From version 1, in an order in which whatever is stored between two of them is stored: its one trigger did both.
+/// From versions 1 and 2, in an order in which whatever is stored between two of them is stored, and whatever goes is gone:
+/// one trigger of version 1 did what two do now, and codes were by themselves.
 const UPGRADE: [&str; 11] = [
     BLOCKS,
-    CODE_MADE,
-    CODE_CHANGED,
     CODE_GONE,
+    CODE_CHANGED,
+    CODE_MADE,
     // By the trigger.
     "UPDATE memory_codes SET code = code",
     TYPED,
@@ -172,8 +173,12 @@ const UPGRADE: [&str; 11] = [
     INCOMING_STORED,
     INCOMING_DONE,
     NO_TRIGGER_OF_1,
-    "UPDATE dbmux_memory SET value = 2 WHERE key = 'schema' AND value = 1",
+    "UPDATE dbmux_memory SET value = 3 WHERE key = 'schema' AND value < 3",
 ];
+
+/// What the triggers need of the broker: one that an older program has started lacks it, and nothing could be stored there
+/// any more.
+const NEEDED: &str = "SELECT codes_with(NULL, 0, x'')";
 
 /// Whether the tables are known to be there.
 #[derive(Debug, Default)]
@@ -263,10 +268,23 @@ async fn run(client: &Client, statements: &[&str], deadline: Deadline) -> Result
     let session = deadline.wait("while the broker was being reached", client.session()).await??;
     // Each by itself, and whoever does the same at the same time does no harm: in a transaction those who wait for its end
     // would keep the broker from going on with it.
-    for sql in statements {
+    // The first one makes the database, where there is none, or a table that does no harm by itself.
+    for (index, sql) in statements.iter().enumerate() {
         session.execute(Statement::new(*sql).wait(deadline.left())).await?;
+        if index == 0 {
+            check(client, &session, deadline).await?;
+        }
     }
     Ok(())
+}
+
+async fn check(client: &Client, session: &Session, deadline: Deadline) -> Result<(), MemoryError> {
+    match session.execute(Statement::new(NEEDED).wait(deadline.left())).await {
+        Err(error) if error.to_string().contains("no such function") => {
+            Err(MemoryError::OlderBroker { database: client.database().to_owned() })
+        }
+        answer => Ok(answer.map(drop)?),
+    }
 }
 
 #[cfg(test)]

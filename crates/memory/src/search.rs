@@ -207,10 +207,13 @@ impl Plan<'_> {
                 Err(missing) => Ok(Err(missing)),
             }
         };
-        let (words, meaning) = futures::try_join!(words, meaning)?;
+        let (mut words, meaning) = futures::try_join!(words, meaning)?;
         let meaning = match meaning {
             Ok(meaning) => meaning,
-            Err(missing) => return self.by_words(false, Some(missing)).await,
+            Err(missing) => {
+                words.best.truncate(self.search.limit);
+                return Ok(self.found(self.fetch(words).await?, SearchMode::Exact, Some(missing)));
+            }
         };
         let note = self.missing(meaning.best.len()).await?;
         let ids = |ordered: &Ordered<i64>| ordered.best.iter().map(|(id, _)| *id).collect::<Vec<_>>();

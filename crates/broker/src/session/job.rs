@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use dbmux_engine::{
-    Access, Answer, EngineError, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind, StatementRequest,
+    Access, Answer, EngineError, EngineSession, ErrorCode, Prepared, ResultShape, ServiceError, StatementKind,
+    StatementRequest,
 };
 use tokio::sync::oneshot;
 
@@ -277,12 +278,12 @@ impl Thread {
                 send(reply.take(), Ok(Started::Answered(answer)));
                 let sent = sender.send(first, rows.as_mut());
                 drop(rows);
-                let sent = sent.and_then(|()| acknowledge(core, head.kind));
+                let sent = sent.and_then(|()| acknowledge(core, turn.as_ref(), head.kind));
                 return Ok(Some(End::Streamed(sender, sent.map_err(|error| translate(core, job, error)))));
             }
         }
         drop(rows);
-        acknowledge(core, head.kind)?;
+        acknowledge(core, turn.as_ref(), head.kind)?;
         Ok(last.then_some(End::Whole(head, first)))
     }
 
@@ -335,8 +336,15 @@ impl Thread {
 }
 
 /// A write counts as done only while the path still names the attached file.
-fn acknowledge(core: &Core, kind: StatementKind) -> Result<(), EngineError> {
-    if kind == StatementKind::Read { Ok(()) } else { core.file.verify(false) }
+fn acknowledge(core: &Core, session: &dyn EngineSession, kind: StatementKind) -> Result<(), EngineError> {
+    if kind == StatementKind::Read {
+        return Ok(());
+    }
+    match core.file.verify(false) {
+        // Nothing is committed yet: its COMMIT looks once more.
+        Err(EngineError::Unverified { .. }) if session.state().in_transaction => Ok(()),
+        verified => verified,
+    }
 }
 
 fn translate(core: &Core, job: &Job, error: EngineError) -> ServiceError {

@@ -9,7 +9,7 @@ use super::{Failure, Instance, Statement, call};
 /// A connection of an instance, which it keeps alive.
 pub(crate) struct Connection {
     pub(super) handle: v2::duckdb_v2_connection_handle,
-    _instance: Arc<Instance>,
+    pub(super) instance: Arc<Instance>,
 }
 
 // SAFETY: DuckDB's client context takes its own lock in every call; `interrupt` and `progress` are atomics.
@@ -22,7 +22,7 @@ impl Connection {
         let mut handle: v2::duckdb_v2_connection_handle = std::ptr::null_mut();
         // SAFETY: the instance is alive; the slot receives an owned handle.
         call(|error| unsafe { v2::duckdb_v2_connection_create(instance.handle, &raw mut handle, error) })?;
-        Ok(Self { handle, _instance: Arc::clone(instance) })
+        Ok(Self { handle, instance: Arc::clone(instance) })
     }
 
     /// Interrupts the running statement, from any thread.
@@ -109,5 +109,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // SAFETY: owned by us, and not used again; an open transaction is rolled back.
         unsafe { v2::duckdb_v2_connection_destroy(&raw mut self.handle) };
+        self.instance.close_unused_soon();
     }
 }

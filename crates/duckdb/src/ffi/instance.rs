@@ -1,6 +1,9 @@
 //! A DuckDB instance: settings, buffer pool, threads, and the databases attached to it. It starts with none attached.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use libduckdb_sys::v2;
 
@@ -14,7 +17,9 @@ unsafe extern "C" {
     ) -> Code;
     fn dbmux_instance_close_unused(
         instance: v2::duckdb_v2_instance_handle,
-        file_is_used: *mut bool,
+        wait: bool,
+        file: *mut bool,
+        any: *mut bool,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
 }
@@ -23,6 +28,8 @@ unsafe extern "C" {
 pub(crate) struct Instance {
     environment: v2::duckdb_v2_environment_handle,
     pub(super) handle: v2::duckdb_v2_instance_handle,
+    /// How much was detached since nothing of it was left: where it is 0, there is nothing to close.
+    detached: AtomicU64,
 }
 
 // SAFETY: DuckDB's instance synchronises its own state; every call below may come from any thread.
@@ -35,7 +42,8 @@ impl Instance {
     pub(crate) fn start(settings: &[(String, String)]) -> Result<Self, Failure> {
         let names: Vec<v2::duckdb_v2_str> = settings.iter().map(|(name, _)| name.into()).collect();
         let values: Vec<v2::duckdb_v2_str> = settings.iter().map(|(_, value)| value.into()).collect();
-        let mut instance = Self { environment: std::ptr::null_mut(), handle: std::ptr::null_mut() };
+        let (environment, handle) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let mut instance = Self { environment, handle, detached: AtomicU64::new(0) };
         // SAFETY: the slot is null and receives an owned handle, destroyed on drop.
         call(|error| unsafe { v2::duckdb_v2_environment_create(&raw mut instance.environment, error) })?;
         // SAFETY: the arrays are parallel, and their views outlive the call.
@@ -85,22 +93,48 @@ impl Instance {
     pub(crate) fn detach(&self, name: &str) -> Result<(), Failure> {
         let name = v2::duckdb_v2_str::from(name);
         // SAFETY: the view outlives the call.
-        call(|error| unsafe { dbmux_instance_detach(self.handle, &raw const name, error) })
+        let detached = call(|error| unsafe { dbmux_instance_detach(self.handle, &raw const name, error) });
+        self.has_detached();
+        self.close_unused();
+        detached
+    }
+
+    /// Something has lost its name, and waits to be closed.
+    pub(super) fn has_detached(&self) {
+        self.detached.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Closes what was detached, or has been replaced, and is not used any more. Answers with whether the file still is,
     /// not a copy: what was opened by [`Self::attach`], or as [`super::Replacement::tracked`].
     pub(crate) fn close_unused(&self) -> bool {
-        let mut file_is_used = false;
-        // SAFETY: the handle and the slot are alive.
-        let closed = call(|error| unsafe { dbmux_instance_close_unused(self.handle, &raw mut file_is_used, error) });
+        self.close(true)
+    }
+
+    /// The same, where no other thread is at it.
+    pub(super) fn close_unused_soon(&self) {
+        self.close(false);
+    }
+
+    fn close(&self, wait: bool) -> bool {
+        let detached = self.detached.load(Ordering::Acquire);
+        if detached == 0 {
+            return false;
+        }
+        let (mut file, mut any) = (true, true);
+        // SAFETY: the handle and the slots are alive.
+        let closed =
+            call(|error| unsafe { dbmux_instance_close_unused(self.handle, wait, &raw mut file, &raw mut any, error) });
         if let Err(failure) = closed {
             tracing::warn!(
                 error = failure.message,
                 "a database was closed that could not be brought up to date before"
             );
         }
-        file_is_used
+        if !any {
+            // Unless something was detached meanwhile.
+            let _ = self.detached.compare_exchange(detached, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        file
     }
 
     /// Opens a connection.

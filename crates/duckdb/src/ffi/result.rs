@@ -9,7 +9,7 @@ use arrow::{
 };
 use libduckdb_sys::v2;
 
-use super::{Code, Failure, call};
+use super::{Code, Failure, Instance, call};
 
 /// What a statement answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +25,15 @@ pub(crate) enum ResultKind {
 /// A cursor on a running statement. Dropping it before the end aborts the statement.
 pub(crate) struct ArrowResult {
     handle: v2::duckdb_v2_arrow_result_handle,
+    instance: Arc<Instance>,
 }
 
 // SAFETY: it may be read from any thread, one at a time (`&mut`).
 unsafe impl Send for ArrowResult {}
 
 impl ArrowResult {
-    pub(super) fn adopt(handle: v2::duckdb_v2_arrow_result_handle) -> Self {
-        Self { handle }
+    pub(super) fn adopt(handle: v2::duckdb_v2_arrow_result_handle, instance: &Arc<Instance>) -> Self {
+        Self { handle, instance: Arc::clone(instance) }
     }
 
     /// What it answers. `None`: known only once it runs.
@@ -93,6 +94,8 @@ impl Drop for ArrowResult {
     fn drop(&mut self) {
         // SAFETY: owned by us, and not used again.
         unsafe { v2::duckdb_v2_arrow_result_destroy(&raw mut self.handle) };
+        // Its transaction may have been the last one in something.
+        self.instance.close_unused_soon();
     }
 }
 

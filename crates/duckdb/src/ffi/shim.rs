@@ -290,7 +290,10 @@ impl Connection {
         let name = name.map(v2::duckdb_v2_str::from);
         let name = name.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         // SAFETY: the handle and the view are alive; null stands for all.
-        call(|error| unsafe { dbmux_session_detach(self.handle, name, error) })
+        let detached = call(|error| unsafe { dbmux_session_detach(self.handle, name, error) });
+        self.instance.has_detached();
+        self.instance.close_unused_soon();
+        detached
     }
 
     /// Makes `name` what unqualified names mean, whether it is attached now or not.

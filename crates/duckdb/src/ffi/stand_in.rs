@@ -42,7 +42,7 @@ impl Instance {
         let (name, path) = (v2::duckdb_v2_str::from(name), v2::duckdb_v2_str::from(new.path));
         let version = v2::duckdb_v2_str::from(new.storage_version.unwrap_or_default());
         // SAFETY: the handle, the views and the slot are alive.
-        call(|error| unsafe {
+        let replaced = call(|error| unsafe {
             dbmux_instance_replace(
                 self.handle,
                 &raw const name,
@@ -53,8 +53,10 @@ impl Instance {
                 &raw mut number,
                 error,
             )
-        })?;
-        Ok(number)
+        });
+        self.has_detached();
+        self.close_unused();
+        replaced.map(|()| number)
     }
 }
 

@@ -83,7 +83,7 @@ impl Statement {
                 error,
             )
         })?;
-        Ok(ArrowResult::adopt(result))
+        Ok(ArrowResult::adopt(result, &connection.instance))
     }
 }
 

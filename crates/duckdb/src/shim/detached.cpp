@@ -16,14 +16,25 @@ shared_ptr<Detached> Detached::Of(DatabaseInstance &instance) {
 }
 
 void Detached::Begin(MetaTransaction &transaction) {
+	auto registered = std::make_shared<Registered>(transaction);
 	std::lock_guard<std::mutex> guard(transactions_lock);
-	transactions.push_back(&transaction);
+	transactions.push_back(std::move(registered));
 }
 
 void Detached::End(MetaTransaction &transaction) {
-	std::lock_guard<std::mutex> guard(transactions_lock);
-	auto last = std::remove(transactions.begin(), transactions.end(), &transaction);
-	transactions.erase(last, transactions.end());
+	std::shared_ptr<Registered> ended;
+	{
+		std::lock_guard<std::mutex> guard(transactions_lock);
+		auto is_it = [&](const std::shared_ptr<Registered> &one) { return one->transaction == &transaction; };
+		auto found = std::find_if(transactions.begin(), transactions.end(), is_it);
+		if (found == transactions.end()) {
+			return;
+		}
+		ended = std::move(*found);
+		transactions.erase(found);
+	}
+	std::lock_guard<std::mutex> guard(ended->lock);
+	ended->transaction = nullptr;
 }
 
 void Detached::Add(shared_ptr<AttachedDatabase> database, bool is_file) {
@@ -36,20 +47,30 @@ bool Detached::IsUsed(const Entry &entry) {
 	if (entry.database.use_count() != 1) {
 		return true;
 	}
-	std::lock_guard<std::mutex> guard(transactions_lock);
-	return std::any_of(transactions.begin(), transactions.end(), [&](MetaTransaction *transaction) {
-		return transaction->TryGetTransaction(*entry.database) != nullptr;
+	std::vector<std::shared_ptr<Registered>> present;
+	{
+		std::lock_guard<std::mutex> guard(transactions_lock);
+		present = transactions;
+	}
+	return std::any_of(present.begin(), present.end(), [&](const std::shared_ptr<Registered> &one) {
+		std::lock_guard<std::mutex> guard(one->lock);
+		return one->transaction && one->transaction->TryGetTransaction(*entry.database);
 	});
 }
 
-void Detached::CloseUnused(bool *file_is_used) {
-	std::lock_guard<std::mutex> guard(entries_lock);
+void Detached::CloseUnused(bool wait, Left &left) {
+	std::unique_lock<std::mutex> guard(entries_lock, std::defer_lock);
+	if (wait) {
+		guard.lock();
+	} else if (!guard.try_lock()) {
+		left = {true, true};
+		return;
+	}
 	auto unused = std::stable_partition(entries.begin(), entries.end(), [&](const Entry &entry) { return IsUsed(entry); });
 	vector<Entry> closing(std::make_move_iterator(unused), std::make_move_iterator(entries.end()));
 	entries.erase(unused, entries.end());
-	if (file_is_used) {
-		*file_is_used = std::any_of(entries.begin(), entries.end(), [](const Entry &entry) { return entry.is_file; });
-	}
+	auto is_file = [](const Entry &entry) { return entry.is_file; };
+	left = {std::any_of(entries.begin(), entries.end(), is_file), !entries.empty()};
 	ErrorData error;
 	for (auto &entry : closing) {
 		try {
@@ -69,7 +90,7 @@ void Detached::CloseUnused(bool *file_is_used) {
 
 extern "C" {
 
-//! Detaches the database of this name, whoever has it as default, and closes it, unless somebody uses it still.
+//! Detaches the database of this name, whoever has it as default.
 DUCKDB_V2_ERROR dbmux_instance_detach(duckdb_v2_instance_handle instance, const duckdb_v2_str *name,
                                       duckdb_v2_error_info_handle *err) {
 	return WithErrorHandler(err, [&]() {
@@ -90,15 +111,26 @@ DUCKDB_V2_ERROR dbmux_instance_detach(duckdb_v2_instance_handle instance, const 
 			throw;
 		}
 		connection.Commit();
-		detached->CloseUnused();
 	});
 }
 
-//! Closes what was detached and is not used any more. Tells whether the instance's file is used still.
-DUCKDB_V2_ERROR dbmux_instance_close_unused(duckdb_v2_instance_handle instance, bool *file_is_used,
+//! Closes what was detached and is not used any more. Where another thread is at it, waits for that, or leaves it to that
+//! one. Tells whether the instance's file is used still, and whether anything is.
+DUCKDB_V2_ERROR dbmux_instance_close_unused(duckdb_v2_instance_handle instance, bool wait, bool *file, bool *any,
                                             duckdb_v2_error_info_handle *err) {
 	return WithErrorHandler(err, [&]() {
-		dbmux::Detached::Of(*Convert(instance)->GetDatabase().instance)->CloseUnused(file_is_used);
+		dbmux::Detached::Left left = {true, true};
+		auto tell = [&]() {
+			*file = left.file;
+			*any = left.any;
+		};
+		try {
+			dbmux::Detached::Of(*Convert(instance)->GetDatabase().instance)->CloseUnused(wait, left);
+		} catch (...) {
+			tell();
+			throw;
+		}
+		tell();
 	});
 }
 

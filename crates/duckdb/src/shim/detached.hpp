@@ -7,6 +7,10 @@
 #include "duckdb/storage/object_cache.hpp"
 #include "duckdb/transaction/meta_transaction.hpp"
 
+#include <memory>
+#include <mutex>
+#include <vector>
+
 namespace dbmux {
 
 //! Of one instance.
@@ -25,9 +29,14 @@ public:
 
 	//! Takes in what has just lost its name. `is_file`: it is the instance's own file, not a copy.
 	void Add(duckdb::shared_ptr<duckdb::AttachedDatabase> database, bool is_file);
-	//! Closes those that nobody uses. Tells whether the file is used still, also where one of them fails to be brought up
-	//! to date, which is thrown.
-	void CloseUnused(bool *file_is_used = nullptr);
+	//! What is left.
+	struct Left {
+		bool file;
+		bool any;
+	};
+	//! Closes those that nobody uses. Where another thread is at it, waits for that, or leaves it all to that one. Tells what
+	//! is left, also where one of them fails to be brought up to date, which is thrown.
+	void CloseUnused(bool wait, Left &left);
 
 	static duckdb::string ObjectType() {
 		return "dbmux_detached";
@@ -46,6 +55,15 @@ private:
 		bool is_file;
 	};
 
+	//! A client's transaction; null: it has ended.
+	struct Registered {
+		explicit Registered(duckdb::MetaTransaction &transaction) : transaction(&transaction) {
+		}
+		//! Held while it is looked at: it ends behind that. A lock for each, for a look may wait for the transaction's own.
+		std::mutex lock;
+		duckdb::MetaTransaction *transaction;
+	};
+
 	bool IsUsed(const Entry &entry);
 
 	//! Held while databases are closed: whoever asks meanwhile waits for that.
@@ -53,7 +71,7 @@ private:
 	duckdb::vector<Entry> entries;
 	//! Held for moments only: each transaction begins and ends with it.
 	std::mutex transactions_lock;
-	duckdb::vector<duckdb::MetaTransaction *> transactions;
+	std::vector<std::shared_ptr<Registered>> transactions;
 };
 
 } // namespace dbmux

@@ -10,7 +10,7 @@
 
 use std::fs;
 
-use crate::support::{Database, Foreign};
+use crate::support::{Database, Foreign, open_files};
 use dbmux_duckdb::DuckDbOptions;
 use dbmux_engine::{Engine, EngineError};
 
@@ -50,10 +50,17 @@ fn another_file_is_a_copy_under_a_name_of_the_sessions_own() {
     one.run("USE other");
     assert!(one.try_run("DETACH other").is_err());
     one.run("RESET search_path");
+    let copies = || {
+        let open = open_files(folder);
+        open.iter().filter(|path| path.to_string_lossy().contains("copy.duckdb")).count()
+    };
+    assert_eq!(copies(), 2, "one for each");
     one.run("DETACH other");
+    assert_eq!(copies(), 1);
     assert!(one.try_run("SELECT * FROM other.t").is_err());
     two.refused("DETACH a");
     drop((one, two));
+    assert_eq!(copies(), 0);
     assert!(
         !folder.join("a.db.tmp/dbmux").exists() || fs::read_dir(folder.join("a.db.tmp/dbmux")).unwrap().count() == 0
     );

@@ -259,9 +259,7 @@ fn a_transaction_that_came_upon_both_ends_in_both() {
         assert_eq!(session.one(all), "1");
         database.engine.attach(Access::ReadWrite).unwrap();
     }
-    let open = std::fs::read_dir("/proc/self/fd").unwrap();
-    let of_ours = |path: &std::path::PathBuf| path.starts_with(database.path.parent().unwrap());
-    let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).filter(of_ours).collect();
+    let open = crate::support::open_files(database.path.parent().unwrap());
     assert_eq!(open, std::slice::from_ref(&database.path), "no copy is open any more");
 }
 

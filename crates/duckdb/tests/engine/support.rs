@@ -209,3 +209,10 @@ pub fn python() -> PathBuf {
         .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache"), PathBuf::from);
     cache.join("dbmux/venv/bin/python")
 }
+
+/// The files in a folder, and below, that this process has open; those that have no name any more, too.
+pub(crate) fn open_files(folder: &Path) -> Vec<PathBuf> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let paths = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    paths.filter(|path| path.starts_with(folder)).collect()
+}

@@ -122,12 +122,12 @@ pub(super) fn meaning(call: &Call<'_>, search: &Search, vector: &[f32], limit: u
     let sql = format!(
         "SELECT v.memory AS id, 1.0 - vec_distance_cosine(v.vector, ?) AS score \
          FROM ({near}) AS near JOIN memory_vectors AS v ON v.memory = near.memory \
-         WHERE length(v.vector) = ? ORDER BY score DESC LIMIT ?"
+         WHERE v.model = ? AND length(v.vector) = ? ORDER BY score DESC LIMIT ?"
     );
     let bytes = embed::bytes(vector);
     let mut values = vec![Value::from(bytes.as_slice())];
     values.extend(near_values);
-    values.extend([number(bytes.len()), number(limit)]);
+    values.extend([Value::from(model), number(bytes.len()), number(limit)]);
     Ok(Leg { sql, values, scale: Scale::Cosine })
 }
 

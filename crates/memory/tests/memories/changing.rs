@@ -151,6 +151,6 @@ async fn statistics_say_what_there_is() {
     assert_eq!(top_tags, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
     assert!(file_bytes > 4096 && oldest.expect("a moment").parse::<Timestamp>().is_ok());
     let health = memories.health().await.expect("health");
-    assert_eq!((health.schema, health.memories, health.without_vector), (2, 4, 1));
+    assert_eq!((health.schema, health.memories, health.without_vector), (3, 4, 1));
     assert!(health.words_are_true && health.broker_pid.is_some() && health.vectors.starts_with('v'));
 }

@@ -7,7 +7,7 @@ use dbmux_memory::{
     Update, Zoned, time_range,
 };
 
-use crate::support::{Letters, is_sound, memory, number, place, with, words};
+use crate::support::{Chance, Letters, is_sound, memory, number, place, with, words};
 
 fn contents(found: &Found) -> Vec<&str> {
     found.hits.iter().map(|hit| hit.memory.content.as_str()).collect()
@@ -160,6 +160,25 @@ async fn meaning_is_the_same_with_a_filter_that_all_pass() {
         );
         let filtered = memories.search(&search.filter(Filter::tagged(["all"]))).await.expect("a search");
         assert_eq!(contents(&found), contents(&filtered), "{query}");
+    }
+    is_sound(&place);
+}
+
+/// Among more than are compared by their vectors, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nearest_of_many_are_the_same_with_a_filter_that_all_pass() {
+    let place = place();
+    let memories = with(&place, Arc::new(Chance));
+    let all = (0..1500).map(|number| memory(&format!("number {number}"), &["all"])).collect();
+    memories.store(all).await.expect("stored");
+    for query in ["number 3", "number 700", "number 1499", "something else"] {
+        let search = Search::new(query).mode(SearchMode::Semantic).limit(5);
+        let found = memories.search(&search).await.expect("a search");
+        if query.starts_with("number") {
+            assert_eq!(contents(&found)[0], query, "its own vector");
+        }
+        let filtered = memories.search(&search.filter(Filter::tagged(["all"]))).await.expect("a search");
+        assert_eq!((contents(&found).len(), contents(&found)), (5, contents(&filtered)), "{query}");
     }
     is_sound(&place);
 }

@@ -245,23 +245,31 @@ async fn one_who_only_reads_makes_nothing_and_changes_nothing() {
     assert_eq!(number(&place, "select count(*) from memories"), 1);
 }
 
-/// Version 1 had one trigger, which did not say whether a memory was there before.
+/// Version 1 had one trigger, which did not say whether a memory was there before; in version 2 the codes were by themselves.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_store_is_brought_up_to_date() {
+    brought_up_to_date_from(1).await;
+    brought_up_to_date_from(2).await;
+}
+
+async fn brought_up_to_date_from(version: i64) {
     let place = place();
     let meaning = |options| open(&place, MemoryOptions { embedder: Some(Arc::new(Letters::default())), ..options });
     meaning(options(&place)).store(vec![memory("old", &["a"])]).await.expect("stored");
-    for back in [
+    let to_2 = [
         "drop trigger memory_codes_made",
         "drop trigger memory_codes_changed",
         "drop trigger memory_codes_gone",
         "drop table memory_code_blocks",
-        include_str!("version_1.sql"),
-        "drop trigger memory_incoming_stored",
-        "drop trigger memory_incoming_done",
-        "update dbmux_memory set value = 1 where key = 'schema'",
-    ] {
-        raw(&place, "memory.db", back).await;
+    ];
+    let to_1 =
+        [include_str!("version_1.sql"), "drop trigger memory_incoming_stored", "drop trigger memory_incoming_done"];
+    let back = to_2.iter().chain(to_1.iter().filter(|_| version == 1));
+    for sql in back
+        .map(|sql| (*sql).to_owned())
+        .chain([format!("update dbmux_memory set value = {version} where key = 'schema'")])
+    {
+        raw(&place, "memory.db", &sql).await;
     }
     let mut reading = options(&place);
     reading.client.read_only = true;
@@ -274,7 +282,7 @@ async fn an_older_store_is_brought_up_to_date() {
         join_all(stores.iter().map(|store| store.store(vec![memory("old", &["b"]), memory("new", &[])]))).await;
     let new: Vec<_> = stored.into_iter().flat_map(|stored| stored.expect("stored")).filter(|one| one.new).collect();
     assert_eq!(new.len(), 1, "{new:?}");
-    assert_eq!(stores[0].health().await.expect("health").schema, 2);
+    assert_eq!(stores[0].health().await.expect("health").schema, 3);
     assert_eq!(number(&place, "select count(*) from sqlite_schema where name like 'memory_incoming_%'"), 2);
     assert_eq!(number(&place, "select count(*) from memory_tags"), 2);
     assert_eq!(reader.search(&old).await.expect("a search").hits.len(), 1);
