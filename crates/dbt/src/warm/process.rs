@@ -24,11 +24,12 @@ use super::{
 use crate::DbtError;
 
 /// The program that runs in there: modules, in the order in which they need each other. The last one has `main`.
-const BRIDGE: [(&str, &str); 5] = [
+const BRIDGE: [(&str, &str); 6] = [
     ("dbmux_outputs", include_str!("bridge/outputs.py")),
     ("dbmux_release", include_str!("bridge/release.py")),
     ("dbmux_rows", include_str!("bridge/rows.py")),
     ("dbmux_manifest", include_str!("bridge/manifest.py")),
+    ("dbmux_lighter", include_str!("bridge/lighter.py")),
     ("dbmux_bridge", include_str!("bridge/bridge.py")),
 ];
 

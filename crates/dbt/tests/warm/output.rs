@@ -123,3 +123,45 @@ fn the_same_artifacts_as_plain_dbt_whatever_ran_before() {
         assert!(by_warm == by_plain, "{name} is another");
     }
 }
+
+/// A plugin, as dbt looks for them in whatever is installed.
+const PLUGIN: &str = "from dbt.plugins import dbtPlugin
+class Greets(dbtPlugin):
+    def initialize(self): print('greetings to ' + self.project_name)
+plugins = [Greets]
+";
+
+/// A model that asks its adapter for a flag, which is off: dbt logs which of its modules has it.
+const ASKS: &str = "{% if adapter.behavior.require_batched_execution_for_custom_microbatch_strategy %}{% endif %}
+select 1 as one
+";
+
+/// What dbt looks up at some cost for each invocation, and is made cheaper in a warm one, it finds all the same.
+#[test]
+fn plugins_and_flags_are_found_where_plain_dbt_finds_them() {
+    let installed = tempfile::tempdir().expect("a directory");
+    let mut place = Place::new();
+    place.project.write("models/asks.sql", ASKS);
+    place.setting.environment.extend([("PYTHONPATH", installed.path())]);
+    let arguments = ["run", "--select", "asks", "--log-format", "json"];
+    let told = |text: &str| -> Vec<String> {
+        let flag = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).ok()?["data"]["flag_source"].as_str().map(str::to_owned)
+        };
+        text.lines()
+            .filter(|line| line.starts_with("greetings"))
+            .map(str::to_owned)
+            .chain(text.lines().filter_map(flag))
+            .collect()
+    };
+    assert_eq!(told(&place.dbt(&arguments).1.stdout), ["dbt.adapters.base.impl"], "nothing is installed");
+    std::fs::write(installed.path().join("dbt_greets.py"), PLUGIN).expect("a plugin");
+    let plain = place.project.dbt(arguments).env("PYTHONPATH", installed.path()).output().expect("dbt runs");
+    let plain = told(&String::from_utf8_lossy(&plain.stdout));
+    assert_eq!(plain.len(), 2, "{plain:?}");
+    for again in [false, true] {
+        let (_, seen) = place.dbt(&arguments);
+        assert_eq!(told(&seen.stdout), plain, "{}", seen.stdout);
+        assert_eq!(seen.restart.is_none(), again);
+    }
+}

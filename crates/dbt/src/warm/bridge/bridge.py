@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 
+from dbmux_lighter import lighten
 from dbmux_manifest import KeptManifest, WholeJson
 from dbmux_outputs import Channel, Logged, Outputs
 from dbmux_release import interrupt_statements, release, still_open
@@ -64,6 +65,7 @@ class Bridge:
         if self.manifest.setup is not None:
             requires.setup_manifest = self.manifest
         system.json = WholeJson()
+        lighten()
         if adapter:
             importlib.import_module("dbt.adapters." + adapter)
         self.paths = list(sys.path)
