@@ -78,7 +78,7 @@ impl DuckDbEngine {
     fn identity(&self) -> Result<Option<(u64, u64)>, EngineError> {
         match fs::metadata(&self.shared.path) {
             Ok(found) => Ok(Some((found.dev(), found.ino()))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(unusable(&self.shared.path, &error)),
         }
     }
@@ -87,8 +87,6 @@ impl DuckDbEngine {
     fn open(&self, path: &str, access: Access, storage_version: Option<&str>) -> Result<(), Failure> {
         let Shared { instance, catalog, snapshots, .. } = self.shared.as_ref();
         let read_only = access == Access::ReadOnly;
-        // DuckDB opens no file that it has still.
-        instance.close_unused();
         if snapshots.as_of().is_some() {
             instance.replace(catalog, &Replacement { path, storage_version, read_only, tracked: true })?;
             snapshots.end();
@@ -223,13 +221,22 @@ impl Engine for DuckDbEngine {
         } else if access == Access::ReadOnly || !path.parent().is_some_and(Path::is_dir) {
             return Err(EngineError::NotFound { path: path.clone() });
         }
+        // DuckDB opens no file that it has still.
+        if self.shared.instance.close_unused() {
+            let message = "a transaction that is about to end has it still".to_owned();
+            return Err(EngineError::Locked { path: path.clone(), message });
+        }
         // An older file keeps its version.
         let version = self.options.storage_version.as_deref().filter(|_| !exists);
         self.open(text, access, version).map_err(|failure| errors::attach(&failure, path))?;
-        let Some((device, inode)) = self.identity()? else {
-            let detached = self.shared.instance.detach(&self.shared.catalog);
-            let message = format!("it vanished while it was attached ({detached:?})");
-            return Err(EngineError::FileLost { path: path.clone(), message });
+        let (device, inode) = match self.identity() {
+            Ok(Some(identity)) => identity,
+            // Nobody would know that it is attached.
+            unknown => {
+                let detached = self.shared.instance.detach(&self.shared.catalog);
+                let message = format!("it vanished while it was attached ({detached:?})");
+                return Err(unknown.err().unwrap_or(EngineError::FileLost { path: path.clone(), message }));
+            }
         };
         let attached = Attachment { access, device, inode };
         self.shared.protection.attached(Some((device, inode)));

@@ -145,6 +145,12 @@ impl EngineSession for DuckDbSession {
                 Box::new(MadeRows::nothing())
             }
         };
+        if ready.control && self.shared.snapshots.as_of().is_some() {
+            // What has begun on a copy means that one to its end. Where that fails, it counts as in the file.
+            if let Err(failure) = self.connection.stay(&self.shared.catalog) {
+                tracing::warn!(error = failure.message, "a transaction does not stay with the copy that it began on");
+            }
+        }
         self.traces.learn(&ready.facts, ready.kind);
         self.shared.note_settings(&ready.facts);
         Ok(answer)
@@ -174,6 +180,9 @@ impl EngineSession for DuckDbSession {
             in_transaction: facts.in_transaction,
             transaction_failed: facts.transaction_failed,
             has_state: self.traces.any(),
+            in_file: facts.in_transaction
+                && self.shared.snapshots.any()
+                && self.connection.is_in_file(&self.shared.catalog),
         }
     }
 

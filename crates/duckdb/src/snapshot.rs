@@ -68,9 +68,14 @@ impl Snapshots {
         self.present.lock().as_ref().map(|present| present.as_of)
     }
 
+    /// There has been a copy.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// As of when that is true which the connection's transaction reads; `None`: it reads the file, or nothing.
     pub(crate) fn read_by(&self, connection: &Connection, name: &str) -> Option<SystemTime> {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.any() {
             return None;
         }
         let number = connection.source(name)?;

@@ -179,6 +179,9 @@ pub struct SessionState {
     pub transaction_failed: bool,
     /// There are temporary objects, variables, or local settings that differ from the default.
     pub has_state: bool,
+    /// The open transaction is in the file itself, or may come to be, whatever it began on. Told where a copy has stood in;
+    /// elsewhere nobody asks.
+    pub in_file: bool,
 }
 
 /// Names a prepared statement of one session.

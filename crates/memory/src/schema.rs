@@ -219,11 +219,21 @@ impl Schema {
             return Ok(());
         }
         match self.look(client, session, deadline).await? {
-            Some(VERSION) => {}
+            Some(VERSION) => match check(client, session, deadline).await {
+                // Its tables can be read all the same, but for what is made for searches.
+                Err(MemoryError::OlderBroker { .. }) if !writes => return Ok(()),
+                checked => checked?,
+            },
             // They can be read as they are.
             Some(_) if self.read_only || !writes => return Ok(()),
             Some(_) => run(client, &UPGRADE, deadline).await?,
-            None => run(client, &STATEMENTS, deadline).await?,
+            None => {
+                run(client, &STATEMENTS, deadline).await?;
+                // A program of an older version may have made its own at the same time.
+                if self.look(client, session, deadline).await? != Some(VERSION) {
+                    run(client, &UPGRADE, deadline).await?;
+                }
+            }
         }
         self.known.store(true, Ordering::Release);
         Ok(())

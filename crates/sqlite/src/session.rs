@@ -262,6 +262,7 @@ impl EngineSession for SqliteSession {
             in_transaction: self.in_transaction || self.slot.in_transaction(),
             transaction_failed: self.is_broken(),
             has_state: self.slot.has_state(),
+            in_file: self.slot.in_transaction_on_file(),
         }
     }
 

@@ -113,6 +113,13 @@ impl Slot {
         self.state.lock().connection.as_ref().is_some_and(|connection| !connection.handle.is_autocommit())
     }
 
+    /// Whether a transaction is open, and not on a copy.
+    pub(crate) fn in_transaction_on_file(&self) -> bool {
+        let state = self.state.lock();
+        let connection = state.connection.as_ref().filter(|connection| !connection.handle.is_autocommit());
+        connection.is_some_and(|connection| connection.place.as_of.is_none())
+    }
+
     /// Whether it has anything of its own.
     pub(crate) fn has_state(&self) -> bool {
         let state = self.state.lock();

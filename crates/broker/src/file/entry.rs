@@ -34,6 +34,21 @@ impl FileUse {
         self.source == Source::File
     }
 
+    /// It began beside the file, and is in it now: from here on it keeps it.
+    pub(crate) fn comes_in(&mut self) {
+        if self.source == Source::File {
+            return;
+        }
+        let mut state = self.file.state.lock();
+        state.readers -= 1;
+        state.users += 1;
+        self.access = state.attached.unwrap_or(Access::ReadWrite);
+        self.source = Source::File;
+        drop(state);
+        // Whoever waits for the file is told for whom.
+        self.file.tell(|_| {});
+    }
+
     /// Takes the right to write, unless the file is only read, or is about to be copied.
     pub(crate) fn may_write(&mut self) -> bool {
         if self.writes {

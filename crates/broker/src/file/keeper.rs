@@ -166,8 +166,8 @@ impl Keeper {
 
     /// Lets the file lock go: nobody here has the file any more.
     async fn hand_over(&mut self) {
-        match self.engine(|engine| Ok(engine.has_file_open())).await {
-            Ok(false) => {
+        match self.has_file_open().await {
+            false => {
                 self.file.handed_over();
                 self.let_file_lock_go();
                 tracing::debug!("handed over");
@@ -176,7 +176,7 @@ impl Keeper {
                 tokio::task::spawn_blocking(move || engine.tidy());
             }
             // The last transaction that reads it is about to end.
-            _ => tokio::time::sleep(CLOSING).await,
+            true => tokio::time::sleep(CLOSING).await,
         }
     }
 
@@ -206,6 +206,8 @@ impl Keeper {
         }
         match self.try_attach(need).await {
             Ok(access) => self.attached(access),
+            // It is ourselves: a transaction that has read it is about to end.
+            Err(EngineError::Locked { .. }) if self.has_file_open().await => tokio::time::sleep(CLOSING).await,
             Err(EngineError::Locked { .. }) => {
                 let foreign = foreign::find(&self.file).await;
                 self.let_file_lock_go();
@@ -345,6 +347,11 @@ impl Keeper {
     fn let_file_lock_go(&mut self) {
         self.guard = None;
         self.file.lock_is_ours(false);
+    }
+
+    /// As far as that can be told.
+    async fn has_file_open(&self) -> bool {
+        self.engine(|engine| Ok(engine.has_file_open())).await.unwrap_or(true)
     }
 
     async fn engine<T: Send + 'static>(

@@ -148,6 +148,10 @@ impl Thread {
                 (true, Some(_)) => {}
                 (false, _) => kept.file = None,
             }
+            let in_file = kept.state.in_file;
+            if let Some(file) = kept.file.as_mut().filter(|_| in_file) {
+                file.comes_in();
+            }
             kept.seats.append(&mut rights.seats);
             if !kept.state.in_transaction {
                 kept.seats.clear();
@@ -305,7 +309,10 @@ impl Thread {
         }
         let mut kept = self.job.registered.session.kept.lock();
         // BEGIN may stand in the same text.
-        let file = kept.file.as_mut().or(self.rights.file.as_mut());
+        let mut file = kept.file.as_mut().or(self.rights.file.as_mut());
+        if let Some(file) = file.as_mut().filter(|_| self.turn.state().in_file) {
+            file.comes_in();
+        }
         let Some(file) = file.filter(|file| file.keeps_file() && file.access == Access::ReadWrite) else {
             return Ok(());
         };

@@ -28,8 +28,10 @@ unsafe extern "C" {
 pub(crate) struct Instance {
     environment: v2::duckdb_v2_environment_handle,
     pub(super) handle: v2::duckdb_v2_instance_handle,
-    /// How much was detached since nothing of it was left: where it is 0, there is nothing to close.
+    /// How much has been detached, ever, and of how much of that nothing was left: where they are equal, there is nothing
+    /// to close.
     detached: AtomicU64,
+    closed: AtomicU64,
 }
 
 // SAFETY: DuckDB's instance synchronises its own state; every call below may come from any thread.
@@ -43,7 +45,7 @@ impl Instance {
         let names: Vec<v2::duckdb_v2_str> = settings.iter().map(|(name, _)| name.into()).collect();
         let values: Vec<v2::duckdb_v2_str> = settings.iter().map(|(_, value)| value.into()).collect();
         let (environment, handle) = (std::ptr::null_mut(), std::ptr::null_mut());
-        let mut instance = Self { environment, handle, detached: AtomicU64::new(0) };
+        let mut instance = Self { environment, handle, detached: AtomicU64::new(0), closed: AtomicU64::new(0) };
         // SAFETY: the slot is null and receives an owned handle, destroyed on drop.
         call(|error| unsafe { v2::duckdb_v2_environment_create(&raw mut instance.environment, error) })?;
         // SAFETY: the arrays are parallel, and their views outlive the call.
@@ -117,7 +119,7 @@ impl Instance {
 
     fn close(&self, wait: bool) -> bool {
         let detached = self.detached.load(Ordering::Acquire);
-        if detached == 0 {
+        if detached == self.closed.load(Ordering::Acquire) {
             return false;
         }
         let (mut file, mut any) = (true, true);
@@ -131,8 +133,8 @@ impl Instance {
             );
         }
         if !any {
-            // Unless something was detached meanwhile.
-            let _ = self.detached.compare_exchange(detached, 0, Ordering::AcqRel, Ordering::Relaxed);
+            // What was detached meanwhile is not among it.
+            self.closed.fetch_max(detached, Ordering::AcqRel);
         }
         file
     }

@@ -21,6 +21,17 @@ unsafe extern "C" {
         number: *mut u64,
         error: *mut v2::duckdb_v2_error_info_handle,
     ) -> Code;
+    fn dbmux_session_stay(
+        connection: v2::duckdb_v2_connection_handle,
+        name: *const v2::duckdb_v2_str,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
+    fn dbmux_session_in_file(
+        connection: v2::duckdb_v2_connection_handle,
+        name: *const v2::duckdb_v2_str,
+        in_file: *mut bool,
+        error: *mut v2::duckdb_v2_error_info_handle,
+    ) -> Code;
 }
 
 /// What takes the place of an attached database.
@@ -67,5 +78,21 @@ impl Connection {
         // SAFETY: the handle, the view and the slot are alive.
         call(|error| unsafe { dbmux_session_source(self.handle, &raw const name, &raw mut number, error) }).ok()?;
         (number != 0).then_some(number)
+    }
+
+    /// Has the present transaction mean the copy that has this name now, to its end; where a copy has it.
+    pub(crate) fn stay(&self, name: &str) -> Result<(), Failure> {
+        let name = v2::duckdb_v2_str::from(name);
+        // SAFETY: the handle and the view are alive.
+        call(|error| unsafe { dbmux_session_stay(self.handle, &raw const name, error) })
+    }
+
+    /// Whether the present transaction means the file by this name, or may yet, or has begun in it all the same.
+    pub(crate) fn is_in_file(&self, name: &str) -> bool {
+        let (name, mut in_file) = (v2::duckdb_v2_str::from(name), false);
+        // SAFETY: the handle, the view and the slot are alive.
+        let asked =
+            call(|error| unsafe { dbmux_session_in_file(self.handle, &raw const name, &raw mut in_file, error) });
+        asked.is_err() || in_file
     }
 }

@@ -59,13 +59,32 @@ bool Detached::IsUsed(const Entry &entry) {
 }
 
 void Detached::CloseUnused(bool wait, Left &left) {
-	std::unique_lock<std::mutex> guard(entries_lock, std::defer_lock);
-	if (wait) {
-		guard.lock();
-	} else if (!guard.try_lock()) {
-		left = {true, true};
-		return;
+	ErrorData error;
+	do {
+		std::unique_lock<std::mutex> guard(entries_lock, std::defer_lock);
+		if (wait) {
+			guard.lock();
+		} else if (!guard.try_lock()) {
+			again = true;
+			// It has gone meanwhile, and may not have seen that.
+			if (!guard.try_lock()) {
+				left = {true, true};
+				break;
+			}
+		}
+		again = false;
+		try {
+			CloseUnused(left);
+		} catch (std::exception &failure) {
+			error = ErrorData(failure);
+		}
+	} while (again);
+	if (error.HasError()) {
+		error.Throw();
 	}
+}
+
+void Detached::CloseUnused(Left &left) {
 	auto unused = std::stable_partition(entries.begin(), entries.end(), [&](const Entry &entry) { return IsUsed(entry); });
 	vector<Entry> closing(std::make_move_iterator(unused), std::make_move_iterator(entries.end()));
 	entries.erase(unused, entries.end());

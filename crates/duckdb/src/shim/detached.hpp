@@ -7,6 +7,7 @@
 #include "duckdb/storage/object_cache.hpp"
 #include "duckdb/transaction/meta_transaction.hpp"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -65,10 +66,14 @@ private:
 	};
 
 	bool IsUsed(const Entry &entry);
+	//! The same, by who holds the entries.
+	void CloseUnused(Left &left);
 
 	//! Held while databases are closed: whoever asks meanwhile waits for that.
 	std::mutex entries_lock;
 	duckdb::vector<Entry> entries;
+	//! Somebody left it to who holds the entries, who may have looked at some already.
+	std::atomic<bool> again {false};
 	//! Held for moments only: each transaction begins and ends with it.
 	std::mutex transactions_lock;
 	std::vector<std::shared_ptr<Registered>> transactions;

@@ -95,4 +95,39 @@ DUCKDB_V2_ERROR dbmux_session_source(duckdb_v2_connection_handle conn, const duc
 	});
 }
 
+//! Has this connection's transaction mean the copy that has the name now, to its end; where a copy has it.
+DUCKDB_V2_ERROR dbmux_session_stay(duckdb_v2_connection_handle conn, const duckdb_v2_str *name,
+                                   duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		if (!context.transaction.HasActiveTransaction()) {
+			return;
+		}
+		auto database = DatabaseManager::Get(context).GetDatabase(Identifier(string(Convert(name))));
+		if (database && database->StoredPath().empty()) {
+			context.transaction.ActiveTransaction().UseDatabase(database);
+		}
+	});
+}
+
+//! Whether this connection's transaction means the file by the name, or may yet, or has begun in it all the same.
+DUCKDB_V2_ERROR dbmux_session_in_file(duckdb_v2_connection_handle conn, const duckdb_v2_str *name, bool *in_file,
+                                      duckdb_v2_error_info_handle *err) {
+	return WithErrorHandler(err, [&]() {
+		auto &context = *Convert(conn)->context;
+		*in_file = false;
+		if (!context.transaction.HasActiveTransaction()) {
+			return;
+		}
+		auto &transaction = context.transaction.ActiveTransaction();
+		Identifier wanted(string(Convert(name)));
+		auto used = transaction.GetReferencedDatabase(wanted);
+		*in_file = !used || !used->StoredPath().empty();
+		for (auto &opened : transaction.OpenedTransactions()) {
+			auto &database = opened.get();
+			*in_file |= database.GetName() == wanted && !database.StoredPath().empty();
+		}
+	});
+}
+
 } // extern "C"

@@ -292,3 +292,48 @@ fn what_is_not_committed_is_not_in_the_copy() {
     database.engine.attach(Access::ReadWrite).unwrap();
     assert_eq!(reads.one("SELECT count(*) FROM orders"), "2");
 }
+
+/// Whatever it looks at first, and when.
+#[test]
+fn a_transaction_that_begins_on_a_copy_means_it_to_its_end() {
+    let database = Database::new("sales.duckdb");
+    let (mut session, mut other) = (database.session(), database.session());
+    session.run("CREATE TABLE orders AS SELECT 1 AS id");
+    stand_in(&database);
+    session.run("BEGIN");
+    assert!(!session.0.state().in_file);
+    database.engine.attach(Access::ReadWrite).unwrap();
+    other.run("INSERT INTO orders VALUES (2)");
+    assert!(matches!(session.try_run("INSERT INTO orders VALUES (3)"), Err(EngineError::ReadOnly { .. })));
+    session.run("ROLLBACK");
+
+    stand_in(&database);
+    session.run("BEGIN");
+    database.engine.attach(Access::ReadWrite).unwrap();
+    other.run("INSERT INTO orders VALUES (4)");
+    let (count, as_of) = labelled(&mut session, "SELECT count(*) FROM orders").unwrap();
+    assert_eq!((count.as_str(), as_of.is_some()), ("2", true));
+    assert!(!session.0.state().in_file, "nor does it keep the file");
+    stand_in(&database);
+    assert!(!database.engine.has_file_open());
+    session.run("COMMIT");
+
+    // One that has begun on the file is in the file, and one that comes upon it as well.
+    database.engine.attach(Access::ReadWrite).unwrap();
+    session.run("BEGIN");
+    assert!(session.0.state().in_file);
+    session.run("ROLLBACK");
+    stand_in(&database);
+    session.run("BEGIN");
+    database.engine.attach(Access::ReadWrite).unwrap();
+    let all = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'orders'";
+    assert!(matches!(session.try_run(all), Err(EngineError::Conflict { .. })));
+    assert!(session.0.state().in_file);
+    stand_in(&database);
+    // DuckDB opens no file twice: the file is not to be had yet.
+    assert!(matches!(database.engine.attach(Access::ReadWrite), Err(EngineError::Locked { .. })));
+    session.run("ROLLBACK");
+    assert!(!session.0.state().in_file);
+    database.engine.attach(Access::ReadWrite).unwrap();
+    assert_eq!(session.one(all), "1");
+}

@@ -132,6 +132,65 @@ fn a_transaction_that_began_on_an_old_copy_does_not_keep_the_file() {
     assert_eq!(old.execute("commit").expect_err("it was ended").code(), ErrorCode::IdleTimeout);
 }
 
+/// It has looked at nothing yet: what it sees when it does is the copy, and the next lease need not wait for it.
+#[test]
+fn a_transaction_that_began_on_a_copy_and_looks_later_keeps_nobody_from_the_file() {
+    let place = place().with("DBMUX_DRAIN", "2s");
+    small(&place);
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
+    assert_eq!(one(&session, "select i from t").0, "1");
+    let leased = Leased::start(&place, &[]);
+    old.execute("begin").expect("it begins");
+    assert_eq!(leased.end(), "");
+    session.execute("update t set i = 2").expect("the file is back");
+    let (seen, as_of) = one(&old, "select i from t");
+    assert_eq!((seen.as_str(), as_of.is_some()), ("1", true));
+    assert_eq!(old.execute("insert into t values (7)").expect_err("a copy").code(), ErrorCode::TransactionConflict);
+    old.execute("rollback").expect("it ends");
+    let leased = Leased::start(&place, &[]);
+    old.execute("begin").expect("it begins");
+    assert_eq!(leased.end(), "");
+    session.execute("update t set i = 3").expect("the file is back");
+    assert_eq!(one(&old, "select i from t").0, "2");
+    let asked = Instant::now();
+    let mut leased = Leased::start(&place, &[]);
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert_eq!(leased.sql("select i from t"), "[(3,)]");
+    assert_eq!(one(&old, "select i from t").0, "2", "to its end");
+    assert_eq!(leased.end(), "");
+    old.execute("commit").expect("nobody has ended it");
+    assert_eq!(one(&session, "select i from t").0, "3");
+}
+
+/// It began on a copy, and has come upon the file: it keeps that from then on, as any other does, and is ended as any other.
+#[test]
+fn a_transaction_that_came_upon_the_file_is_waited_for_and_ended() {
+    let place = place().with("DBMUX_DRAIN", "2s");
+    small(&place);
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
+    assert_eq!(one(&session, "select i from t").0, "1");
+    let leased = Leased::start(&place, &[]);
+    old.execute("begin").expect("it begins");
+    assert_eq!(leased.end(), "");
+    session.execute("update t set i = 2").expect("the file is back");
+    let both = old.execute("select count(*) from duckdb_tables()").expect_err("two of one name");
+    assert_eq!(both.code(), ErrorCode::TransactionConflict);
+    // Whoever does not wait for so long is told for whom.
+    let output = place.run(["run", "a.duckdb", "--wait", "1s", "--", "true"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(&std::process::id().to_string()), "{said}");
+    let asked = Instant::now();
+    let mut leased = Leased::start(&place, &[]);
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    assert_eq!(leased.sql("select i from t"), "[(2,)]");
+    assert_eq!(leased.end(), "");
+    assert_eq!(old.execute("commit").expect_err("it was ended").code(), ErrorCode::DeadlineExceeded);
+    session.execute("update t set i = 3").expect("the file is ours again");
+    assert_eq!(one(&session, "select i from t").0, "3");
+}
+
 #[test]
 fn who_works_for_too_long_is_ended_once_whatever_becomes_of_reads() {
     let place = place().with("DBMUX_DRAIN", "2s");
