@@ -28,7 +28,7 @@ pub(crate) fn measure(context: &Context) -> Result<Vec<Line>> {
     build(&mut ours)?;
     build(&mut rival)?;
     let [ours, rival] =
-        in_turn(context.rounds(9, 3), [&mut || Ok(vec![build(&mut ours)?]), &mut || Ok(vec![build(&mut rival)?])])?
+        in_turn(context.rounds(25, 3), [&mut || Ok(vec![build(&mut ours)?]), &mut || Ok(vec![build(&mut rival)?])])?
             .map(|samples| Figure::Seconds(samples.overall(0.5)));
     let what = "MCP: `build_models` of one model on the warm dbt";
     Ok(vec![Line::beside(what, ours, ("dbt-core-mcp", rival), Goal::Within(1.0))])

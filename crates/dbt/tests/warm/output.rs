@@ -131,8 +131,9 @@ class Greets(dbtPlugin):
 plugins = [Greets]
 ";
 
-/// A model that asks its adapter for a flag, which is off: dbt logs which of its modules has it.
-const ASKS: &str = "{% if adapter.behavior.require_batched_execution_for_custom_microbatch_strategy %}{% endif %}
+/// A model that asks its adapter for a flag, which is off: dbt logs which of its modules has it. And tells a secret.
+const ASKS: &str = "{% if execute %}{{ log('open, sesame', info=True) }}{% endif %}
+{% if adapter.behavior.require_batched_execution_for_custom_microbatch_strategy %}{% endif %}
 select 1 as one
 ";
 
@@ -142,11 +143,13 @@ fn plugins_and_flags_are_found_where_plain_dbt_finds_them() {
     let installed = tempfile::tempdir().expect("a directory");
     let mut place = Place::new();
     place.project.write("models/asks.sql", ASKS);
-    place.setting.environment.extend([("PYTHONPATH", installed.path())]);
+    place.setting.environment.extend([("PYTHONPATH", installed.path()), ("DBT_ENV_SECRET_WORD", "sesame".as_ref())]);
     let arguments = ["run", "--select", "asks", "--log-format", "json"];
     let told = |text: &str| -> Vec<String> {
         let flag = |line: &str| {
-            serde_json::from_str::<serde_json::Value>(line).ok()?["data"]["flag_source"].as_str().map(str::to_owned)
+            let line = serde_json::from_str::<serde_json::Value>(line).ok()?;
+            let opens = line["info"]["msg"].as_str().filter(|text| text.starts_with("open"));
+            line["data"]["flag_source"].as_str().or(opens).map(str::to_owned)
         };
         text.lines()
             .filter(|line| line.starts_with("greetings"))
@@ -154,11 +157,14 @@ fn plugins_and_flags_are_found_where_plain_dbt_finds_them() {
             .chain(text.lines().filter_map(flag))
             .collect()
     };
-    assert_eq!(told(&place.dbt(&arguments).1.stdout), ["dbt.adapters.base.impl"], "nothing is installed");
+    let alone = told(&place.dbt(&arguments).1.stdout);
+    assert_eq!(alone, ["dbt.adapters.base.impl", "open, *****"], "nothing is installed");
     std::fs::write(installed.path().join("dbt_greets.py"), PLUGIN).expect("a plugin");
-    let plain = place.project.dbt(arguments).env("PYTHONPATH", installed.path()).output().expect("dbt runs");
+    let mut plain = place.project.dbt(arguments);
+    plain.env("PYTHONPATH", installed.path()).env("DBT_ENV_SECRET_WORD", "sesame");
+    let plain = plain.output().expect("dbt runs");
     let plain = told(&String::from_utf8_lossy(&plain.stdout));
-    assert_eq!(plain.len(), 2, "{plain:?}");
+    assert_eq!(plain.len(), 3, "{plain:?}");
     for again in [false, true] {
         let (_, seen) = place.dbt(&arguments);
         assert_eq!(told(&seen.stdout), plain, "{}", seen.stdout);

@@ -1,5 +1,6 @@
 """What dbt finds out anew for each invocation, at some cost, and comes to the same each time."""
 
+import dataclasses
 import importlib
 import inspect
 import os
@@ -11,14 +12,29 @@ def lighten():
     """Puts these in the places of what dbt uses. Where a version of dbt has no such place, it does as it does."""
     for module, name, lighter in (
         ("dbt_common.behavior_flags", "inspect", Frames()),
+        ("dbt_common.exceptions.base", "os", System()),
         ("dbt.plugins.manager", "pkgutil", Listed()),
     ):
-        try:
-            place = importlib.import_module(module)
-        except ImportError:
-            continue
+        place = imported(module)
         if hasattr(place, name):
             setattr(place, name, lighter)
+    macro = getattr(imported("dbt.contracts.graph.nodes"), "Macro", None)
+    if hasattr(macro, "resource_class") and hasattr(macro, "to_resource"):
+        macro.to_resource = resource_of_macro
+
+
+def imported(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def resource_of_macro(macro):
+    """What a macro is in `manifest.json`: its own fields. dbt makes text-like values of all of them, and objects of these
+    again; of the hundreds of macros that it brings along, twice in a run."""
+    kind = macro.resource_class()
+    return kind(**{field.name: getattr(macro, field.name) for field in dataclasses.fields(kind)})
 
 
 class Frames:
@@ -64,3 +80,29 @@ class Listed:
         if known is None or known[0] != changed:
             known = self.listed[folder] = changed, list(pkgutil.iter_modules([folder]))
         return known[1]
+
+
+class System:
+    """`os`, for those who read the whole environment: with each line of its log, dbt looks for secrets in it."""
+
+    def __init__(self):
+        self.environ = Environment() if hasattr(os.environ, "_data") else os.environ
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+
+class Environment:
+    """`os.environ`, whose items are decoded again only when one has changed."""
+
+    def __init__(self):
+        self.kept = None, []
+
+    def __getattr__(self, name):
+        return getattr(os.environ, name)
+
+    def items(self):
+        seen, items = self.kept
+        if seen != os.environ._data:
+            seen, items = self.kept = dict(os.environ._data), list(os.environ.items())
+        return items
