@@ -1,6 +1,6 @@
 //! A server of the Model Context Protocol, and its client: a line each way.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,9 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// Starts a server, until it is ready for calls.
-    pub(crate) fn start(command: Command) -> Result<Self> {
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
+        // A server that logs would wait for somebody to read it.
+        command.stderr(Stdio::null());
         let mut agent = Self { server: Rival::start(command)?, asked: 0 };
         let client = json!({ "name": "bench", "version": "1" });
         let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
