@@ -78,7 +78,7 @@ impl DuckDbEngine {
     fn identity(&self) -> Result<Option<(u64, u64)>, EngineError> {
         match fs::metadata(&self.shared.path) {
             Ok(found) => Ok(Some((found.dev(), found.ino()))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&self.shared.path, &error)),
         }
     }

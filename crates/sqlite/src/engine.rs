@@ -51,7 +51,7 @@ impl SqliteEngine {
     fn identity(&self) -> Result<Option<FileId>, EngineError> {
         match FileId::of_path(&self.shared.path) {
             Ok(found) => Ok(Some(found)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&self.shared.path, &error)),
         }
     }
