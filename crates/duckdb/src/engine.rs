@@ -215,16 +215,16 @@ impl Engine for DuckDbEngine {
                 why: "DuckDB takes UTF-8 only; rename the file".to_owned(),
             });
         };
+        // DuckDB opens no file that it has still.
+        if self.shared.instance.close_unused() {
+            let message = "a transaction that is about to end has it still".to_owned();
+            return Err(EngineError::Locked { path: path.clone(), message });
+        }
         let exists = self.identity()?.is_some();
         if exists {
             check_kind(path)?;
         } else if access == Access::ReadOnly || !path.parent().is_some_and(Path::is_dir) {
             return Err(EngineError::NotFound { path: path.clone() });
-        }
-        // DuckDB opens no file that it has still.
-        if self.shared.instance.close_unused() {
-            let message = "a transaction that is about to end has it still".to_owned();
-            return Err(EngineError::Locked { path: path.clone(), message });
         }
         // An older file keeps its version.
         let version = self.options.storage_version.as_deref().filter(|_| !exists);

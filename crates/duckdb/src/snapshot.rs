@@ -18,8 +18,9 @@ use parking_lot::Mutex;
 
 use crate::ffi::{Connection, Failure, Instance, Protection, Replacement};
 
-/// Copies of which it is known when they were made: statements may read one for a while after its end.
-const KNOWN: usize = 16;
+/// Copies of which it is known when they were made: a transaction reads its own for as long as it is open, whoever has the
+/// file meanwhile, and how often.
+const KNOWN: usize = 4096;
 
 /// The copies of one database file.
 #[derive(Default)]
@@ -79,6 +80,6 @@ impl Snapshots {
             return None;
         }
         let number = connection.source(name)?;
-        self.made.lock().iter().find(|(made, _)| *made == number).map(|(_, as_of)| *as_of)
+        self.made.lock().iter().rev().find(|(made, _)| *made == number).map(|(_, as_of)| *as_of)
     }
 }

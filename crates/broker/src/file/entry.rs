@@ -49,6 +49,15 @@ impl FileUse {
         self.file.tell(|_| {});
     }
 
+    /// It began beside the file, and what it reads is from no copy: where the file has come back meanwhile, it is in it.
+    /// Tells whether it is.
+    pub(crate) fn comes_in_if_attached(&mut self) -> bool {
+        if self.source == Source::Snapshot && self.file.state.lock().attached.is_some() {
+            self.comes_in();
+        }
+        self.keeps_file()
+    }
+
     /// Takes the right to write, unless the file is only read, or is about to be copied.
     pub(crate) fn may_write(&mut self) -> bool {
         if self.writes {

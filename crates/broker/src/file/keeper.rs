@@ -207,7 +207,10 @@ impl Keeper {
         match self.try_attach(need).await {
             Ok(access) => self.attached(access),
             // It is ourselves: a transaction that has read it is about to end.
-            Err(EngineError::Locked { .. }) if self.has_file_open().await => tokio::time::sleep(CLOSING).await,
+            Err(EngineError::Locked { .. }) if self.has_file_open().await => {
+                self.file.tell(|_| {});
+                tokio::time::sleep(self.longer_pause()).await;
+            }
             Err(EngineError::Locked { .. }) => {
                 let foreign = foreign::find(&self.file).await;
                 self.let_file_lock_go();
@@ -326,12 +329,18 @@ impl Keeper {
             self.waited_for = process;
             self.pause = BACK_OFF.0;
         }
-        let pause = foreign::jittered(self.pause);
-        self.pause = (self.pause * 2).min(BACK_OFF.1);
+        let pause = foreign::jittered(self.longer_pause());
         tokio::select! {
             () = foreign::gone(process, pause) => {}
             () = self.options.shutdown.cancelled() => {}
         }
+    }
+
+    /// The next pause, which the one behind it is twice as long as.
+    fn longer_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(BACK_OFF.1);
+        pause
     }
 
     /// Takes the file lock. `false`: nobody wants the file any more, or what the lock's last owner left behind has it.

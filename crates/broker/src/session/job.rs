@@ -134,9 +134,8 @@ impl Thread {
     fn settle(self) -> Option<Reply> {
         let Self { job, turn, mut rights, reply, .. } = self;
         {
-            let mut kept = job.registered.session.kept.lock();
-            kept.is_now(turn.state());
-            match (kept.state.in_transaction, &kept.file) {
+            let (mut kept, state) = (job.registered.session.kept.lock(), turn.state());
+            match (state.in_transaction, &kept.file) {
                 (true, None) => {
                     // It may write from now on, unless the file is about to be copied: then it only reads.
                     let read_only = job.registered.session.identity.read_only || job.request.read_only;
@@ -148,14 +147,11 @@ impl Thread {
                 (true, Some(_)) => {}
                 (false, _) => kept.file = None,
             }
-            let in_file = kept.state.in_file;
-            if let Some(file) = kept.file.as_mut().filter(|_| in_file) {
-                file.comes_in();
-            }
             kept.seats.append(&mut rights.seats);
-            if !kept.state.in_transaction {
+            if !state.in_transaction {
                 kept.seats.clear();
             }
+            kept.is_now(state);
         }
         drop((turn, rights, job));
         reply
@@ -270,6 +266,7 @@ impl Thread {
         };
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.
         let head = Head::new(&prepared, rows.as_ref());
+        head.tell_source(rights.file.as_mut(), &job.registered.track);
         let mut first = Vec::new();
         let streams = last && head.shape == ResultShape::Rows;
         while let Some(batch) = rows.next()? {

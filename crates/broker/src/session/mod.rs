@@ -89,13 +89,17 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// The engine's word on the session, after whatever it did.
+    /// The engine's word on the session, after whatever it did. A transaction that began beside the file, and has come upon
+    /// it, keeps it from here on.
     fn is_now(&mut self, state: SessionState) {
         self.transaction_since = match self.transaction_since {
             Some(since) if state.in_transaction => Some(since),
             _ => state.in_transaction.then(Instant::now),
         };
         self.state = state;
+        if let Some(file) = self.file.as_mut().filter(|_| state.in_file) {
+            file.comes_in();
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::{Registered, Running};
 use crate::{
     errors,
+    file::FileUse,
     track::{Phase, Track},
 };
 
@@ -38,6 +39,14 @@ pub(super) struct Head {
 impl Head {
     pub(super) fn new(prepared: &Prepared, rows: &dyn Rows) -> Self {
         Self { kind: prepared.kind, shape: prepared.shape, schema: rows.schema(), as_of: rows.as_of() }
+    }
+
+    /// Let in beside a copy, and the file has come back before the statement was bound: its rows are from that one, which
+    /// it keeps until they are sent.
+    pub(super) fn tell_source(&self, file: Option<&mut FileUse>, track: &Track) {
+        if self.shape == ResultShape::Rows && self.as_of.is_none() && file.is_some_and(FileUse::comes_in_if_attached) {
+            track.reads_copy(false);
+        }
     }
 }
 

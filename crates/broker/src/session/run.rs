@@ -386,9 +386,12 @@ impl BrokerSession {
             match prepared {
                 // What its tables are is read from the file, beside which a process may be at work.
                 Err(EngineError::Locked { .. }) => File::wait_for_another(&core, deadline, &track).await?,
-                prepared => break prepared.map_err(|error| core.engine_error(error))?,
+                prepared => break prepared,
             }
         };
+        // To find what a text names, the engine looks wherever it may be.
+        me.kept.lock().is_now(turn.state());
+        let prepared = prepared.map_err(|error| core.engine_error(error))?;
         drop((turn, rights, registered));
         let insert = core.engine.insert_shape(sql);
         let known = Known { prepared: prepared.clone(), text, insert };

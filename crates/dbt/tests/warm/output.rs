@@ -141,6 +141,8 @@ select 1 as one
 #[test]
 fn plugins_and_flags_are_found_where_plain_dbt_finds_them() {
     let installed = tempfile::tempdir().expect("a directory");
+    let half = installed.path().join("dbt_half");
+    std::fs::create_dir(&half).expect("no plugin yet");
     let mut place = Place::new();
     place.project.write("models/asks.sql", ASKS);
     place.setting.environment.extend([("PYTHONPATH", installed.path()), ("DBT_ENV_SECRET_WORD", "sesame".as_ref())]);
@@ -159,15 +161,18 @@ fn plugins_and_flags_are_found_where_plain_dbt_finds_them() {
     };
     let alone = told(&place.dbt(&arguments).1.stdout);
     assert_eq!(alone, ["dbt.adapters.base.impl", "open, *****"], "nothing is installed");
-    std::fs::write(installed.path().join("dbt_greets.py"), PLUGIN).expect("a plugin");
-    let mut plain = place.project.dbt(arguments);
-    plain.env("PYTHONPATH", installed.path()).env("DBT_ENV_SECRET_WORD", "sesame");
-    let plain = plain.output().expect("dbt runs");
-    let plain = told(&String::from_utf8_lossy(&plain.stdout));
-    assert_eq!(plain.len(), 3, "{plain:?}");
-    for again in [false, true] {
-        let (_, seen) = place.dbt(&arguments);
-        assert_eq!(told(&seen.stdout), plain, "{}", seen.stdout);
-        assert_eq!(seen.restart.is_none(), again);
+    // One is put there, and a folder that was there becomes one.
+    for (path, known) in [(installed.path().join("dbt_greets.py"), 3), (half.join("__init__.py"), 4)] {
+        std::fs::write(path, PLUGIN).expect("a plugin");
+        let mut plain = place.project.dbt(arguments);
+        plain.env("PYTHONPATH", installed.path()).env("DBT_ENV_SECRET_WORD", "sesame");
+        let plain = plain.output().expect("dbt runs");
+        let plain = told(&String::from_utf8_lossy(&plain.stdout));
+        assert_eq!(plain.len(), known, "{plain:?}");
+        for again in [false, true] {
+            let (_, seen) = place.dbt(&arguments);
+            assert_eq!(told(&seen.stdout), plain, "{}", seen.stdout);
+            assert_eq!(seen.restart.is_none(), again);
+        }
     }
 }

@@ -314,12 +314,15 @@ fn a_transaction_that_begins_on_a_copy_means_it_to_its_end() {
     let (count, as_of) = labelled(&mut session, "SELECT count(*) FROM orders").unwrap();
     assert_eq!((count.as_str(), as_of.is_some()), ("2", true));
     assert!(!session.0.state().in_file, "nor does it keep the file");
-    stand_in(&database);
-    assert!(!database.engine.has_file_open());
+    for _ in 0..20 {
+        stand_in(&database);
+        assert!(!database.engine.has_file_open());
+        database.engine.attach(Access::ReadWrite).unwrap();
+    }
+    assert_eq!(labelled(&mut session, "SELECT count(*) FROM orders").unwrap(), (count, as_of));
     session.run("COMMIT");
 
     // One that has begun on the file is in the file, and one that comes upon it as well.
-    database.engine.attach(Access::ReadWrite).unwrap();
     session.run("BEGIN");
     assert!(session.0.state().in_file);
     session.run("ROLLBACK");

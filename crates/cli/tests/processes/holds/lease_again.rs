@@ -6,10 +6,10 @@ use std::{
 };
 
 use dbmux_client::{ClientOptions, ErrorCode};
-use dbmux_testkit::{Dice, Place, children_of, seed, until};
+use dbmux_testkit::{Dice, Place, children_of, python, seed, until};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::leased::{Leased, one};
+use super::leased::{Directed, Leased, one};
 
 fn place() -> Place {
     Place::new(env!("CARGO_BIN_EXE_dbmux"))
@@ -189,6 +189,45 @@ fn a_transaction_that_came_upon_the_file_is_waited_for_and_ended() {
     assert_eq!(old.execute("commit").expect_err("it was ended").code(), ErrorCode::DeadlineExceeded);
     session.execute("update t set i = 3").expect("the file is ours again");
     assert_eq!(one(&session, "select i from t").0, "3");
+}
+
+const IN_A_TRANSACTION: &str = "
+import sys, adbc_driver_flightsql.dbapi as dbapi
+cursor = dbapi.connect('grpc+unix://' + sys.argv[1], autocommit=False).cursor()
+for line in sys.stdin:
+    what, sql = line.strip().split(' ', 1)
+    try:
+        if what == 'prepare':
+            print('prepared', cursor.adbc_prepare(sql) and '', flush=True)
+        else:
+            cursor.execute(sql)
+            print(cursor.fetchall(), flush=True)
+    except dbapi.Error as error:
+        print(type(error).__name__, flush=True)
+";
+
+/// To find what a text names, the engine looks into the file as well: what was only prepared counts as what was run.
+#[test]
+fn a_transaction_that_came_upon_the_file_when_it_prepared_is_waited_for_and_ended() {
+    let place = place().with("DBMUX_DRAIN", "2s");
+    small(&place);
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let session = client.session().expect("a session");
+    assert_eq!(one(&session, "select i from t").0, "1");
+    let leased = Leased::start(&place, &[]);
+    let mut command = std::process::Command::new(python());
+    let mut old = Directed::start(command.args(["-u", "-c", IN_A_TRANSACTION]).arg(client.socket()));
+    assert_eq!(old.ask("run select i from t"), "[(1,)]");
+    assert_eq!(leased.end(), "");
+    session.execute("update t set i = 2").expect("the file is back");
+    assert_eq!(old.ask("prepare select * from no_such_table"), "ProgrammingError");
+    let asked = Instant::now();
+    let mut leased = Leased::start(&place, &[]);
+    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+    assert_eq!(leased.sql("select i from t"), "[(2,)]");
+    let said = leased.end();
+    assert!(said.contains(&old.pid().to_string()), "{said}");
+    assert_eq!(old.ask("run select i from t"), "OperationalError");
 }
 
 #[test]

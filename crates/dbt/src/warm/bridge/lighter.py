@@ -66,20 +66,36 @@ class Listed:
 
     def iter_modules(self):
         for finder in sys.meta_path:
-            yield from pkgutil.iter_importer_modules(finder)
+            for name, is_package in pkgutil.iter_importer_modules(finder):
+                yield pkgutil.ModuleInfo(finder, name, is_package)
         for folder in dict.fromkeys(sys.path):
             yield from self.modules_of(folder) if os.path.isabs(folder) else pkgutil.iter_modules([folder])
 
     def modules_of(self, folder):
-        """A folder is changed by what is put into it, or taken away. (Or a file that says it is one: an archive.)"""
-        try:
-            changed = os.stat(folder).st_mtime_ns
-        except OSError:
-            changed = None
-        known = self.listed.get(folder)
-        if known is None or known[0] != changed:
-            known = self.listed[folder] = changed, list(pkgutil.iter_modules([folder]))
-        return known[1]
+        stamps, modules = self.listed.get(folder, ({}, []))
+        if not stamps or any(changed(path) != stamp for path, stamp in stamps.items()):
+            # Before it is listed: what changes meanwhile is seen the next time.
+            stamps = {path: changed(path) for path in (folder, *plugins_in(folder))}
+            modules = list(pkgutil.iter_modules([folder]))
+            self.listed[folder] = stamps, modules
+        return modules
+
+
+def changed(path):
+    """When something was put into a folder, or taken away. (Or when a file was changed that says it is one: an archive.)"""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+
+
+def plugins_in(folder):
+    """The folders in it that are plugins of dbt's, or will be when they have an `__init__.py`."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.name.startswith("dbt_") and entry.is_dir()]
+    except OSError:
+        return []
 
 
 class System:
