@@ -49,8 +49,7 @@ impl FileUse {
         self.file.tell(|_| {});
     }
 
-    /// It began beside the file, and what it reads is from no copy: where the file has come back meanwhile, it is in it.
-    /// Tells whether it is.
+    /// It began beside the file: where that has come back meanwhile, it may be in it. Tells whether it keeps the file now.
     pub(crate) fn comes_in_if_attached(&mut self) -> bool {
         if self.source == Source::Snapshot && self.file.state.lock().attached.is_some() {
             self.comes_in();

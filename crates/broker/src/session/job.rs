@@ -18,7 +18,13 @@ use super::{
     rows::{self, Head},
     run::{Lacks, Rights, Turn, lacks},
 };
-use crate::{core::Core, deadline::Deadline, errors, track::Phase};
+use crate::{
+    core::Core,
+    deadline::Deadline,
+    errors,
+    file::FileUse,
+    track::{Phase, Track},
+};
 
 /// A first batch with fewer rows than this is likely the whole answer, which then goes out in one piece.
 const SMALL: usize = 2048;
@@ -134,7 +140,8 @@ impl Thread {
     fn settle(self) -> Option<Reply> {
         let Self { job, turn, mut rights, reply, .. } = self;
         {
-            let (mut kept, state) = (job.registered.session.kept.lock(), turn.state());
+            let state = turn.state();
+            let mut kept = job.registered.session.kept.lock();
             match (state.in_transaction, &kept.file) {
                 (true, None) => {
                     // It may write from now on, unless the file is about to be copied: then it only reads.
@@ -242,15 +249,8 @@ impl Thread {
     fn execute(&mut self, prepared: Prepared, last: bool) -> Result<Option<End>, EngineError> {
         self.job.registered.track.is(prepared.kind);
         let read_only = self.job.request.read_only;
-        if self.turn.state().in_transaction {
-            self.check_transaction(&prepared, read_only)?;
-            if self.lacks_seats(&prepared, read_only) {
-                return Ok(Some(End::Lacks(Lacks::Seats(prepared.seats))));
-            }
-        } else if let Some(what) = lacks(&prepared, &mut self.rights, read_only)? {
+        if let Some(what) = self.lacks(&prepared, read_only)? {
             return Ok(Some(End::Lacks(what)));
-        } else if self.lacks_seats(&prepared, read_only) {
-            return Ok(Some(End::Lacks(Lacks::Seats(prepared.seats))));
         }
         let Self { core, job, turn, reply, rights } = self;
         let on_copy =
@@ -266,7 +266,9 @@ impl Thread {
         };
         // Not what was prepared: parameters without a type get theirs now, and the columns with them.
         let head = Head::new(&prepared, rows.as_ref());
-        head.tell_source(rights.file.as_mut(), &job.registered.track);
+        if head.is_from_no_copy() {
+            come_in(rights, &job.registered.track);
+        }
         let mut first = Vec::new();
         let streams = last && head.shape == ResultShape::Rows;
         while let Some(batch) = rows.next()? {
@@ -286,6 +288,19 @@ impl Thread {
         drop(rows);
         acknowledge(core, turn.as_ref(), head.kind)?;
         Ok(last.then_some(End::Whole(head, first)))
+    }
+
+    /// What it still needs before it runs.
+    fn lacks(&mut self, prepared: &Prepared, read_only: bool) -> Result<Option<Lacks>, EngineError> {
+        if self.turn.state().in_transaction {
+            self.check_transaction(prepared, read_only)?;
+        } else {
+            come_in(&mut self.rights, &self.job.registered.track);
+            if let Some(what) = lacks(prepared, &mut self.rights, read_only)? {
+                return Ok(Some(what));
+            }
+        }
+        Ok(self.lacks_seats(prepared, read_only).then_some(Lacks::Seats(prepared.seats)))
     }
 
     /// It writes, where one session writes at a time, and has not sat down yet.
@@ -336,6 +351,14 @@ impl Thread {
         let file = kept.file.as_ref().or(self.rights.file.as_ref());
         file.is_some_and(|file| !file.keeps_file() || file.access == Access::ReadOnly)
             || self.core.file.is_held_or_copied()
+    }
+}
+
+/// A statement was let in beside a copy: where the file has come back since, it may read that one, and keeps it as any other
+/// until it has ended.
+fn come_in(rights: &mut Rights, track: &Track) {
+    if rights.file.as_mut().is_some_and(FileUse::comes_in_if_attached) {
+        track.reads_copy(false);
     }
 }
 

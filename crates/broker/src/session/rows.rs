@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 use super::{Registered, Running};
 use crate::{
     errors,
-    file::FileUse,
     track::{Phase, Track},
 };
 
@@ -41,12 +40,9 @@ impl Head {
         Self { kind: prepared.kind, shape: prepared.shape, schema: rows.schema(), as_of: rows.as_of() }
     }
 
-    /// Let in beside a copy, and the file has come back before the statement was bound: its rows are from that one, which
-    /// it keeps until they are sent.
-    pub(super) fn tell_source(&self, file: Option<&mut FileUse>, track: &Track) {
-        if self.shape == ResultShape::Rows && self.as_of.is_none() && file.is_some_and(FileUse::comes_in_if_attached) {
-            track.reads_copy(false);
-        }
+    /// Its rows are from the file, or from neither.
+    pub(super) fn is_from_no_copy(&self) -> bool {
+        self.shape == ResultShape::Rows && self.as_of.is_none()
     }
 }
 

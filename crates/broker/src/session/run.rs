@@ -376,9 +376,12 @@ impl BrokerSession {
         let from_snapshot = rights.file.as_ref().is_some_and(|file| !file.keeps_file()) || me.transaction_reads_copy();
         let text: Arc<str> = sql.into();
         let prepared = loop {
-            let text = Arc::clone(&text);
+            let (text, me) = (Arc::clone(&text), Arc::clone(&me));
             let tried = tokio::task::spawn_blocking(move || {
                 let prepared = turn.prepare(&text);
+                // To find what a text names, the engine looks wherever that may be. Noted here: nobody may wait for it any more.
+                let state = turn.state();
+                me.kept.lock().is_now(state);
                 (turn, rights, prepared)
             });
             let prepared;
@@ -386,12 +389,9 @@ impl BrokerSession {
             match prepared {
                 // What its tables are is read from the file, beside which a process may be at work.
                 Err(EngineError::Locked { .. }) => File::wait_for_another(&core, deadline, &track).await?,
-                prepared => break prepared,
+                prepared => break prepared.map_err(|error| core.engine_error(error))?,
             }
         };
-        // To find what a text names, the engine looks wherever it may be.
-        me.kept.lock().is_now(turn.state());
-        let prepared = prepared.map_err(|error| core.engine_error(error))?;
         drop((turn, rights, registered));
         let insert = core.engine.insert_shape(sql);
         let known = Known { prepared: prepared.clone(), text, insert };

@@ -154,14 +154,16 @@ DUCKDB_V2_ERROR dbmux_statement_signature(duckdb_v2_connection_handle conn, duck
 
 	return WithErrorHandler(err, [&]() {
 		ErrorData failed;
-		// A statement that cannot be bound changed nothing, and leaves a transaction as it is.
+		// A statement that cannot be bound changed nothing, and leaves a transaction as it is. Unless that came upon two
+		// databases of one name: DuckDB finds so only once, and would have it look at either from then on.
 		context.RunFunctionInTransaction(
 		    [&]() {
 			    try {
 				    bind();
 			    } catch (const std::exception &ex) {
 				    failed = ErrorData(ex);
-				    if (Exception::InvalidatesDatabase(failed.Type())) {
+				    auto both = failed.Type() == ExceptionType::TRANSACTION;
+				    if (both || Exception::InvalidatesDatabase(failed.Type())) {
 					    throw;
 				    }
 			    }

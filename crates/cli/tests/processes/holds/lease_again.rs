@@ -191,6 +191,42 @@ fn a_transaction_that_came_upon_the_file_is_waited_for_and_ended() {
     assert_eq!(one(&session, "select i from t").0, "3");
 }
 
+/// It was let in beside the copy, and the file is back when it begins to read.
+#[test]
+fn a_statement_that_finds_the_file_back_is_waited_for_and_ended() {
+    let place = place().with("DBMUX_DRAIN", "2s");
+    small(&place);
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
+    assert_eq!(one(&session, "select i from t").0, "1");
+    let leased = Leased::start(&place, &[]);
+    let (pipe, copied) = (place.path("pipe"), place.path("copied"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    std::fs::create_dir(&copied).expect("a folder");
+    // Its first part waits for what comes through the pipe.
+    let text = format!(
+        "select * from read_csv('{}', columns = {{'word': 'varchar'}}, auto_detect = false);
+         copy (select i, range from t, range(100000000000)) to '{}/out.csv'",
+        pipe.display(),
+        copied.display()
+    );
+    std::thread::scope(|scope| {
+        let runs = scope.spawn(|| old.execute(&text).expect_err("it is ended").code());
+        until("it runs", || place.status("a.duckdb")["running"].as_array().is_some_and(|running| !running.is_empty()));
+        assert_eq!(leased.end(), "");
+        session.execute("update t set i = 2").expect("the file is back");
+        std::fs::write(&pipe, "go on\n").expect("it reads");
+        until("its second part runs", || std::fs::read_dir(&copied).expect("a folder").next().is_some());
+        let asked = Instant::now();
+        let mut leased = Leased::start(&place, &[]);
+        assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
+        assert_eq!(leased.sql("select i from t"), "[(2,)]");
+        let said = leased.end();
+        assert!(said.contains(&std::process::id().to_string()), "{said}");
+        assert_eq!(runs.join().expect("its end"), ErrorCode::DeadlineExceeded);
+    });
+}
+
 const IN_A_TRANSACTION: &str = "
 import sys, adbc_driver_flightsql.dbapi as dbapi
 cursor = dbapi.connect('grpc+unix://' + sys.argv[1], autocommit=False).cursor()
@@ -227,7 +263,8 @@ fn a_transaction_that_came_upon_the_file_when_it_prepared_is_waited_for_and_ende
     assert_eq!(leased.sql("select i from t"), "[(2,)]");
     let said = leased.end();
     assert!(said.contains(&old.pid().to_string()), "{said}");
-    assert_eq!(old.ask("run select i from t"), "OperationalError");
+    // One that is only broken would be told so by a ProgrammingError.
+    assert_eq!(old.ask("run select i from t"), "OperationalError", "it was ended");
 }
 
 #[test]
