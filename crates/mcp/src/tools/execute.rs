@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use dbmux_client::{Session, Statement};
+use dbmux_client::{Session, Statement, StatementKind};
 use dbmux_report::person;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::arguments::{bound, given, waiting};
+use super::{
+    arguments::{bound, given, waiting},
+    rows::{self, ROWS, Rows},
+};
 use crate::{
     call::Call,
+    cursors::Found,
     failure::Failure,
     reply::Reply,
     server::Shared,
@@ -41,8 +45,20 @@ pub(crate) struct Executed {
     database: String,
     /// Rows that each statement has changed; 0 where that means nothing.
     rows_changed: Vec<u64>,
+    /// What statements answered with, as RETURNING has them do: the first 100 rows of each. For those behind them call query
+    /// with the next_cursor.
+    returned: Vec<Returned>,
     /// Set where somebody was waited for.
     waited: Option<Waited>,
+}
+
+/// The rows that a statement answered with.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Returned {
+    /// Which one it was, counted from 1.
+    statement: usize,
+    #[serde(flatten)]
+    rows: Rows,
 }
 
 pub(super) async fn run(shared: Arc<Shared>, execute: Execute, call: Call) -> Result<Reply<Executed>, Failure> {
@@ -53,15 +69,23 @@ pub(super) async fn run(shared: Arc<Shared>, execute: Execute, call: Call) -> Re
     let database = shared.databases.find(execute.database.as_deref())?;
     let client = shared.databases.client(database, call.caller().as_deref())?;
     let session = statement::session(&call, &client).await?;
-    let mut work = Work { call: &call, session: &session, rows_changed: Vec::new(), waited: None };
+    let (call, session) = (&call, &session);
+    let mut work = Work { call, session, database: &database.name, done: Vec::new(), waited: None };
     if several {
         work.together(statements, waiting(Statement::new("BEGIN TRANSACTION"), execute.wait)?).await?;
     } else {
         work.alone(statements).await?;
     }
-    let Work { rows_changed, waited, .. } = work;
-    let text = format!("done: {} changed", person::rows(rows_changed.iter().sum()));
-    Ok(Reply::new(text, Executed { database: database.name.clone(), rows_changed, waited }))
+    let Work { done, waited, .. } = work;
+    let rows_changed: Vec<u64> = done.iter().map(|done| done.changed).collect();
+    let mut text = format!("done: {} changed", person::rows(rows_changed.iter().sum()));
+    let mut returned = Vec::new();
+    for (index, found) in done.into_iter().enumerate().filter_map(|(index, done)| Some((index, done.answered?))) {
+        let rows = rows::page(&shared.cursors, &Arc::new(found), (0, ROWS), None, None)?;
+        text.push_str(&format!("\n{}", rows.text()));
+        returned.push(Returned { statement: index + 1, rows });
+    }
+    Ok(Reply::new(text, Executed { database: database.name.clone(), rows_changed, returned, waited }))
 }
 
 fn statements(sql: Option<String>, several: Vec<String>, parameters: Vec<Value>) -> Result<Vec<Statement>, Failure> {
@@ -92,15 +116,23 @@ fn controls_transactions(sql: &str) -> bool {
 struct Work<'a> {
     call: &'a Call,
     session: &'a Session,
-    rows_changed: Vec<u64>,
+    database: &'a str,
+    done: Vec<Done>,
     waited: Option<Waited>,
+}
+
+/// What became of a statement.
+struct Done {
+    changed: u64,
+    /// The rows that it answered with.
+    answered: Option<Found>,
 }
 
 impl Work<'_> {
     async fn alone(&mut self, statements: Vec<Statement>) -> Result<(), Failure> {
         for statement in statements {
-            let changed = self.one(statement).await?;
-            self.rows_changed.push(changed);
+            let done = self.one(statement).await?;
+            self.done.push(done);
         }
         if !self.session.may_be_in_transaction() {
             return Ok(());
@@ -115,8 +147,8 @@ impl Work<'_> {
         self.one(begin).await?;
         for (index, statement) in statements.into_iter().enumerate() {
             let failure = match self.one(statement).await {
-                Ok(changed) if self.session.may_be_in_transaction() => {
-                    self.rows_changed.push(changed);
+                Ok(done) if self.session.may_be_in_transaction() => {
+                    self.done.push(done);
                     continue;
                 }
                 Ok(_) => Failure::usage("it ended the transaction", "what was before it may have happened: look"),
@@ -134,11 +166,20 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Runs a statement; answers with the rows that it has changed. What it answers with is not kept.
-    async fn one(&mut self, statement: Statement) -> Result<u64, Failure> {
+    /// Runs a statement to its end.
+    async fn one(&mut self, statement: Statement) -> Result<Done, Failure> {
         let (answer, waited) = statement::run(self.call, self.session, statement).await?;
         self.waited = self.waited.take().or(waited);
-        self.call.unless_cancelled(async { Ok(answer.changed().await?) }).await
+        let (writes, rows) = (answer.kind() != StatementKind::Read, !answer.schema().fields().is_empty());
+        self.call
+            .unless_cancelled(async {
+                if answer.rows_changed() || !rows {
+                    return Ok(Done { changed: answer.changed().await?, answered: None });
+                }
+                let (found, all) = rows::read_to_end(self.database, answer).await?;
+                Ok(Done { changed: if writes { all } else { 0 }, answered: Some(found) })
+            })
+            .await
     }
 }
 

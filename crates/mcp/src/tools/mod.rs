@@ -72,7 +72,7 @@ pub(crate) fn all(options: &McpOptions) -> Vec<Tool> {
             "execute",
             Does::Writes,
             "Run SQL that writes: one statement, or several as one transaction, of which all happen or none. Waits in line \
-             while somebody else has the file. What it answers is in the file, and synced.",
+             while somebody else has the file. What it answers is in the file, and synced. Tells what RETURNING answers.",
             execute::run,
         ),
     ];

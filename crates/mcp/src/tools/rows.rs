@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use dbmux_client::Answer;
 use dbmux_report::{person, rows::values};
 use schemars::JsonSchema;
@@ -60,21 +61,55 @@ pub(crate) struct Column {
 
 /// Reads an answer as far as it is ever told.
 pub(super) async fn read(database: &str, mut answer: Answer) -> Result<Found, Failure> {
-    let (mut rows, mut bytes, mut cut) = (0, 0, false);
-    let mut batches = vec![arrow::array::RecordBatch::new_empty(answer.schema())];
+    let mut reading = Reading::new(&answer);
     while let Some(batch) = answer.next().await? {
-        let left = if bytes < READ_BYTES { READ_ROWS - rows } else { 0 };
-        let taken = batch.slice(0, batch.num_rows().min(left));
-        cut = taken.num_rows() < batch.num_rows();
-        rows += taken.num_rows();
-        bytes += taken.get_array_memory_size();
-        batches.push(taken);
-        if cut {
+        reading.take(&batch);
+        if reading.cut {
             break;
         }
     }
-    let as_of = answer.as_of().map(str::to_owned);
-    Ok(Found { database: database.to_owned(), batches, as_of, cut })
+    Ok(reading.found(database, &answer))
+}
+
+/// The same of a statement that writes: it is cancelled by who does not read it to its end. Tells how many rows there are.
+pub(super) async fn read_to_end(database: &str, mut answer: Answer) -> Result<(Found, u64), Failure> {
+    let (mut reading, mut all) = (Reading::new(&answer), 0);
+    while let Some(batch) = answer.next().await? {
+        all += batch.num_rows() as u64;
+        reading.take(&batch);
+    }
+    Ok((reading.found(database, &answer), all))
+}
+
+/// What of an answer is kept.
+struct Reading {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    /// There was more.
+    cut: bool,
+}
+
+impl Reading {
+    fn new(answer: &Answer) -> Self {
+        Self { batches: vec![RecordBatch::new_empty(answer.schema())], rows: 0, bytes: 0, cut: false }
+    }
+
+    fn take(&mut self, batch: &RecordBatch) {
+        let left = if self.bytes < READ_BYTES && !self.cut { READ_ROWS - self.rows } else { 0 };
+        let taken = batch.slice(0, batch.num_rows().min(left));
+        self.cut |= taken.num_rows() < batch.num_rows();
+        if taken.num_rows() > 0 {
+            self.rows += taken.num_rows();
+            self.bytes += taken.get_array_memory_size();
+            self.batches.push(taken);
+        }
+    }
+
+    fn found(self, database: &str, answer: &Answer) -> Found {
+        let as_of = answer.as_of().map(str::to_owned);
+        Found { database: database.to_owned(), batches: self.batches, as_of, cut: self.cut }
+    }
 }
 
 /// One page of what was found, and a cursor to the next one. `number`: of what is kept already.
@@ -114,7 +149,7 @@ pub(super) fn page(
 }
 
 fn columns(found: &Found) -> Vec<Column> {
-    let schema = found.batches.first().map(arrow::array::RecordBatch::schema);
+    let schema = found.batches.first().map(RecordBatch::schema);
     let fields = schema.iter().flat_map(|schema| schema.fields().iter());
     let column = |field: &arrow::datatypes::FieldRef| Column {
         name: field.name().clone(),

@@ -17,3 +17,4 @@ mod official;
 mod reports;
 mod together;
 mod waiting;
+mod writing;
