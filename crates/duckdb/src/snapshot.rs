@@ -18,8 +18,8 @@ use parking_lot::Mutex;
 
 use crate::ffi::{Connection, Failure, Instance, Protection, Replacement};
 
-/// Copies of which it is known when they were made, the newest: a transaction reads its own for as long as it is open,
-/// however many come behind it.
+/// Copies of which it is known when they were made, the newest: a transaction reads its own for as long as it is open, and
+/// none is open for so many leases.
 const KNOWN: usize = 4096;
 
 /// The copies of one database file.

@@ -329,6 +329,14 @@ fn a_transaction_that_begins_on_a_copy_means_it_to_its_end() {
     stand_in(&database);
     session.run("BEGIN");
     database.engine.attach(Access::ReadWrite).unwrap();
+    // Also where a text is bound: it could read the one under the other's label from then on.
+    assert!(matches!(session.try_run("SELECT * FROM no_such_table"), Err(EngineError::Conflict { .. })));
+    let state = session.0.state();
+    assert!(state.in_file && state.transaction_failed, "{state:?}");
+    session.run("ROLLBACK");
+    stand_in(&database);
+    session.run("BEGIN");
+    database.engine.attach(Access::ReadWrite).unwrap();
     let all = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'orders'";
     assert!(matches!(session.try_run(all), Err(EngineError::Conflict { .. })));
     assert!(session.0.state().in_file);
