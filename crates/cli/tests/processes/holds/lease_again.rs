@@ -1,11 +1,14 @@
 //! Leases one after the other, and askers who give up, are stopped, or come from elsewhere.
 
 use std::{
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use dbmux_client::{ClientOptions, ErrorCode};
+use dbmux_client::{
+    ClientOptions, ErrorCode,
+    blocking::{Client, Session},
+};
 use dbmux_testkit::{Dice, Place, children_of, python, seed, until};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +20,15 @@ fn place() -> Place {
 
 fn small(place: &Place) {
     place.make("a.duckdb", "create table t as select 1 as i");
+}
+
+/// A small file that has been read, two sessions on it, and a lease that has just been given.
+fn lent(place: &Place) -> (Client, [Session; 2], Leased) {
+    small(place);
+    let client = place.blocking_client("a.duckdb", ClientOptions::default());
+    let sessions = [(); 2].map(|()| client.session().expect("a session"));
+    assert_eq!(one(&sessions[0], "select i from t").0, "1");
+    (client, sessions, Leased::start(place, &[]))
 }
 
 /// Large enough that a copy takes a while.
@@ -116,11 +128,7 @@ fn an_asker_who_gives_up_at_any_moment_changes_nothing() {
 #[test]
 fn a_transaction_that_began_on_an_old_copy_does_not_keep_the_file() {
     let place = place().with("DBMUX_IDLE_TRANSACTION", "1s").with("DBMUX_DRAIN", "2s");
-    small(&place);
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
-    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
-    assert_eq!(one(&session, "select i from t").0, "1");
-    let leased = Leased::start(&place, &[]);
+    let (_, [old, session], leased) = lent(&place);
     old.execute("begin").expect("it begins");
     assert!(one(&old, "select i from t").1.is_some());
     assert_eq!(leased.end(), "");
@@ -136,11 +144,7 @@ fn a_transaction_that_began_on_an_old_copy_does_not_keep_the_file() {
 #[test]
 fn a_transaction_that_began_on_a_copy_and_looks_later_keeps_nobody_from_the_file() {
     let place = place().with("DBMUX_DRAIN", "2s");
-    small(&place);
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
-    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
-    assert_eq!(one(&session, "select i from t").0, "1");
-    let leased = Leased::start(&place, &[]);
+    let (_, [old, session], leased) = lent(&place);
     old.execute("begin").expect("it begins");
     assert_eq!(leased.end(), "");
     session.execute("update t set i = 2").expect("the file is back");
@@ -167,11 +171,7 @@ fn a_transaction_that_began_on_a_copy_and_looks_later_keeps_nobody_from_the_file
 #[test]
 fn a_transaction_that_came_upon_the_file_is_waited_for_and_ended() {
     let place = place().with("DBMUX_DRAIN", "2s");
-    small(&place);
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
-    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
-    assert_eq!(one(&session, "select i from t").0, "1");
-    let leased = Leased::start(&place, &[]);
+    let (_, [old, session], leased) = lent(&place);
     old.execute("begin").expect("it begins");
     assert_eq!(leased.end(), "");
     session.execute("update t set i = 2").expect("the file is back");
@@ -195,13 +195,9 @@ fn a_transaction_that_came_upon_the_file_is_waited_for_and_ended() {
 #[test]
 fn a_statement_that_finds_the_file_back_is_waited_for_and_ended() {
     let place = place().with("DBMUX_DRAIN", "2s");
-    small(&place);
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
-    let (old, session) = (client.session().expect("a session"), client.session().expect("a session"));
-    assert_eq!(one(&session, "select i from t").0, "1");
-    let leased = Leased::start(&place, &[]);
+    let (_, [old, session], leased) = lent(&place);
     let (pipe, copied) = (place.path("pipe"), place.path("copied"));
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
     std::fs::create_dir(&copied).expect("a folder");
     // Its first part waits for what comes through the pipe.
     let text = format!(
@@ -246,12 +242,8 @@ for line in sys.stdin:
 #[test]
 fn a_transaction_that_came_upon_the_file_when_it_prepared_is_waited_for_and_ended() {
     let place = place().with("DBMUX_DRAIN", "2s");
-    small(&place);
-    let client = place.blocking_client("a.duckdb", ClientOptions::default());
-    let session = client.session().expect("a session");
-    assert_eq!(one(&session, "select i from t").0, "1");
-    let leased = Leased::start(&place, &[]);
-    let mut command = std::process::Command::new(python());
+    let (client, [session, _], leased) = lent(&place);
+    let mut command = Command::new(python());
     let mut old = Directed::start(command.args(["-u", "-c", IN_A_TRANSACTION]).arg(client.socket()));
     assert_eq!(old.ask("run select i from t"), "[(1,)]");
     assert_eq!(leased.end(), "");
