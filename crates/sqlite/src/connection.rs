@@ -10,12 +10,15 @@ use crate::{
     ffi::{Failure, Handle, Statement},
     functions,
     options::SqliteOptions,
+    parameters::Bind,
     place::{Counted, Place},
     policy::Watch,
 };
 
 /// Statements that a connection keeps prepared.
 const KEPT: usize = 64;
+/// Batches whose rows run one by one, after one that had to be done again because not all rows were made.
+const APART: u8 = 16;
 
 /// An open connection.
 pub(crate) struct Connection {
@@ -23,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) handle: Arc<Handle>,
     pub(crate) place: Arc<Place>,
     pub(crate) watch: Watch,
+    /// How many more batches are taken row by row.
+    apart: u8,
     /// Dropped after the connection is closed.
     _counted: Option<Counted>,
 }
@@ -54,6 +59,7 @@ impl Connection {
             handle: Arc::new(handle),
             place: Arc::clone(place),
             watch: Watch::default(),
+            apart: 0,
             _counted: counted,
         })
     }
@@ -131,6 +137,32 @@ impl Connection {
     pub(crate) fn error(&self, failure: &Failure) -> EngineError {
         // SQLite has several codes, and words of its own, for that.
         self.watch.noted().refused.unwrap_or_else(|| errors::of(failure, &self.place.path))
+    }
+
+    /// What it means that parameters could not be given.
+    pub(crate) fn bind_error(&self, error: Bind) -> EngineError {
+        match error {
+            Bind::Engine(error) => error,
+            Bind::Failed(failure) => self.error(&failure),
+        }
+    }
+
+    /// Whether the next batch's rows are to run one by one; asked once for each batch.
+    pub(crate) fn takes_rows_apart(&mut self) -> bool {
+        let apart = self.apart > 0;
+        self.apart = self.apart.saturating_sub(1);
+        apart
+    }
+
+    /// The rows of a batch could not go together: neither can those of the next ones, likely.
+    pub(crate) fn take_rows_apart(&mut self) {
+        self.apart = APART;
+    }
+
+    /// Whether `PRAGMA foreign_keys` is on.
+    pub(crate) fn checks_foreign_keys(&self) -> Result<bool, EngineError> {
+        let asked = self.handle.with(|connection| connection.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY));
+        asked.map_err(|error| self.error(&error.into()))
     }
 
     pub(crate) fn interrupt_handle(&self) -> InterruptHandle {

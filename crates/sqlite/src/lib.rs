@@ -34,6 +34,7 @@ mod session;
 mod shared;
 mod slot;
 mod split;
+mod together;
 mod typed;
 mod types;
 

@@ -31,8 +31,25 @@ pub(crate) fn bind(statement: &mut Statement, parameters: Option<&Parameters>) -
     } else {
         by_name(statement, &given)?
     };
-    for (place, (array, name)) in places.into_iter().zip(batch.columns().iter().zip(given)) {
-        let value = value(array, name)?;
+    give(statement, places, batch)
+}
+
+/// Gives a row's values to the parameters behind the first so many, in order.
+pub(crate) fn bind_behind(statement: &mut Statement, before: usize, row: &Parameters) -> Result<(), Bind> {
+    give(statement, before + 1.., row)
+}
+
+/// Whether they are one row of values that are told apart by their places alone.
+pub(crate) fn is_one_row_by_position(parameters: &Parameters) -> bool {
+    let schema = parameters.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    parameters.num_rows() == 1 && is_positional(&names)
+}
+
+/// Each column's value to the parameter of its place.
+fn give(statement: &mut Statement, places: impl IntoIterator<Item = usize>, row: &Parameters) -> Result<(), Bind> {
+    for (place, (array, field)) in places.into_iter().zip(row.columns().iter().zip(row.schema_ref().fields())) {
+        let value = value(array, field.name())?;
         statement.bind(place, ValueRef::from(&value)).map_err(Bind::Failed)?;
     }
     Ok(())
