@@ -232,13 +232,20 @@ pub(crate) fn is_complete(sql: &CStr) -> bool {
     unsafe { ffi::sqlite3_complete(sql.as_ptr()) != 0 }
 }
 
+/// What a statement in a transaction may keep of the pages as they were before it, in bytes, until that goes to a temporary
+/// file: sixteen memories that are stored at once are some 80 pages.
+const STATEMENT_JOURNAL: c_int = 1 << 20;
+
 /// Every connection of this process gets `vec0` and its functions. And nobody counts SQLite's memory: that would be one mutex
 /// around each allocation of all connections.
 fn set_up_once() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: nothing of SQLite's runs yet; where another has begun, it refuses, and goes on counting.
-        unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int) };
+        // SAFETY: nothing of SQLite's runs yet; where another has begun, it refuses, and goes on as it is.
+        unsafe {
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int);
+            ffi::sqlite3_config(ffi::SQLITE_CONFIG_STMTJRNL_SPILL, STATEMENT_JOURNAL);
+        }
         type Init =
             unsafe extern "C" fn(*mut ffi::sqlite3, *mut *mut c_char, *const ffi::sqlite3_api_routines) -> c_int;
         // SAFETY: the crate declares the function without its parameters; in C it has exactly those of an extension's
